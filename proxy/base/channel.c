@@ -1,0 +1,226 @@
+#include "proxy/base/channel.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "proxy/base/digest.h"
+#include "proxy/base/err.h"
+
+struct channels {
+	pthread_mutex_t lock;
+	struct map by_name;
+	size_t limit;
+	channels_policy_fn *find_policy;
+	void *policy_ctx;
+	/* Numbers to give out again, and the first that never was. */
+	uint32_t *free_numbers;
+	size_t free_count, free_cap;
+	uint32_t next_number;
+};
+
+int
+channels_new(struct channels **out, size_t limit)
+{
+	struct channels *cs = calloc(1, sizeof(*cs));
+	uint64_t seed;
+
+	if (cs == NULL)
+		return SW_ENOMEM;
+	digest_random(&seed, sizeof(seed));
+	map_init(&cs->by_name, seed);
+	pthread_mutex_init(&cs->lock, NULL);
+	cs->limit = limit;
+	*out = cs;
+	return SW_OK;
+}
+
+void
+channels_free(struct channels *cs)
+{
+	if (cs == NULL)
+		return;
+	map_fini(&cs->by_name);
+	pthread_mutex_destroy(&cs->lock);
+	free(cs->free_numbers);
+	free(cs);
+}
+
+void
+channels_reload(struct channels *cs, channels_policy_fn *find, void *ctx)
+{
+	struct map_entry *e = NULL;
+
+	pthread_mutex_lock(&cs->lock);
+	cs->find_policy = find;
+	cs->policy_ctx = ctx;
+	while ((e = map_next(&cs->by_name, e)) != NULL) {
+		struct channel *c = container_of(e, struct channel, entry);
+
+		atomic_store(&c->policy, find(ctx, c->name));
+	}
+	pthread_mutex_unlock(&cs->lock);
+}
+
+bool
+channel_name_valid(struct str name)
+{
+	if (name.len == 0 || name.len > CHANNEL_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.p[i];
+
+		if ((c < 'a' || c > 'z') && (c < 'A' || c > 'Z') &&
+		    (c < '0' || c > '9') && c != '.' && c != '_' && c != '~' &&
+		    c != ':' && c != '-')
+			return false;
+	}
+	return true;
+}
+
+/* Under the lock. */
+static int
+take_number(struct channels *cs, uint32_t *out)
+{
+	if (cs->free_count > 0) {
+		*out = cs->free_numbers[--cs->free_count];
+		return SW_OK;
+	}
+	/* Room to give every number back, so that this cannot fail then. */
+	if (cs->next_number == cs->free_cap) {
+		size_t cap = cs->free_cap == 0 ? 64 : cs->free_cap * 2;
+		uint32_t *p = realloc(cs->free_numbers, cap * sizeof(*p));
+
+		if (p == NULL)
+			return SW_ENOMEM;
+		cs->free_numbers = p;
+		cs->free_cap = cap;
+	}
+	*out = cs->next_number++;
+	return SW_OK;
+}
+
+/* Under the lock. */
+static int
+channel_new(struct channel **out, struct channels *cs, struct str name)
+{
+	struct channel *c;
+	int err;
+
+	if (cs->by_name.count >= cs->limit)
+		return SW_ELIMIT;
+	c = calloc(1, sizeof(*c) + name.len + 1);
+	if (c == NULL)
+		return SW_ENOMEM;
+	c->registry = cs;
+	memcpy(c->text, name.p, name.len);
+	c->name = (struct str){ c->text, name.len };
+	atomic_init(&c->refs, 1);
+	if ((err = take_number(cs, &c->number)) != SW_OK)
+		goto fail;
+	if ((err = map_add(&cs->by_name, &c->entry, c->name)) != SW_OK) {
+		cs->free_numbers[cs->free_count++] = c->number;
+		goto fail;
+	}
+	if (cs->find_policy != NULL)
+		atomic_store(
+		    &c->policy, cs->find_policy(cs->policy_ctx, c->name));
+	*out = c;
+	return SW_OK;
+
+fail:
+	free(c);
+	return err;
+}
+
+/* Under the lock. A channel whose last reference is just going counts. */
+static struct channel *
+find_locked(struct channels *cs, struct str name)
+{
+	struct map_entry *e = map_find(&cs->by_name, name);
+
+	return e == NULL ? NULL :
+			   channel_ref(container_of(e, struct channel, entry));
+}
+
+int
+channels_get(struct channel **out, struct channels *cs, struct str name)
+{
+	int err = SW_OK;
+
+	if (!channel_name_valid(name))
+		return SW_EINVAL;
+	pthread_mutex_lock(&cs->lock);
+	*out = find_locked(cs, name);
+	if (*out == NULL)
+		err = channel_new(out, cs, name);
+	pthread_mutex_unlock(&cs->lock);
+	return err;
+}
+
+struct channel *
+channels_find(struct channels *cs, struct str name)
+{
+	struct channel *c;
+
+	pthread_mutex_lock(&cs->lock);
+	c = find_locked(cs, name);
+	pthread_mutex_unlock(&cs->lock);
+	return c;
+}
+
+struct channel *
+channel_ref(struct channel *c)
+{
+	atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+	return c;
+}
+
+void
+channel_unref(struct channel *c)
+{
+	struct channels *cs;
+	uint32_t refs;
+
+	if (c == NULL)
+		return;
+	/* Not the last one: no lock. */
+	refs = atomic_load_explicit(&c->refs, memory_order_relaxed);
+	while (refs > 1)
+		if (atomic_compare_exchange_weak_explicit(&c->refs, &refs,
+			refs - 1, memory_order_release, memory_order_relaxed))
+			return;
+	/* The last one goes under the lock, where nobody can find it anew. */
+	cs = c->registry;
+	pthread_mutex_lock(&cs->lock);
+	if (atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1) {
+		pthread_mutex_unlock(&cs->lock);
+		return;
+	}
+	map_remove(&cs->by_name, &c->entry);
+	cs->free_numbers[cs->free_count++] = c->number;
+	pthread_mutex_unlock(&cs->lock);
+	free(c);
+}
+
+uint32_t
+channels_numbers(struct channels *cs)
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&cs->lock);
+	n = cs->next_number;
+	pthread_mutex_unlock(&cs->lock);
+	return n;
+}
+
+void
+channels_each(struct channels *cs, channels_visit_fn *visit, void *ctx)
+{
+	struct map_entry *e = NULL;
+
+	pthread_mutex_lock(&cs->lock);
+	while ((e = map_next(&cs->by_name, e)) != NULL)
+		if (!visit(ctx, container_of(e, struct channel, entry)))
+			break;
+	pthread_mutex_unlock(&cs->lock);
+}

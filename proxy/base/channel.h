@@ -1,0 +1,96 @@
+#ifndef SPILLWAY_PROXY_BASE_CHANNEL_H
+#define SPILLWAY_PROXY_BASE_CHANNEL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proxy/base/list.h"
+#include "proxy/base/map.h"
+#include "proxy/base/policy.h"
+#include "proxy/base/str.h"
+
+/*
+ * The registry of channels: one counted object per name, known to all threads.
+ *
+ * A channel lives while anything refers to it: its events, the channels of the
+ * workers, the store's records. It has a small `number`, reused after its end,
+ * with which each thread finds its own things about it in an array.
+ *
+ * Any thread may call everything here.
+ */
+enum { CHANNEL_NAME_MAX = 128 };
+
+/* The transports whose subscribers are counted per channel. */
+enum audience { AUDIENCE_WS, AUDIENCE_SSE, AUDIENCE_LONG, AUDIENCE_COUNT };
+
+struct channel {
+	struct channels *registry;
+	struct map_entry entry; /* under the registry's lock */
+	_Atomic uint32_t refs;
+	uint32_t number;
+	_Atomic(const struct policy *) policy; /* the configuration's */
+	_Atomic uint64_t head;  /* id of its newest committed event, or 0 */
+	_Atomic uint64_t floor; /* up to this id its history was deleted */
+	_Atomic uint32_t subscribers[AUDIENCE_COUNT];
+	struct str name; /* terminated as well */
+	char text[];
+};
+
+struct channels;
+
+/* `limit` channels at most. */
+int channels_new(struct channels **out, size_t limit);
+/* Every channel must be gone. */
+void channels_free(struct channels *cs);
+
+/*
+ * How policies are found: called for each new channel, and for all of them by
+ * channels_reload. What it returns is borrowed for as long as channels use it.
+ */
+typedef const struct policy *channels_policy_fn(void *ctx, struct str name);
+void channels_reload(struct channels *cs, channels_policy_fn *find, void *ctx);
+
+/* 1 to 128 of A-Z a-z 0-9 . _ ~ : - */
+bool channel_name_valid(struct str name);
+
+/*
+ * The channel of that name, made if there is none yet; a new reference.
+ * SW_EINVAL for a bad name, SW_ELIMIT when there are too many channels.
+ */
+int channels_get(struct channel **out, struct channels *cs, struct str name);
+/* A new reference, or NULL if there is none of that name. */
+struct channel *channels_find(struct channels *cs, struct str name);
+
+struct channel *channel_ref(struct channel *c);
+void channel_unref(struct channel *c); /* accepts NULL */
+
+/* Every number ever given out is below this. */
+uint32_t channels_numbers(struct channels *cs);
+
+/*
+ * Call `visit` for each channel, in no order, with the registry locked: it may
+ * take a reference, and must not call back. It ends the walk with false.
+ */
+typedef bool channels_visit_fn(void *ctx, struct channel *c);
+void channels_each(struct channels *cs, channels_visit_fn *visit, void *ctx);
+
+static inline const struct policy *
+channel_policy(const struct channel *c)
+{
+	return atomic_load_explicit(&c->policy, memory_order_acquire);
+}
+
+static inline uint64_t
+channel_head(const struct channel *c)
+{
+	return atomic_load_explicit(&c->head, memory_order_acquire);
+}
+
+static inline uint64_t
+channel_floor(const struct channel *c)
+{
+	return atomic_load_explicit(&c->floor, memory_order_acquire);
+}
+
+#endif

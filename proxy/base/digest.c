@@ -1,0 +1,112 @@
+#include "proxy/base/digest.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "proxy/base/err.h"
+#include "proxy/base/log.h"
+
+static EVP_MD *sha1;
+static pthread_once_t sha1_once = PTHREAD_ONCE_INIT;
+
+/* Looking an algorithm up costs more than a short digest: do it once. */
+static void
+sha1_fetch(void)
+{
+	sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+}
+
+int
+digest_sha1(uint8_t out[SHA1_SIZE], struct str data)
+{
+	pthread_once(&sha1_once, sha1_fetch);
+	if (sha1 == NULL ||
+	    EVP_Digest(data.p, data.len, out, NULL, sha1, NULL) != 1)
+		return SW_EIO;
+	return SW_OK;
+}
+
+void
+digest_random(void *out, size_t n)
+{
+	if (RAND_bytes(out, (int)n) != 1) {
+		log_error("no random numbers from the system");
+		abort();
+	}
+}
+
+bool
+digest_equal(struct str a, struct str b)
+{
+	return a.len == b.len && CRYPTO_memcmp(a.p, b.p, a.len) == 0;
+}
+
+static const char alphabet[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+void
+base64_encode(char *out, const void *bytes, size_t n)
+{
+	const uint8_t *p = bytes;
+
+	for (; n >= 3; n -= 3, p += 3, out += 4) {
+		out[0] = alphabet[p[0] >> 2];
+		out[1] = alphabet[(p[0] & 3) << 4 | p[1] >> 4];
+		out[2] = alphabet[(p[1] & 15) << 2 | p[2] >> 6];
+		out[3] = alphabet[p[2] & 63];
+	}
+	if (n == 0)
+		return;
+	out[0] = alphabet[p[0] >> 2];
+	out[1] = alphabet[(p[0] & 3) << 4 | (n == 2 ? p[1] >> 4 : 0)];
+	out[2] = n == 2 ? alphabet[(p[1] & 15) << 2] : '=';
+	out[3] = '=';
+}
+
+/* The value of a base64 character, -1 if it is none. */
+static int
+digit(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+int
+base64_decode(struct buf *out, struct str text)
+{
+	if (text.len % 4 != 0)
+		return SW_EINVAL;
+	for (size_t i = 0; i < text.len; i += 4) {
+		const char *p = text.p + i;
+		bool last = i + 4 == text.len;
+		int pad = last && p[3] == '=' ? (p[2] == '=' ? 2 : 1) : 0;
+		uint32_t group = 0;
+		uint8_t bytes[3];
+		int err;
+
+		for (int k = 0; k < 4 - pad; k++) {
+			int value = digit(p[k]);
+
+			if (value < 0)
+				return SW_EINVAL;
+			group |= (uint32_t)value << (18 - 6 * k);
+		}
+		/* RFC 4648 3.5: the bits that padding leaves over are zero. */
+		if ((group & ((1u << (8 * pad)) - 1)) != 0)
+			return SW_EINVAL;
+		bytes[0] = (uint8_t)(group >> 16);
+		bytes[1] = (uint8_t)(group >> 8);
+		bytes[2] = (uint8_t)group;
+		if ((err = buf_put(out, bytes, (size_t)(3 - pad))) != SW_OK)
+			return err;
+	}
+	return SW_OK;
+}

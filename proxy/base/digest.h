@@ -1,0 +1,35 @@
+#ifndef SPILLWAY_PROXY_BASE_DIGEST_H
+#define SPILLWAY_PROXY_BASE_DIGEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proxy/base/buf.h"
+#include "proxy/base/str.h"
+
+/* The door to libcrypto: digests, random bytes; and base64 (RFC 4648). */
+
+enum { SHA1_SIZE = 20 };
+
+/* For the WebSocket handshake only (RFC 6455 4.2.2). SW_EIO on failure. */
+int digest_sha1(uint8_t out[SHA1_SIZE], struct str data);
+
+/* From the system's generator; ends the program if there is none. */
+void digest_random(void *out, size_t n);
+
+/* Equal? In a time that depends on the lengths alone. */
+bool digest_equal(struct str a, struct str b);
+
+#define BASE64_LENGTH(n) (((n) + 2) / 3 * 4)
+
+/* BASE64_LENGTH(n) characters at `out`, not terminated. */
+void base64_encode(char *out, const void *bytes, size_t n);
+
+/*
+ * Append what `text` stands for. Strict: padded, no blanks, no other alphabet.
+ * SW_EINVAL, or what buf_put returns.
+ */
+int base64_decode(struct buf *out, struct str text);
+
+#endif

@@ -1,0 +1,507 @@
+#include "proxy/base/json.h"
+
+#include "proxy/base/err.h"
+#include "proxy/base/utf8.h"
+
+/* Where the reader stands; every step returns false on a syntax error. */
+struct scan {
+	const char *p;
+	const char *end;
+};
+
+static void
+skip_blanks(struct scan *s)
+{
+	while (s->p < s->end &&
+	    (*s->p == ' ' || *s->p == '\n' || *s->p == '\r' || *s->p == '\t'))
+		s->p++;
+}
+
+static bool
+scan_char(struct scan *s, char c)
+{
+	if (s->p == s->end || *s->p != c)
+		return false;
+	s->p++;
+	return true;
+}
+
+static bool
+scan_word(struct scan *s, const char *word)
+{
+	size_t n = strlen(word);
+
+	if ((size_t)(s->end - s->p) < n || memcmp(s->p, word, n) != 0)
+		return false;
+	s->p += n;
+	return true;
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Behind "\u": four digits. */
+static bool
+scan_hex(struct scan *s)
+{
+	if (s->end - s->p < 4)
+		return false;
+	for (int i = 0; i < 4; i++)
+		if (hex_digit(s->p[i]) < 0)
+			return false;
+	s->p += 4;
+	return true;
+}
+
+static bool
+scan_string(struct scan *s)
+{
+	if (!scan_char(s, '"'))
+		return false;
+	while (s->p < s->end) {
+		unsigned char c = (unsigned char)*s->p++;
+
+		if (c == '"')
+			return true;
+		if (c < 0x20)
+			return false;
+		if (c != '\\')
+			continue;
+		if (s->p == s->end)
+			return false;
+		c = (unsigned char)*s->p++;
+		if (c == 'u' ? !scan_hex(s) :
+			       c == '\0' || strchr("\"\\/bfnrt", c) == NULL)
+			return false;
+	}
+	return false;
+}
+
+static bool
+scan_digits(struct scan *s)
+{
+	const char *start = s->p;
+
+	while (s->p < s->end && *s->p >= '0' && *s->p <= '9')
+		s->p++;
+	return s->p > start;
+}
+
+static bool
+scan_number(struct scan *s)
+{
+	scan_char(s, '-');
+	if (!scan_char(s, '0') && !scan_digits(s))
+		return false;
+	if (scan_char(s, '.') && !scan_digits(s))
+		return false;
+	if (s->p < s->end && (*s->p == 'e' || *s->p == 'E')) {
+		s->p++;
+		if (!scan_char(s, '+'))
+			scan_char(s, '-');
+		return scan_digits(s);
+	}
+	return true;
+}
+
+static bool
+scan_scalar(struct scan *s)
+{
+	switch (*s->p) {
+	case '"':
+		return scan_string(s);
+	case 't':
+		return scan_word(s, "true");
+	case 'f':
+		return scan_word(s, "false");
+	case 'n':
+		return scan_word(s, "null");
+	default:
+		return scan_number(s);
+	}
+}
+
+static bool
+scan_key(struct scan *s)
+{
+	skip_blanks(s);
+	if (!scan_string(s))
+		return false;
+	skip_blanks(s);
+	return scan_char(s, ':');
+}
+
+/*
+ * Arrays and objects that are open, as a stack of one bit each, so that a
+ * stranger's nesting costs no stack of ours.
+ */
+struct nesting {
+	uint64_t objects[JSON_DEPTH_MAX / 64];
+	unsigned depth;
+};
+
+static bool
+nesting_push(struct nesting *n, bool object)
+{
+	uint64_t bit = 1ULL << (n->depth % 64);
+	uint64_t *word = &n->objects[n->depth / 64];
+
+	if (n->depth == JSON_DEPTH_MAX)
+		return false;
+	*word = object ? *word | bit : *word & ~bit;
+	n->depth++;
+	return true;
+}
+
+static bool
+nesting_in_object(const struct nesting *n)
+{
+	unsigned top = n->depth - 1;
+
+	return (n->objects[top / 64] >> (top % 64) & 1) != 0;
+}
+
+/* Behind a value: close what ends here, or step to the next value. */
+static bool
+scan_after_value(struct scan *s, struct nesting *n)
+{
+	while (n->depth > 0) {
+		bool object = nesting_in_object(n);
+
+		skip_blanks(s);
+		if (scan_char(s, ','))
+			return !object || scan_key(s);
+		if (!scan_char(s, object ? '}' : ']'))
+			return false;
+		n->depth--;
+	}
+	return true;
+}
+
+/* One value, without the blanks behind it. */
+static bool
+scan_value(struct scan *s)
+{
+	struct nesting n = { .depth = 0 };
+
+	do {
+		bool object;
+
+		skip_blanks(s);
+		if (s->p == s->end)
+			return false;
+		object = *s->p == '{';
+		if (object || *s->p == '[') {
+			s->p++;
+			if (!nesting_push(&n, object))
+				return false;
+			skip_blanks(s);
+			if (scan_char(s, object ? '}' : ']'))
+				n.depth--;
+			else if (object && !scan_key(s))
+				return false;
+			else
+				continue;
+		} else if (!scan_scalar(s)) {
+			return false;
+		}
+		if (!scan_after_value(s, &n))
+			return false;
+	} while (n.depth > 0);
+	return true;
+}
+
+bool
+json_valid(struct str text)
+{
+	struct scan s = { text.p, text.p + text.len };
+
+	if (text.len == 0 || !scan_value(&s))
+		return false;
+	skip_blanks(&s);
+	return s.p == s.end && utf8_valid(text.p, text.len);
+}
+
+enum json_type
+json_type(struct str value)
+{
+	switch (value.len > 0 ? value.p[0] : 'n') {
+	case '{':
+		return JSON_OBJECT;
+	case '[':
+		return JSON_ARRAY;
+	case '"':
+		return JSON_STRING;
+	case 't':
+	case 'f':
+		return JSON_BOOL;
+	case 'n':
+		return JSON_NULL;
+	default:
+		return JSON_NUMBER;
+	}
+}
+
+static bool
+open_container(struct json_iter *it, struct str text, char opening)
+{
+	struct scan s = { text.p, text.p + text.len };
+
+	skip_blanks(&s);
+	if (!scan_char(&s, opening))
+		return false;
+	it->rest = (struct str){ s.p, (size_t)(s.end - s.p) };
+	return true;
+}
+
+bool
+json_object(struct json_iter *it, struct str text)
+{
+	return open_container(it, text, '{');
+}
+
+bool
+json_array(struct json_iter *it, struct str text)
+{
+	return open_container(it, text, '[');
+}
+
+/* Past the comma and blanks before the next one; false at the end. */
+static bool
+iter_begin(struct json_iter *it, struct scan *s)
+{
+	*s = (struct scan){ it->rest.p, it->rest.p + it->rest.len };
+	skip_blanks(s);
+	scan_char(s, ',');
+	skip_blanks(s);
+	return s->p < s->end && *s->p != '}' && *s->p != ']';
+}
+
+static void
+iter_end(struct json_iter *it, struct scan *s, struct str *value)
+{
+	const char *start;
+
+	skip_blanks(s);
+	start = s->p;
+	scan_value(s);
+	*value = (struct str){ start, (size_t)(s->p - start) };
+	it->rest = (struct str){ s->p, (size_t)(s->end - s->p) };
+}
+
+bool
+json_member(struct json_iter *it, struct str *key, struct str *value)
+{
+	struct scan s;
+	const char *start;
+
+	if (!iter_begin(it, &s))
+		return false;
+	start = s.p;
+	scan_string(&s);
+	*key = (struct str){ start, (size_t)(s.p - start) };
+	skip_blanks(&s);
+	scan_char(&s, ':');
+	iter_end(it, &s, value);
+	return true;
+}
+
+bool
+json_element(struct json_iter *it, struct str *value)
+{
+	struct scan s;
+
+	if (!iter_begin(it, &s))
+		return false;
+	iter_end(it, &s, value);
+	return true;
+}
+
+static uint32_t
+read_hex(const char *p)
+{
+	uint32_t value = 0;
+
+	for (int i = 0; i < 4; i++)
+		value = value << 4 | (uint32_t)hex_digit(p[i]);
+	return value;
+}
+
+/*
+ * One character of a raw string as UTF-8; returns its length and moves `*p`
+ * behind it. A lone surrogate becomes U+FFFD: it has no other form in UTF-8.
+ */
+static size_t
+unescape_one(const char **p, const char *end, char out[4])
+{
+	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+	const char *q = *p;
+	uint32_t c;
+
+	if (*q != '\\') {
+		out[0] = *q;
+		*p = q + 1;
+		return 1;
+	}
+	if (q[1] != 'u') {
+		out[0] = to[strchr(from, q[1]) - from];
+		*p = q + 2;
+		return 1;
+	}
+	c = read_hex(q + 2);
+	q += 6;
+	if (c >= 0xd800 && c < 0xdc00 && end - q >= 6 && q[0] == '\\' &&
+	    q[1] == 'u') {
+		uint32_t low = read_hex(q + 2);
+
+		if (low >= 0xdc00 && low < 0xe000) {
+			c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+			q += 6;
+		}
+	}
+	*p = q;
+	if (c >= 0xd800 && c < 0xe000)
+		c = 0xfffd;
+	if (c < 0x80) {
+		out[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		out[0] = (char)(0xc0 | c >> 6);
+		out[1] = (char)(0x80 | (c & 0x3f));
+		return 2;
+	}
+	if (c < 0x10000) {
+		out[0] = (char)(0xe0 | c >> 12);
+		out[1] = (char)(0x80 | (c >> 6 & 0x3f));
+		out[2] = (char)(0x80 | (c & 0x3f));
+		return 3;
+	}
+	out[0] = (char)(0xf0 | c >> 18);
+	out[1] = (char)(0x80 | (c >> 12 & 0x3f));
+	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
+	out[3] = (char)(0x80 | (c & 0x3f));
+	return 4;
+}
+
+bool
+json_is(struct str raw, const char *text)
+{
+	const char *p = raw.p + 1, *end = raw.p + raw.len - 1;
+	size_t left = strlen(text);
+	char c[4];
+
+	while (p < end) {
+		size_t n = unescape_one(&p, end, c);
+
+		if (n > left || memcmp(c, text, n) != 0)
+			return false;
+		text += n;
+		left -= n;
+	}
+	return left == 0;
+}
+
+int
+json_unescape(struct buf *out, struct str raw)
+{
+	const char *p = raw.p + 1, *end = raw.p + raw.len - 1;
+	char c[4];
+	int err = SW_OK;
+
+	while (p < end && err == SW_OK) {
+		const char *run = p;
+
+		while (p < end && *p != '\\')
+			p++;
+		if (p > run)
+			err = buf_put(out, run, (size_t)(p - run));
+		if (p < end && err == SW_OK) {
+			size_t n = unescape_one(&p, end, c);
+
+			err = buf_put(out, c, n);
+		}
+	}
+	return err;
+}
+
+/* Bytes that escaping adds to a text. */
+static size_t
+escapes(const char *p, size_t n)
+{
+	size_t extra = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)p[i];
+
+		extra += (c == '"' || c == '\\') + 5u * (c < 0x20);
+	}
+	return extra;
+}
+
+static uint8_t *
+escape_one(uint8_t *o, unsigned char c)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	*o++ = '\\';
+	switch (c) {
+	case '"':
+	case '\\':
+		*o++ = c;
+		break;
+	case '\n':
+		*o++ = 'n';
+		break;
+	case '\r':
+		*o++ = 'r';
+		break;
+	case '\t':
+		*o++ = 't';
+		break;
+	default:
+		memcpy(o, "u00", 3);
+		o[3] = (uint8_t)hex[c >> 4];
+		o[4] = (uint8_t)hex[c & 15];
+		o += 5;
+	}
+	return o;
+}
+
+int
+json_put_string(struct buf *out, struct str text)
+{
+	size_t extra = escapes(text.p, text.len);
+	uint8_t *o;
+	int err;
+
+	if ((err = buf_reserve(out, text.len + extra + 2)) != SW_OK)
+		return err;
+	o = buf_tail(out);
+	*o++ = '"';
+	if (extra == 0 && text.len > 0) {
+		memcpy(o, text.p, text.len);
+		o += text.len;
+	} else {
+		for (size_t i = 0; i < text.len; i++) {
+			unsigned char c = (unsigned char)text.p[i];
+
+			if (c >= 0x20 && c != '"' && c != '\\')
+				*o++ = c;
+			else
+				o = escape_one(o, c);
+		}
+	}
+	*o++ = '"';
+	buf_commit(out, (size_t)(o - buf_tail(out)));
+	return SW_OK;
+}

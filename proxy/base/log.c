@@ -1,0 +1,226 @@
+#include "proxy/base/log.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+static _Atomic enum log_level threshold = LOG_INFO;
+static _Atomic bool as_json;
+
+static const char *const level_names[] = {
+	[LOG_ERROR] = "error",
+	[LOG_WARN] = "warn",
+	[LOG_INFO] = "info",
+	[LOG_DEBUG] = "debug",
+};
+
+/* A message is cut at its end; as JSON it may grow to six times that. */
+enum { MESSAGE_MAX = 1024, LINE_MAX_BYTES = 8 * MESSAGE_MAX };
+
+/* A line under construction; what does not fit is cut off. */
+struct line {
+	char bytes[LINE_MAX_BYTES];
+	size_t len;
+};
+
+static void
+line_put(struct line *l, const char *p, size_t n)
+{
+	size_t room = sizeof(l->bytes) - 1 - l->len;
+
+	if (n > room)
+		n = room;
+	memcpy(l->bytes + l->len, p, n);
+	l->len += n;
+}
+
+static void
+line_puts(struct line *l, const char *text)
+{
+	line_put(l, text, strlen(text));
+}
+
+void
+log_set(enum log_level level, bool json)
+{
+	atomic_store(&threshold, level);
+	atomic_store(&as_json, json);
+}
+
+bool
+log_enabled(enum log_level level)
+{
+	return level <= atomic_load_explicit(&threshold, memory_order_relaxed);
+}
+
+/* Behind the quoted text at `p`; NULL if the message was cut inside it. */
+static const char *
+quoted_end(const char *p)
+{
+	for (p++; *p != '"'; p++) {
+		if (*p == '\\')
+			p++;
+		if (*p == '\0')
+			return NULL;
+	}
+	return p + 1;
+}
+
+/* Length of the field `key=value` at `p`, 0 if there is none. */
+static size_t
+field_length(const char *p, size_t *key_len)
+{
+	const char *q = p;
+
+	while ((*q >= 'a' && *q <= 'z') || *q == '_' || *q == '-' ||
+	    (q > p && *q >= '0' && *q <= '9'))
+		q++;
+	if (q == p || *q != '=')
+		return 0;
+	*key_len = (size_t)(q - p);
+	q++;
+	if (*q == '"') {
+		q = quoted_end(q);
+		return q == NULL ? strlen(p) : (size_t)(q - p);
+	}
+	while (*q != '\0' && *q != ' ')
+		q++;
+	return (size_t)(q - p);
+}
+
+static void
+put_json_text(struct line *l, const char *p, size_t n)
+{
+	char hex[8];
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)p[i];
+
+		if (c == '"' || c == '\\')
+			line_puts(l, "\\");
+		if (c < 0x20) {
+			snprintf(hex, sizeof(hex), "\\u%04x", c);
+			line_puts(l, hex);
+		} else {
+			line_put(l, p + i, 1);
+		}
+	}
+}
+
+/* "words key=value ..." as members of a JSON object. */
+static void
+put_json(struct line *l, const char *message)
+{
+	const char *p = message;
+	size_t words = 0;
+
+	/* The words end where the first field begins. */
+	for (size_t key_len = 0; p[words] != '\0'; words++)
+		if ((words == 0 || p[words - 1] == ' ') &&
+		    field_length(p + words, &key_len) > 0)
+			break;
+	line_puts(l, ",\"message\":\"");
+	put_json_text(
+	    l, p, words > 0 && p[words - 1] == ' ' ? words - 1 : words);
+	line_puts(l, "\"");
+	p += words;
+	while (*p != '\0') {
+		size_t key_len = 0;
+		size_t n = field_length(p, &key_len);
+		const char *value = p + key_len + 1;
+
+		if (n == 0) {
+			p++;
+			continue;
+		}
+		line_puts(l, ",\"");
+		line_put(l, p, key_len);
+		line_puts(l, "\":");
+		if (*value == '"' && quoted_end(value) != NULL) {
+			/* Quoted by log_quote: already escaped for JSON. */
+			line_put(l, value, n - key_len - 1);
+		} else {
+			line_puts(l, "\"");
+			put_json_text(l, value, n - key_len - 1);
+			line_puts(l, "\"");
+		}
+		p += n;
+		while (*p == ' ')
+			p++;
+	}
+}
+
+void
+log_write(enum log_level level, const char *format, ...)
+{
+	char message[MESSAGE_MAX];
+	char stamp[40];
+	struct line line;
+	struct timespec now;
+	struct tm tm;
+	va_list args;
+	size_t n;
+
+	if (!log_enabled(level))
+		return;
+	line.len = 0;
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	n = strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(
+	    stamp + n, sizeof(stamp) - n, ".%03ldZ", now.tv_nsec / 1000000);
+
+	if (atomic_load(&as_json)) {
+		line_puts(&line, "{\"time\":\"");
+		line_puts(&line, stamp);
+		line_puts(&line, "\",\"level\":\"");
+		line_puts(&line, level_names[level]);
+		line_puts(&line, "\"");
+		put_json(&line, message);
+		line_puts(&line, "}");
+	} else {
+		line_puts(&line, stamp);
+		line_puts(&line, " ");
+		line_puts(&line, level_names[level]);
+		line_puts(&line, " ");
+		line_puts(&line, message);
+	}
+	line.bytes[line.len++] = '\n';
+	/* Nothing can be done about a log that cannot be written. */
+	if (write(STDERR_FILENO, line.bytes, line.len) < 0)
+		return;
+}
+
+const char *
+log_quote(char out[LOG_QUOTED], struct str text)
+{
+	size_t n = 0;
+
+	out[n++] = '"';
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.p[i];
+
+		if (n > LOG_QUOTED - 12) {
+			memcpy(out + n, "...", 3);
+			n += 3;
+			break;
+		}
+		if (c == '"' || c == '\\') {
+			out[n++] = '\\';
+			out[n++] = (char)c;
+		} else if (c < 0x20 || c > 0x7e) {
+			n += (size_t)snprintf(out + n, 7, "\\u%04x", c);
+		} else {
+			out[n++] = (char)c;
+		}
+	}
+	out[n++] = '"';
+	out[n] = '\0';
+	return out;
+}

@@ -1,0 +1,33 @@
+#ifndef SPILLWAY_PROXY_BASE_POLICY_H
+#define SPILLWAY_PROXY_BASE_POLICY_H
+
+#include <stdint.h>
+
+/* How safely an event is kept before it is acknowledged. */
+enum durability {
+	DURABILITY_MEMORY, /* in memory alone: gone with the process */
+	DURABILITY_NORMAL, /* committed: survives the end of the process */
+	DURABILITY_FULL,   /* and synced: survives the loss of power */
+};
+
+/* What becomes of a message that a client sends. */
+enum send_mode {
+	SEND_OFF,     /* refused */
+	SEND_PUBLISH, /* published to the channel */
+	SEND_ECHO,    /* returned to its sender */
+};
+
+/*
+ * The settings of a channel, from the first `channel` block whose pattern
+ * matches its name. Fixed once loaded; owned by the configuration.
+ */
+struct policy {
+	char *pattern;           /* with `*` for any text */
+	uint64_t history_events; /* newest events kept */
+	uint64_t history_bytes;  /* newest bytes of payload kept; 0: any */
+	uint64_t history_age_ms; /* how long an event is kept; 0: for ever */
+	enum durability durability;
+	enum send_mode send;
+};
+
+#endif
