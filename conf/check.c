@@ -1,0 +1,185 @@
+#include "conf/check.h"
+
+#include <netinet/in.h>
+
+#include "conf/fields.h"
+#include "conf/values.h"
+#include "proxy/base/err.h"
+
+struct check {
+	const struct settings *settings;
+	const struct conf *conf;
+	struct faults *faults;
+};
+
+/* Where a directive was set outside of blocks; NULL if nowhere. */
+static const struct setting *
+find_setting(const struct check *k, const struct directive *d)
+{
+	for (size_t i = 0; i < k->settings->count; i++)
+		if (k->settings->items[i].directive == d &&
+		    k->settings->items[i].block == 0)
+			return &k->settings->items[i];
+	return NULL;
+}
+
+static void
+check_pair(const struct check *k, const struct directive_pair *pair)
+{
+	const struct directive *low = directive_find(str_of(pair->low));
+	const struct directive *high = directive_find(str_of(pair->high));
+	const struct setting *at = find_setting(k, low);
+	uint64_t high_value = field_number(high, k->conf);
+	struct buf limit;
+
+	if (at == NULL)
+		at = find_setting(k, high);
+	if (at == NULL || field_number(low, k->conf) <= high_value)
+		return;
+	buf_init(&limit, 64);
+	field_put_number(high, high_value, &limit);
+	faults_add(k->faults, at->at, "write %s = %.*s or less, or a larger %s",
+	    low->name, STR_ARG(buf_str(&limit)), high->name);
+	buf_fini(&limit);
+}
+
+/* False if there is no address in the text. */
+static bool
+address_of(struct listen_address *out, const char *text)
+{
+	struct buf advice;
+	int err;
+
+	buf_init(&advice, 1024);
+	err = value_address(out, str_of(text), &advice);
+	buf_fini(&advice);
+	return err == SW_OK;
+}
+
+/* What others reach asks for a decision, or for a token. */
+static void
+check_reach(const struct check *k, const struct setting *s)
+{
+	const struct directive *token = directive_find(STR("api-token"));
+	bool api = str_is(str_of(s->directive->name), "api-listen");
+	char quoted[LOG_QUOTED];
+	struct listen_address a;
+
+	if (!address_of(&a, s->text) || a.loopback)
+		return;
+	log_quote(quoted, str_of(s->text));
+	if (api && find_setting(k, token) == NULL)
+		faults_add(k->faults, s->at,
+		    "write api-token = \"...\" as well, or listen on loopback: "
+		    "others reach %s",
+		    quoted);
+	else if (!api && !k->conf->anonymous)
+		faults_add(k->faults, s->at,
+		    "write anonymous = yes if everybody who reaches %s may "
+		    "subscribe, or listen on loopback, such as "
+		    "127.0.0.1:8080",
+		    quoted);
+}
+
+static bool
+is_unspecified(const struct listen_address *a)
+{
+	const struct sockaddr_in *in = (const void *)&a->addr;
+	const struct sockaddr_in6 *in6 = (const void *)&a->addr;
+
+	return (a->addr.ss_family == AF_INET &&
+		   in->sin_addr.s_addr == htonl(INADDR_ANY)) ||
+	    (a->addr.ss_family == AF_INET6 &&
+		IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr));
+}
+
+/* 0 for Unix sockets, and where the system chooses. */
+static in_port_t
+port_of(const struct listen_address *a)
+{
+	if (a->addr.ss_family == AF_INET)
+		return ((const struct sockaddr_in *)(const void *)&a->addr)
+		    ->sin_port;
+	if (a->addr.ss_family == AF_INET6)
+		return ((const struct sockaddr_in6 *)(const void *)&a->addr)
+		    ->sin6_port;
+	return 0;
+}
+
+/* Would two listeners there share their clients? */
+static bool
+same_address(const struct listen_address *a, const struct listen_address *b)
+{
+	if (a->addr.ss_family != AF_UNIX && port_of(a) == 0)
+		return false;
+	if (is_unspecified(a) && is_unspecified(b))
+		return port_of(a) == port_of(b);
+	return memcmp(&a->addr, &b->addr, sizeof(a->addr)) == 0;
+}
+
+/* Is the address of `s` that of a setting before it, or of a default? */
+static void
+check_taken(const struct check *k, const struct setting *s)
+{
+	struct listen_address a, b;
+
+	if (!address_of(&a, s->text))
+		return;
+	for (const struct setting *t = k->settings->items; t < s; t++)
+		if (t->directive->kind == KIND_ADDRESSES &&
+		    address_of(&b, t->text) && same_address(&a, &b))
+			faults_add(k->faults, s->at,
+			    "write another address for %s: %s has this one at "
+			    "%s:%u",
+			    s->directive->name, t->directive->name, t->at.path,
+			    t->at.line);
+	for (size_t i = 0; i < directive_count; i++) {
+		const struct directive *d = &directives[i];
+
+		if (d->kind == KIND_ADDRESSES && find_setting(k, d) == NULL &&
+		    address_of(&b, d->fallback) && same_address(&a, &b))
+			faults_add(k->faults, s->at,
+			    "write another address for %s, or set %s as well: "
+			    "this one is its default",
+			    s->directive->name, d->name);
+	}
+}
+
+/* A word that stands for no address stands alone. */
+static void
+check_alone(const struct check *k, const struct setting *s)
+{
+	const struct directive *d = s->directive;
+
+	if (d->words == NULL || strcmp(s->text, d->words[0]) != 0)
+		return;
+	for (size_t i = 0; i < k->settings->count; i++) {
+		const struct setting *other = &k->settings->items[i];
+
+		if (other != s && other->directive == d) {
+			faults_add(k->faults, s->at,
+			    "write \"%s\" for %s alone, or leave it out",
+			    d->words[0], d->name);
+			return;
+		}
+	}
+}
+
+void
+settings_check(
+    const struct settings *s, const struct conf *c, struct faults *faults)
+{
+	struct check k = { s, c, faults };
+
+	for (size_t i = 0; i < directive_pair_count; i++)
+		check_pair(&k, &directive_pairs[i]);
+	for (size_t i = 0; i < s->count; i++) {
+		const struct setting *it = &s->items[i];
+
+		if (it->directive->kind != KIND_ADDRESSES)
+			continue;
+		check_reach(&k, it);
+		check_taken(&k, it);
+		check_alone(&k, it);
+	}
+}

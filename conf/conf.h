@@ -1,0 +1,120 @@
+#ifndef SPILLWAY_CONF_CONF_H
+#define SPILLWAY_CONF_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proxy/base/buf.h"
+#include "proxy/base/log.h"
+#include "proxy/base/policy.h"
+#include "proxy/base/str.h"
+
+/* What to do at start with a store that is damaged. */
+enum corrupt_store {
+	CORRUPT_REFUSE,     /* do not start */
+	CORRUPT_MOVE_ASIDE, /* rename it, and start with an empty one */
+};
+
+/*
+ * The configuration, fixed once loaded: whoever holds it may read it from any
+ * thread. Each field is a directive of the same name; conf/directives.c says
+ * what each means, its limits and its default. Times are in milliseconds, and
+ * 0 stands for "no limit" where a comment here says so.
+ */
+struct conf {
+	/* Where clients connect; see value_address. Never empty. */
+	char **listen;
+	size_t listen_count;
+	/* Where publishers and operators connect; none if it is off. */
+	char **api_listen;
+	size_t api_listen_count;
+	/* Tokens as written, that is perhaps file:/path; the tokens proper. */
+	char **api_token_text;
+	size_t api_token_text_count;
+	char **api_token;
+	size_t api_token_count;
+	bool anonymous; /* clients need no credentials on any address */
+
+	unsigned workers; /* 0: one per core */
+
+	char *store; /* a path, or "memory" */
+	enum corrupt_store corrupt_store;
+	uint64_t store_max_bytes; /* 0: no limit */
+	unsigned readers;         /* threads that read history */
+	uint64_t window_bytes;    /* the newest events in memory: in all */
+	uint64_t window_events;   /* and per channel */
+
+	uint64_t publish_queue_events;
+	uint64_t publish_queue_bytes;
+	uint64_t message_max; /* one event's payload, one client's message */
+	uint64_t batch_max;   /* the body of a batch */
+	uint64_t batch_events_max;
+	uint64_t idempotency_age_ms;
+
+	uint64_t header_max; /* a request's head */
+	uint64_t header_timeout_ms;
+	uint64_t request_timeout_ms;
+	uint64_t idle_timeout_ms;
+	bool first_look;
+	char *web_root; /* a path, or "off" */
+
+	uint64_t heartbeat_ms;
+	uint64_t retry_ms;
+	uint64_t stall_timeout_ms;
+	uint64_t close_timeout_ms;
+	uint64_t drain_time_ms;
+	bool deflate;
+	uint64_t deflate_min;
+	unsigned deflate_level;
+
+	uint64_t poll_wait_ms;
+	uint64_t poll_wait_max_ms;
+	uint64_t poll_limit;
+	uint64_t poll_limit_max;
+
+	uint64_t max_connections;             /* 0: as descriptors allow */
+	uint64_t max_connections_per_address; /* 0: no limit */
+	uint64_t channels_per_connection;
+	uint64_t max_channels;
+
+	enum log_level log_level;
+	bool log_json;
+
+	/*
+	 * One for each `channel` block, as they stand in the file, and the
+	 * settings outside of blocks as the last one, with the pattern "*".
+	 */
+	struct policy *policies;
+	size_t policy_count;
+};
+
+/*
+ * Load a file, and those that it includes; NULL gives the defaults. `*out` is
+ * the caller's. One thread at a time loads, others wait.
+ *
+ * SW_EINVAL when there are faults: then all of them are appended to `faults`,
+ * one a line, each as "file:line: what to write instead", and `*out` is NULL.
+ * Otherwise SW_ENOMEM or SW_ELIMIT, if memory or `faults` was too small; but
+ * libconfuse ends the program in some places where memory runs out.
+ */
+int conf_load(struct conf **out, const char *path, struct buf *faults);
+void conf_free(struct conf *c); /* accepts NULL */
+
+/*
+ * Append all that is in effect, as a file that loads to the same. Tokens look
+ * as they were written, so those that are kept in files do not show.
+ */
+int conf_print(const struct conf *c, struct buf *out);
+
+/* The first policy that matches; borrowed from the configuration. */
+const struct policy *conf_policy(const struct conf *c, struct str channel);
+
+/*
+ * Append the names of the directives that differ and that only a restart can
+ * change, with commas between; nothing if all of `next` can be taken over.
+ */
+int conf_needs_restart(
+    const struct conf *now, const struct conf *next, struct buf *names);
+
+#endif

@@ -1,0 +1,321 @@
+#include "conf/directives.h"
+
+#include "conf/conf.h"
+
+#define FIELD(type, field)                      \
+	.offset = offsetof(struct type, field), \
+	.size = sizeof(((struct type *)NULL)->field)
+#define GLOBAL(field) FIELD(conf, field)
+#define LIST(field) \
+	FIELD(conf, field), .count_offset = offsetof(struct conf, field##_count)
+#define POLICY(field) .channel = true, FIELD(policy, field)
+
+#define KIB UINT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+#define THOUSAND UINT64_C(1000)
+#define MILLION (1000 * THOUSAND)
+
+#define SECOND UINT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+
+/* In the order of their enums. */
+#define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define DURABILITIES WORDS("memory", "normal", "full")
+#define SEND_MODES WORDS("off", "publish", "echo")
+#define LOG_LEVELS WORDS("error", "warn", "info", "debug")
+#define LOG_FORMATS WORDS("text", "json")
+#define CORRUPT_STORES WORDS("refuse", "move-aside")
+
+const char *const directive_groups[GROUP_COUNT] = {
+	[GROUP_EVERYDAY] = "Everyday settings",
+	[GROUP_CHANNELS] = "Channels",
+	[GROUP_STREAMS] = "Streams",
+	[GROUP_POLLS] = "Polls",
+	[GROUP_PUBLISHING] = "Publishing",
+	[GROUP_STORE] = "Storage and memory",
+	[GROUP_REQUESTS] = "Requests",
+	[GROUP_LIMITS] = "Limits",
+};
+
+/* In the order of the documents, group by group. */
+const struct directive directives[] = {
+	{ "listen", KIND_ADDRESSES, GROUP_EVERYDAY, LIST(listen),
+	    .restart = true, .fallback = "127.0.0.1:8080",
+	    .help = "Addresses that clients connect to." },
+	{ "anonymous", KIND_FLAG, GROUP_EVERYDAY, GLOBAL(anonymous),
+	    .fallback = "no",
+	    .help = "Whether everybody who reaches a listen address may "
+		    "subscribe. With \"no\" these addresses must be loopback "
+		    "or Unix sockets, so that opening a gateway to the world "
+		    "is always a decision." },
+	{ "api-listen", KIND_ADDRESSES, GROUP_EVERYDAY, LIST(api_listen),
+	    .restart = true, .fallback = "127.0.0.1:8081",
+	    .words = WORDS("off"),
+	    .help = "Addresses for publishing, the operator's calls and "
+		    "metrics; \"off\" for none. An address that others can "
+		    "reach needs an api-token." },
+	{ "api-token", KIND_TOKENS, GROUP_EVERYDAY, LIST(api_token_text),
+	    .example = "file:/etc/spillway/api-token",
+	    .help = "Bearer tokens for the api-listen addresses, any of which "
+		    "will do; none: no token is asked for. A token has 16 "
+		    "characters or more. Written as file:/path it is the "
+		    "first line of that file." },
+	{ "workers", KIND_COUNT, GROUP_EVERYDAY, GLOBAL(workers),
+	    .restart = true, .fallback = "0", .min = 1, .max = 256,
+	    .zero = "one per core", .help = "Threads that serve clients." },
+	{ "store", KIND_PATH, GROUP_EVERYDAY, GLOBAL(store), .restart = true,
+	    .fallback = SPILLWAY_STATEDIR "/spillway.db",
+	    .words = WORDS("memory"),
+	    .help = "File that keeps the history; \"memory\" keeps it in "
+		    "memory alone, until the daemon ends." },
+	{ "log-level", KIND_WORD, GROUP_EVERYDAY, GLOBAL(log_level),
+	    .fallback = "info", .words = LOG_LEVELS,
+	    .help = "Least important lines to log. Lines for \"error\" ask "
+		    "for action, \"warn\" tells what the daemon coped with, "
+		    "\"info\" what begins and ends, \"debug\" everything." },
+	{ "log-format", KIND_WORD, GROUP_EVERYDAY, GLOBAL(log_json),
+	    .fallback = "text", .words = LOG_FORMATS,
+	    .help = "One event is one line of key=value fields (\"text\"), or "
+		    "one JSON object (\"json\")." },
+
+	{ "durability", KIND_WORD, GROUP_CHANNELS, POLICY(durability),
+	    .fallback = "normal", .words = DURABILITIES,
+	    .help = "How safely an event is kept before it is acknowledged "
+		    "and delivered: in memory alone, gone with the process "
+		    "(\"memory\"); committed, which survives the end of the "
+		    "process (\"normal\"); committed and synced, which "
+		    "survives the loss of power (\"full\")." },
+	{ "history-events", KIND_COUNT, GROUP_CHANNELS, POLICY(history_events),
+	    .fallback = "10000", .max = 1000 * MILLION,
+	    .help = "Newest events of a channel that are kept for those who "
+		    "come back." },
+	{ "history-age", KIND_MSEC, GROUP_CHANNELS, POLICY(history_age_ms),
+	    .fallback = "7d", .min = SECOND, .max = 3650 * DAY,
+	    .zero = "for ever", .help = "How long an event is kept." },
+	{ "history-bytes", KIND_BYTES, GROUP_CHANNELS, POLICY(history_bytes),
+	    .fallback = "64m", .min = 1, .max = 65536 * GIB, .zero = "no limit",
+	    .help = "Newest bytes of payload of a channel that are kept." },
+	{ "send", KIND_WORD, GROUP_CHANNELS, POLICY(send), .fallback = "off",
+	    .words = SEND_MODES,
+	    .help = "What becomes of a message that a client sends: refused "
+		    "(\"off\"), published to the channel (\"publish\"), or "
+		    "returned to its sender alone (\"echo\")." },
+
+	{ "heartbeat", KIND_MSEC, GROUP_STREAMS, GLOBAL(heartbeat_ms),
+	    .fallback = "15s", .min = SECOND, .max = 10 * MINUTE,
+	    .help = "Silence on a stream after which a heartbeat is sent. A "
+		    "WebSocket whose peer says nothing for 2.5 times as long "
+		    "is closed." },
+	{ "retry", KIND_MSEC, GROUP_STREAMS, GLOBAL(retry_ms), .fallback = "2s",
+	    .min = 100, .max = 10 * MINUTE,
+	    .help = "Delay before a reconnect that clients are told." },
+	{ "stall-timeout", KIND_MSEC, GROUP_STREAMS, GLOBAL(stall_timeout_ms),
+	    .fallback = "30s", .min = SECOND, .max = HOUR,
+	    .help = "A subscriber whose socket takes nothing for so long is "
+		    "closed; it catches up when it comes back." },
+	{ "close-timeout", KIND_MSEC, GROUP_STREAMS, GLOBAL(close_timeout_ms),
+	    .fallback = "5s", .min = 100, .max = MINUTE,
+	    .help = "Time for a peer to answer the close of its WebSocket." },
+	{ "deflate", KIND_FLAG, GROUP_STREAMS, GLOBAL(deflate),
+	    .fallback = "yes",
+	    .help = "Whether WebSocket messages are compressed for clients "
+		    "that offer permessage-deflate." },
+	{ "deflate-min", KIND_BYTES, GROUP_STREAMS, GLOBAL(deflate_min),
+	    .fallback = "256", .max = MIB,
+	    .help = "Smaller messages are not compressed." },
+	{ "deflate-level", KIND_COUNT, GROUP_STREAMS, GLOBAL(deflate_level),
+	    .fallback = "1", .min = 1, .max = 9,
+	    .help = "From 1, the fastest, to 9, the smallest." },
+	{ "drain-time", KIND_MSEC, GROUP_STREAMS, GLOBAL(drain_time_ms),
+	    .fallback = "10s", .max = 10 * MINUTE,
+	    .help = "Time over which the end of the daemon spreads the "
+		    "reconnects of its clients." },
+
+	{ "poll-wait", KIND_MSEC, GROUP_POLLS, GLOBAL(poll_wait_ms),
+	    .fallback = "25s", .max = 10 * MINUTE,
+	    .help = "How long a long poll waits for an event when it does not "
+		    "say how long. At most poll-wait-max." },
+	{ "poll-wait-max", KIND_MSEC, GROUP_POLLS, GLOBAL(poll_wait_max_ms),
+	    .fallback = "55s", .min = SECOND, .max = 10 * MINUTE,
+	    .help = "Longest wait that a long poll gets, whatever it asks "
+		    "for. Stay below the timeouts of proxies on the way." },
+	{ "poll-limit", KIND_COUNT, GROUP_POLLS, GLOBAL(poll_limit),
+	    .fallback = "100", .min = 1, .max = 100 * THOUSAND,
+	    .help = "Events in one poll's answer when it does not say how "
+		    "many. At most poll-limit-max." },
+	{ "poll-limit-max", KIND_COUNT, GROUP_POLLS, GLOBAL(poll_limit_max),
+	    .fallback = "1000", .min = 1, .max = 100 * THOUSAND,
+	    .help = "Most events in one poll's answer, whatever it asks for." },
+
+	{ "message-max", KIND_BYTES, GROUP_PUBLISHING, GLOBAL(message_max),
+	    .fallback = "1m", .min = KIB, .max = 64 * MIB,
+	    .help = "Largest payload of one event, or of one message from a "
+		    "client. At most publish-queue-bytes." },
+	{ "batch-max", KIND_BYTES, GROUP_PUBLISHING, GLOBAL(batch_max),
+	    .fallback = "16m", .min = KIB, .max = GIB,
+	    .help = "Largest body of a batch of events." },
+	{ "batch-events-max", KIND_COUNT, GROUP_PUBLISHING,
+	    GLOBAL(batch_events_max), .fallback = "10000", .min = 1,
+	    .max = MILLION, .help = "Most events in one batch." },
+	{ "publish-queue-events", KIND_COUNT, GROUP_PUBLISHING,
+	    GLOBAL(publish_queue_events), .fallback = "65536", .min = 64,
+	    .max = 10 * MILLION,
+	    .help = "Most events that wait to be committed. When the queue is "
+		    "full, publishers are told to try again." },
+	{ "publish-queue-bytes", KIND_BYTES, GROUP_PUBLISHING,
+	    GLOBAL(publish_queue_bytes), .fallback = "64m", .min = MIB,
+	    .max = 1024 * GIB,
+	    .help = "Most bytes of payload that wait to be committed." },
+	{ "idempotency-age", KIND_MSEC, GROUP_PUBLISHING,
+	    GLOBAL(idempotency_age_ms), .fallback = "24h", .min = MINUTE,
+	    .max = 30 * DAY,
+	    .help = "How long an Idempotency-Key is remembered, so that "
+		    "publishing again with the same key is harmless." },
+
+	{ "store-max-bytes", KIND_BYTES, GROUP_STORE, GLOBAL(store_max_bytes),
+	    .fallback = "10g", .min = 16 * MIB, .max = 65536 * GIB,
+	    .zero = "no limit",
+	    .help = "Size of the store above which the oldest events go, "
+		    "whatever the channels' settings say." },
+	{ "corrupt-store", KIND_WORD, GROUP_STORE, GLOBAL(corrupt_store),
+	    .restart = true, .fallback = "refuse", .words = CORRUPT_STORES,
+	    .help = "What to do at start with a store that is damaged: do not "
+		    "start (\"refuse\"), or rename it and start with an empty "
+		    "one (\"move-aside\"). Clients are told of the gap." },
+	{ "store-readers", KIND_COUNT, GROUP_STORE, GLOBAL(readers),
+	    .restart = true, .fallback = "2", .min = 1, .max = 64,
+	    .help = "Threads that read history from the store." },
+	{ "window-bytes", KIND_BYTES, GROUP_STORE, GLOBAL(window_bytes),
+	    .fallback = "64m", .min = MIB, .max = 1024 * GIB,
+	    .help = "Memory for the newest events of all channels. Who comes "
+		    "back soon is served from it, without the store." },
+	{ "window-events", KIND_COUNT, GROUP_STORE, GLOBAL(window_events),
+	    .fallback = "1024", .min = 1, .max = MILLION,
+	    .help = "Newest events of one channel that stay in memory." },
+
+	{ "header-max", KIND_BYTES, GROUP_REQUESTS, GLOBAL(header_max),
+	    .restart = true, .fallback = "12k", .min = 2 * KIB, .max = 64 * KIB,
+	    .help = "Largest head of a request: its first line and headers, "
+		    "cookies among them." },
+	{ "header-timeout", KIND_MSEC, GROUP_REQUESTS,
+	    GLOBAL(header_timeout_ms), .fallback = "10s", .min = 100,
+	    .max = 5 * MINUTE,
+	    .help = "Time for the head of a request to be complete, from the "
+		    "connection or its first byte on." },
+	{ "request-timeout", KIND_MSEC, GROUP_REQUESTS,
+	    GLOBAL(request_timeout_ms), .fallback = "60s", .min = SECOND,
+	    .max = HOUR,
+	    .help = "Time for the body of a request to be complete." },
+	{ "idle-timeout", KIND_MSEC, GROUP_REQUESTS, GLOBAL(idle_timeout_ms),
+	    .fallback = "75s", .min = SECOND, .max = HOUR,
+	    .help = "How long a connection stays open without a request." },
+	{ "first-look", KIND_FLAG, GROUP_REQUESTS, GLOBAL(first_look),
+	    .fallback = "yes",
+	    .help = "Whether well-formed requests for streams and for "
+		    "publishing are answered without libmicrohttpd, which is "
+		    "faster. All others go to it in any case." },
+	{ "web-root", KIND_PATH, GROUP_REQUESTS, GLOBAL(web_root),
+	    .restart = true, .fallback = SPILLWAY_DATADIR "/web",
+	    .words = WORDS("off"),
+	    .help = "Directory of the pages under /spillway/, the browser "
+		    "client among them; \"off\" for none." },
+
+	{ "max-connections", KIND_COUNT, GROUP_LIMITS, GLOBAL(max_connections),
+	    .fallback = "0", .min = 1, .max = 100 * MILLION,
+	    .zero = "as many as descriptors allow",
+	    .help = "Most connections at a time." },
+	{ "max-connections-per-address", KIND_COUNT, GROUP_LIMITS,
+	    GLOBAL(max_connections_per_address), .fallback = "0", .min = 1,
+	    .max = 100 * MILLION, .zero = "no limit",
+	    .help = "Most connections from one address at a time. Behind a "
+		    "proxy all clients have the same address." },
+	{ "channels-per-connection", KIND_COUNT, GROUP_LIMITS,
+	    GLOBAL(channels_per_connection), .fallback = "100", .min = 1,
+	    .max = 10 * THOUSAND,
+	    .help = "Most channels that one connection subscribes to." },
+	{ "max-channels", KIND_COUNT, GROUP_LIMITS, GLOBAL(max_channels),
+	    .restart = true, .fallback = "1000000", .min = 1,
+	    .max = 100 * MILLION,
+	    .help = "Most channels that exist at a time." },
+};
+
+const size_t directive_count = sizeof(directives) / sizeof(directives[0]);
+
+const struct directive_pair directive_pairs[] = {
+	{ "poll-wait", "poll-wait-max" },
+	{ "poll-limit", "poll-limit-max" },
+	{ "message-max", "publish-queue-bytes" },
+};
+
+const size_t directive_pair_count =
+    sizeof(directive_pairs) / sizeof(directive_pairs[0]);
+
+const struct directive *
+directive_find(struct str name)
+{
+	for (size_t i = 0; i < directive_count; i++)
+		if (str_is(name, directives[i].name))
+			return &directives[i];
+	return NULL;
+}
+
+enum { NAME_MAX_COMPARED = 64 };
+
+static size_t
+min3(size_t a, size_t b, size_t c)
+{
+	size_t ab = a < b ? a : b;
+
+	return ab < c ? ab : c;
+}
+
+/* Letters to insert, delete or replace until the two are the same. */
+static size_t
+edit_distance(struct str a, struct str b)
+{
+	size_t row[NAME_MAX_COMPARED + 1];
+
+	for (size_t j = 0; j <= b.len; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= a.len; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= b.len; j++) {
+			size_t replaced = diagonal + (a.p[i - 1] != b.p[j - 1]);
+
+			diagonal = row[j];
+			row[j] = min3(replaced, row[j] + 1, row[j - 1] + 1);
+		}
+	}
+	return row[b.len];
+}
+
+const char *
+directive_nearest(struct str name, bool in_channel)
+{
+	/* A third of the letters may be wrong. */
+	size_t best = (name.len + 2) / 3 + 1;
+	const char *nearest = NULL;
+
+	if (name.len > NAME_MAX_COMPARED)
+		return NULL;
+	if (!in_channel && edit_distance(name, STR("channel")) < best)
+		return "channel";
+	if (!in_channel && edit_distance(name, STR("include")) < best)
+		return "include";
+	for (size_t i = 0; i < directive_count; i++) {
+		const struct directive *d = &directives[i];
+		size_t distance = edit_distance(name, str_of(d->name));
+
+		if (distance < best && (d->channel || !in_channel)) {
+			best = distance;
+			nearest = d->name;
+		}
+	}
+	return nearest;
+}

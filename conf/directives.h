@@ -1,0 +1,94 @@
+#ifndef SPILLWAY_CONF_DIRECTIVES_H
+#define SPILLWAY_CONF_DIRECTIVES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proxy/base/str.h"
+
+/* Where the daemon keeps its files; the build may say otherwise. */
+#ifndef SPILLWAY_STATEDIR
+#define SPILLWAY_STATEDIR "/var/lib/spillway"
+#endif
+#ifndef SPILLWAY_DATADIR
+#define SPILLWAY_DATADIR "/usr/share/spillway"
+#endif
+
+/*
+ * The table of directives: parsing, range checks, the printed configuration,
+ * the sample file and the manual are all read from it. A new directive is a
+ * field in struct conf and a row here.
+ */
+enum directive_kind {
+	KIND_FLAG,  /* bool */
+	KIND_WORD,  /* an enum or a bool: the word's index in `words` */
+	KIND_COUNT, /* a number, as the rows below: uint64_t or unsigned */
+	KIND_BYTES,
+	KIND_MSEC,
+	KIND_PATH,      /* char * */
+	KIND_ADDRESSES, /* char ** with a count, as the row below */
+	KIND_TOKENS,
+};
+
+/* The headings of the documents, in their order. */
+enum directive_group {
+	GROUP_EVERYDAY,
+	GROUP_CHANNELS,
+	GROUP_STREAMS,
+	GROUP_POLLS,
+	GROUP_PUBLISHING,
+	GROUP_STORE,
+	GROUP_REQUESTS,
+	GROUP_LIMITS,
+	GROUP_COUNT,
+};
+
+struct directive {
+	const char *name;
+	enum directive_kind kind;
+	enum directive_group group;
+	bool channel;  /* of a channel: may stand in a block, sets a policy */
+	bool restart;  /* a change needs one; others are re-read on SIGHUP */
+	size_t offset; /* of the field in struct conf, or struct policy */
+	size_t size;   /* of the field */
+	size_t count_offset;  /* of a list's count */
+	const char *fallback; /* as a file would say it; NULL: an empty list */
+	uint64_t min, max;
+	const char *zero; /* what 0 means where it is outside of min..max */
+	const char *const *words; /* all, or what may stand for a value */
+	const char *example;      /* where there is no fallback */
+	const char *help;
+};
+
+extern const struct directive directives[];
+extern const size_t directive_count;
+
+/* What a group is called. */
+extern const char *const directive_groups[GROUP_COUNT];
+
+/* Two directives of which the first may not be above the second. */
+struct directive_pair {
+	const char *low;
+	const char *high;
+};
+
+extern const struct directive_pair directive_pairs[];
+extern const size_t directive_pair_count;
+
+/* NULL if there is none. */
+const struct directive *directive_find(struct str name);
+
+/*
+ * The name that `name` may have meant, in a `channel` block or outside; NULL if
+ * none is near.
+ */
+const char *directive_nearest(struct str name, bool in_channel);
+
+static inline bool
+directive_is_list(const struct directive *d)
+{
+	return d->kind == KIND_ADDRESSES || d->kind == KIND_TOKENS;
+}
+
+#endif
