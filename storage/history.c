@@ -1,0 +1,503 @@
+#include "storage/history.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "proxy/base/err.h"
+#include "proxy/base/log.h"
+#include "storage/chain.h"
+#include "storage/retention.h"
+
+/* Rows that one part of a merge loads at a time. */
+enum { MERGE_CHUNK = 32 };
+
+/* A walk over the past of one channel. */
+struct walk {
+	struct store_reader *reader;
+	const struct store_ops *ops;
+	struct retention keep;
+};
+
+static uint64_t
+unix_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/*
+ * Begin at the channel's head, whose numbers say what is kept. It must have
+ * been looked up before the view of the store began, which has it then.
+ * SW_ENOENT when even the head is gone: then everything is.
+ */
+static int
+walk_begin(struct walk *w, struct store_reader *r, const struct store_ops *ops,
+    const struct channel *c, uint64_t head_id, uint64_t floor)
+{
+	uint64_t own_floor = channel_floor(c);
+	struct store_row head;
+	int err;
+
+	*w = (struct walk){ .reader = r, .ops = ops };
+	err = ops->reader_row(r, head_id, &head);
+	if (err == SW_OK)
+		w->keep =
+		    retention_of(channel_policy(c), unix_ms(), head.number,
+			head.total, own_floor > floor ? own_floor : floor);
+	return err;
+}
+
+static bool
+kept(const struct walk *w, const struct store_row *row)
+{
+	return retention_keeps(
+	    &w->keep, row->id, row->number, row->total, row->time_ms);
+}
+
+/* The event `id`, if it comes after the cursor and is kept still. */
+static int
+step(struct walk *w, uint64_t id, uint64_t after, struct store_row *out)
+{
+	int err;
+
+	if (id <= after)
+		return SW_ENOENT;
+	err = w->ops->reader_row(w->reader, id, out);
+	return err == SW_OK && !kept(w, out) ? SW_ENOENT : err;
+}
+
+/* The oldest kept event after the cursor; SW_ENOENT if there is none. */
+static int
+walk_first(
+    struct walk *w, uint64_t newest, uint64_t after, struct store_row *out)
+{
+	struct store_row at, older;
+	int err = step(w, newest, after, &at);
+
+	while (err == SW_OK) {
+		err = step(w, at.jump, after, &older);
+		if (err == SW_ENOENT && at.previous != at.jump)
+			err = step(w, at.previous, after, &older);
+		if (err == SW_ENOENT) {
+			*out = at;
+			return SW_OK;
+		}
+		at = older;
+	}
+	return err;
+}
+
+/*
+ * The newest event at or below `newest` with at most this number and total, but
+ * not below `first`.
+ */
+static int
+walk_last(struct walk *w, uint64_t newest, const struct store_row *first,
+    uint64_t number, uint64_t total, struct store_row *out)
+{
+	struct store_row at, older;
+	int err = w->ops->reader_row(w->reader, newest, &at);
+
+	while (err == SW_OK && at.id != first->id &&
+	    (at.number > number || at.total > total)) {
+		bool jumped = false;
+
+		/* Jump as long as that stays on the newer side. */
+		if (chain_jump_number(at.number) > number ||
+		    at.previous == at.jump) {
+			err = w->ops->reader_row(w->reader, at.jump, &older);
+			jumped = err == SW_OK;
+		} else if (at.jump > first->id) {
+			err = w->ops->reader_row(w->reader, at.jump, &older);
+			jumped = err == SW_OK && older.total > total;
+		}
+		if (err == SW_OK && !jumped)
+			err =
+			    w->ops->reader_row(w->reader, at.previous, &older);
+		at = older;
+	}
+	if (err == SW_OK)
+		*out = at;
+	return err;
+}
+
+/* One part of a query as it is being merged. */
+struct source {
+	struct history_part *part;
+	uint64_t head;   /* of the channel */
+	uint64_t newest; /* to be read; 0: none */
+	struct walk walk;
+	struct event **events;
+	size_t count, at;
+	uint64_t after; /* loaded up to here; at the newest: all of it */
+};
+
+static void
+source_drop(struct source *s)
+{
+	for (; s->at < s->count; s->at++)
+		event_unref(s->events[s->at]);
+	free(s->events);
+	s->events = NULL;
+	s->count = s->at = 0;
+}
+
+/* Load the events from `first` to `last`, walking back along the chain. */
+static int
+source_load(struct source *s, const struct store_row *first,
+    const struct store_row *last)
+{
+	size_t n = (size_t)(last->number - first->number) + 1;
+	uint64_t id = last->id;
+
+	s->events = calloc(n, sizeof(*s->events));
+	if (s->events == NULL)
+		return SW_ENOMEM;
+	for (size_t i = n; i > 0; i--) {
+		int err = s->walk.ops->reader_event(
+		    s->walk.reader, id, s->part->channel, &s->events[i - 1]);
+
+		if (err != SW_OK) {
+			s->at = i;
+			s->count = n;
+			source_drop(s);
+			return err;
+		}
+		id = s->events[i - 1]->previous;
+	}
+	s->at = 0;
+	s->count = n;
+	return SW_OK;
+}
+
+/* Make sure that there is a next event, or that the part is exhausted. */
+static int
+source_fill(struct source *s, size_t limit, size_t max_bytes)
+{
+	struct store_row first, last;
+	int err;
+
+	if (s->at < s->count || s->after >= s->newest)
+		return SW_OK;
+	source_drop(s);
+	err = walk_first(&s->walk, s->newest, s->after, &first);
+	if (err == SW_ENOENT) {
+		s->after = s->newest;
+		return SW_OK;
+	}
+	if (err != SW_OK)
+		return err;
+	if ((err = walk_last(&s->walk, s->newest, &first,
+		 first.number + limit - 1, first.total + max_bytes, &last)) !=
+		SW_OK ||
+	    (err = source_load(s, &first, &last)) != SW_OK)
+		return err;
+	s->after = last.id;
+	return SW_OK;
+}
+
+/*
+ * From which event on the source is read: the newest that the query allows.
+ * SW_ENOENT if the way to it is gone.
+ */
+static int
+settle_newest(struct source *s, uint64_t upto)
+{
+	struct store_row at = { .id = s->part->newest };
+	int err = SW_OK;
+
+	while (upto > 0 && at.id > upto && at.id > s->part->after) {
+		uint64_t id = at.id;
+
+		err = s->walk.ops->reader_row(s->walk.reader, id, &at);
+		if (err != SW_OK)
+			return err;
+		at.id = at.jump > upto ? at.jump : at.previous;
+	}
+	s->newest = at.id;
+	return SW_OK;
+}
+
+/* Ready for reading; SW_ENOENT if everything of the channel is gone. */
+static int
+source_open(struct source *s, struct store_reader *r,
+    const struct store_ops *ops, const struct history_query *q)
+{
+	int err =
+	    walk_begin(&s->walk, r, ops, s->part->channel, s->head, q->floor);
+
+	return err == SW_OK ? settle_newest(s, q->upto) : err;
+}
+
+/* What was lost between the cursor and the oldest event that is left? */
+static int
+source_begin(struct source *s, struct store_reader *r,
+    const struct store_ops *ops, const struct history_query *q)
+{
+	struct history_part *p = s->part;
+	struct store_row first;
+	int err;
+
+	s->after = p->after;
+	if (p->newest <= p->after)
+		return SW_OK;
+	err = source_open(s, r, ops, q);
+	if (err == SW_OK && s->newest <= p->after)
+		return SW_OK;
+	if (err == SW_OK)
+		err = walk_first(&s->walk, s->newest, p->after, &first);
+	if (err == SW_ENOENT) {
+		p->gap = true;
+		p->first = 0;
+		s->after = s->newest;
+		return SW_OK;
+	}
+	if (err == SW_OK) {
+		p->gap = first.previous > p->after;
+		p->first = first.id;
+	}
+	return err;
+}
+
+static struct source *
+oldest_source(struct source *sources, size_t n)
+{
+	struct source *best = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		struct source *s = &sources[i];
+
+		if (s->at < s->count &&
+		    (best == NULL ||
+			s->events[s->at]->id < best->events[best->at]->id))
+			best = s;
+	}
+	return best;
+}
+
+static bool
+any_left(const struct source *sources, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (sources[i].at < sources[i].count ||
+		    sources[i].after < sources[i].newest)
+			return true;
+	return false;
+}
+
+/* Take the oldest event of all parts, until the limits are reached. */
+static int
+merge(struct history_query *q, struct source *sources)
+{
+	size_t chunk = q->part_count == 1 || q->limit < MERGE_CHUNK ?
+	    q->limit :
+	    MERGE_CHUNK;
+	size_t bytes = 0;
+	struct source *s;
+	int err = SW_OK;
+
+	for (size_t i = 0; i < q->part_count && err == SW_OK; i++)
+		err = source_fill(&sources[i], chunk, q->max_bytes);
+	while (err == SW_OK && q->count < q->limit &&
+	    (s = oldest_source(sources, q->part_count)) != NULL) {
+		struct event *e = s->events[s->at];
+
+		if (q->count > 0 && bytes + e->size > q->max_bytes)
+			break;
+		q->events[q->count++] = e;
+		bytes += e->size;
+		s->at++;
+		if (q->count < q->limit)
+			err = source_fill(s, chunk, q->max_bytes);
+	}
+	q->more = any_left(sources, q->part_count);
+	return err;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* The ids of the newest events of a part, newest first. */
+static int
+newest_ids(struct source *s, uint64_t *ids, size_t max, size_t *n)
+{
+	uint64_t id = s->newest;
+	struct store_row row;
+	int err = SW_OK;
+
+	while (*n < max && (err = step(&s->walk, id, 0, &row)) == SW_OK) {
+		ids[(*n)++] = row.id;
+		id = row.previous;
+	}
+	return err == SW_ENOENT ? SW_OK : err;
+}
+
+/* The Nth newest event of the only part, or the oldest that is kept. */
+static int
+nth_newest(struct source *s, uint64_t n, uint64_t *id)
+{
+	struct store_row newest, first, row;
+	int err = step(&s->walk, s->newest, 0, &newest);
+
+	if (err == SW_OK)
+		err = walk_first(&s->walk, newest.id, 0, &first);
+	if (err == SW_OK)
+		err = walk_last(&s->walk, newest.id, &first,
+		    newest.number > n ? newest.number - n + 1 : 1, UINT64_MAX,
+		    &row);
+	if (err == SW_OK)
+		*id = row.id;
+	return err;
+}
+
+/* The same over several parts: the newest ids of each, sorted. */
+static int
+nth_newest_of_all(struct history_query *q, struct source *sources, uint64_t *id)
+{
+	uint64_t *ids = calloc(q->part_count * q->last, sizeof(*ids));
+	size_t n = 0;
+	int err = ids == NULL ? SW_ENOMEM : SW_OK;
+
+	for (size_t i = 0; i < q->part_count && err == SW_OK; i++)
+		err = newest_ids(&sources[i], ids, n + q->last, &n);
+	if (err == SW_OK && n == 0)
+		err = SW_ENOENT;
+	if (err == SW_OK) {
+		qsort(ids, n, sizeof(*ids), compare_ids);
+		*id = ids[(n < q->last ? n : q->last) - 1];
+	}
+	free(ids);
+	return err;
+}
+
+/* Turn "the newest N" into a cursor: just before the Nth newest of all. */
+static int
+resolve_last(struct store_reader *r, const struct store_ops *ops,
+    struct history_query *q, struct source *sources)
+{
+	uint64_t id = 0;
+	int err = SW_OK;
+
+	for (size_t i = 0; i < q->part_count && err == SW_OK; i++) {
+		sources[i].part->after = 0;
+		err = source_open(&sources[i], r, ops, q);
+		/* All of it is gone: nothing of this part will be found. */
+		if (err == SW_ENOENT) {
+			sources[i].newest = 0;
+			err = SW_OK;
+		}
+	}
+	if (err == SW_OK)
+		err = q->part_count == 1 ?
+		    nth_newest(&sources[0], q->last, &id) :
+		    nth_newest_of_all(q, sources, &id);
+	if (err != SW_OK && err != SW_ENOENT)
+		return err;
+	/* Nothing is kept at all: begin behind it, which is no gap. */
+	for (size_t i = 0; i < q->part_count; i++)
+		q->parts[i].after = err == SW_OK ? id - 1 : UINT64_MAX;
+	return SW_OK;
+}
+
+static int
+read_parts(struct store_reader *r, const struct store_ops *ops,
+    struct history_query *q, struct source *sources)
+{
+	int err = SW_OK;
+
+	if (q->last > 0)
+		err = resolve_last(r, ops, q, sources);
+	for (size_t i = 0; i < q->part_count && err == SW_OK; i++) {
+		err = source_begin(&sources[i], r, ops, q);
+		/* Who asks for the newest does not miss what was before. */
+		if (q->last > 0)
+			q->parts[i].gap = false;
+	}
+	return err == SW_OK ? merge(q, sources) : err;
+}
+
+int
+history_read(struct store_reader *r, const struct store_ops *ops,
+    struct history_query *q)
+{
+	struct source *sources = calloc(q->part_count, sizeof(*sources));
+	int err;
+
+	q->count = 0;
+	q->more = false;
+	q->events = calloc(q->limit, sizeof(*q->events));
+	for (size_t i = 0; sources != NULL && i < q->part_count; i++) {
+		sources[i].part = &q->parts[i];
+		sources[i].head = channel_head(q->parts[i].channel);
+	}
+	if (sources == NULL || q->events == NULL) {
+		err = SW_ENOMEM;
+	} else if ((err = ops->reader_begin(r)) == SW_OK) {
+		err = read_parts(r, ops, q, sources);
+		for (size_t i = 0; i < q->part_count; i++)
+			source_drop(&sources[i]);
+		ops->reader_end(r);
+	}
+	/* A link of the chain leads nowhere: nothing we do leaves one. */
+	if (err == SW_ENOENT)
+		err = SW_ECORRUPT;
+	free(sources);
+	if (err != SW_OK)
+		history_query_fini(q);
+	return err;
+}
+
+static int
+read_span(struct store_reader *r, const struct store_ops *ops,
+    struct history_span *span, uint64_t head, uint64_t floor)
+{
+	struct walk w;
+	int err = walk_begin(&w, r, ops, span->channel, head, floor);
+
+	if (err == SW_OK)
+		err = walk_first(&w, head, 0, &span->first);
+	if (err == SW_OK)
+		err = ops->reader_row(r, head, &span->last);
+	if (err == SW_ENOENT) {
+		span->first = span->last = (struct store_row){ .id = 0 };
+		err = SW_OK;
+	}
+	return err;
+}
+
+int
+history_spans(struct store_reader *r, const struct store_ops *ops,
+    struct history_span *spans, size_t count, uint64_t floor)
+{
+	uint64_t *heads = calloc(count == 0 ? 1 : count, sizeof(*heads));
+	int err;
+
+	if (heads == NULL)
+		return SW_ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		heads[i] = channel_head(spans[i].channel);
+	if ((err = ops->reader_begin(r)) == SW_OK) {
+		for (size_t i = 0; i < count && err == SW_OK; i++)
+			err = read_span(r, ops, &spans[i], heads[i], floor);
+		ops->reader_end(r);
+	}
+	free(heads);
+	return err;
+}
+
+void
+history_query_fini(struct history_query *q)
+{
+	for (size_t i = 0; i < q->count; i++)
+		event_unref(q->events[i]);
+	free(q->events);
+	q->events = NULL;
+	q->count = 0;
+}

@@ -1,0 +1,388 @@
+#include "storage/janitor.h"
+
+#include <time.h>
+
+#include "proxy/base/err.h"
+#include "proxy/base/log.h"
+#include "storage/retention.h"
+#include "storage/writer.h"
+
+enum {
+	SAVE_AFTER_EVENTS = 100000, /* what a start has to read anew */
+	SAVE_RECORDS = 128,         /* per step */
+	SWEEP_ROWS = 512,           /* looked at per step */
+	SWEEP_ROWS_BUSY = 256,
+	SWEEP_RUNS = 64,    /* removed per step */
+	PATROL_ROWS = 1024, /* per second, when nothing is known to be old */
+	FRONT_KEPT = 256,   /* kept rows in a row that end work at the front */
+	GARBAGE_MIN = 4096, /* rows worth a sweep */
+	EXPIRE_KEYS = 256,  /* looked at per second */
+	IDLE_MS = 1000,
+	REST_MS = 60000, /* when there is nothing to watch either */
+};
+
+static uint64_t
+monotonic_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void
+janitor_init(struct janitor *j)
+{
+	*j = (struct janitor){ .hand = 0 };
+	list_init(&j->to_save);
+}
+
+void
+janitor_notice(struct janitor *j, uint64_t events)
+{
+	j->unsaved += events;
+}
+
+void
+janitor_count_garbage(struct janitor *j, const struct record *r)
+{
+	const struct policy *p = channel_policy(r->channel);
+
+	if (r->stored &&
+	    (r->number - r->swept_number > p->history_events ||
+		(p->history_bytes > 0 &&
+		    r->total - r->swept_total > p->history_bytes)))
+		j->garbage++;
+}
+
+/* Run `work` in a transaction of its own. */
+static int
+in_transaction(struct janitor *j, struct writer *w,
+    int (*work)(struct janitor *j, struct writer *w, void *ctx), void *ctx)
+{
+	const struct store_ops *ops = w->store->ops;
+	int err;
+
+	if ((err = ops->begin(w->store)) == SW_OK &&
+	    (err = work(j, w, ctx)) == SW_OK)
+		err = ops->commit(w->store, false);
+	if (err != SW_OK) {
+		ops->rollback(w->store);
+		writer_set_health(w, err);
+	}
+	return err;
+}
+
+/* Saving where chains end. */
+
+static int
+save_record(struct writer *w, const struct record *r)
+{
+	const struct store_channel c = {
+		.key = r->key,
+		.head = r->head,
+		.number = r->number,
+		.total = r->total,
+		.floor = channel_floor(r->channel),
+	};
+
+	return r->key == 0 ? SW_OK : w->store->ops->save_channel(w->store, &c);
+}
+
+/* Records of one step, and whether they were the last of the pass. */
+struct save_step {
+	struct list records;
+	bool last;
+};
+
+static int
+save_records(struct janitor *j, struct writer *w, void *ctx)
+{
+	struct save_step *step = ctx;
+	struct store_state state = w->state;
+	int err = SW_OK;
+
+	for (unsigned i = 0; i < SAVE_RECORDS && err == SW_OK; i++) {
+		struct list *node = list_shift(&j->to_save);
+
+		if (node == NULL)
+			break;
+		list_append(&step->records, node);
+		err = save_record(w, container_of(node, struct record, dirty));
+	}
+	step->last = list_empty(&j->to_save);
+	if (err != SW_OK || !step->last)
+		return err;
+	state.saved = j->saving_head;
+	return w->store->ops->save_state(w->store, &state);
+}
+
+static void
+save_begin(struct janitor *j, struct writer *w)
+{
+	j->saving = true;
+	j->saving_head = w->last_id;
+	j->unsaved = 0;
+	list_splice(&j->to_save, &w->records.dirty);
+}
+
+static int
+save_some(struct janitor *j, struct writer *w)
+{
+	struct save_step step;
+	int err;
+
+	list_init(&step.records);
+	err = in_transaction(j, w, save_records, &step);
+	if (err != SW_OK) {
+		/* All of them are still to be saved, by another pass. */
+		list_splice(&w->records.dirty, &step.records);
+		list_splice(&w->records.dirty, &j->to_save);
+		j->saving = false;
+		return err;
+	}
+	list_each_safe (node, after, &step.records)
+		list_remove(node);
+	if (step.last) {
+		w->state.saved = j->saving_head;
+		j->saving = false;
+	}
+	return SW_OK;
+}
+
+/* Sweeping. */
+
+struct run {
+	uint64_t first, last;
+};
+
+/* One step over the rows behind `after`. */
+struct sweep {
+	struct writer *w;
+	uint64_t now_ms; /* Unix */
+	unsigned rows;   /* to look at, at most */
+	unsigned kept_in_row;
+	bool force;        /* remove whatever comes */
+	bool stop_at_kept; /* end after FRONT_KEPT of them */
+	uint64_t removed;
+	uint64_t last; /* looked at */
+	bool end;      /* of the log */
+	struct run runs[SWEEP_RUNS];
+	unsigned run_count;
+	bool run_open; /* the last row looked at belongs to the last run */
+};
+
+static bool
+is_kept(
+    const struct sweep *s, const struct record *r, const struct store_row *row)
+{
+	struct retention keep;
+
+	/* The start finds a channel's end by its newest row, or saved. */
+	if (row->id == r->head && row->id > s->w->state.saved)
+		return true;
+	if (s->force || !r->stored)
+		return false;
+	keep = retention_of(channel_policy(r->channel), s->now_ms, r->number,
+	    r->total, channel_floor(r->channel));
+	return retention_keeps(
+	    &keep, row->id, row->number, row->total, row->time_ms);
+}
+
+static bool
+look_at_row(void *ctx, const struct store_row *row)
+{
+	struct sweep *s = ctx;
+	struct record *r = records_by_key(&s->w->records, row->channel);
+
+	if (s->rows == 0 || (!s->run_open && s->run_count == SWEEP_RUNS) ||
+	    (s->stop_at_kept && s->kept_in_row >= FRONT_KEPT)) {
+		s->end = false;
+		return false;
+	}
+	s->rows--;
+	s->last = row->id;
+	if (r == NULL || is_kept(s, r, row)) {
+		s->run_open = false;
+		s->kept_in_row++;
+		return true;
+	}
+	s->kept_in_row = 0;
+	if (row->number > r->swept_number) {
+		r->swept_number = row->number;
+		r->swept_total = row->total;
+	}
+	if (!s->run_open)
+		s->runs[s->run_count++].first = row->id;
+	s->run_open = true;
+	s->runs[s->run_count - 1].last = row->id;
+	s->removed++;
+	return true;
+}
+
+static int
+remove_runs(struct janitor *j, struct writer *w, void *ctx)
+{
+	const struct sweep *s = ctx;
+	struct store_state state = w->state;
+	int err = SW_OK;
+
+	(void)j;
+	for (unsigned i = 0; i < s->run_count && err == SW_OK; i++)
+		err = w->store->ops->remove(
+		    w->store, s->runs[i].first, s->runs[i].last);
+	if (err != SW_OK || !s->force)
+		return err;
+	state.floor = s->last;
+	return w->store->ops->save_state(w->store, &state);
+}
+
+/* Look at some rows behind `after` and remove what is not kept. */
+static int
+sweep(struct janitor *j, struct writer *w, uint64_t after, struct sweep *s)
+{
+	struct timespec now;
+	int err;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	s->w = w;
+	s->now_ms = (uint64_t)now.tv_sec * 1000;
+	s->last = after;
+	s->end = true;
+	if ((err = w->store->ops->scan(w->store, after, look_at_row, s)) !=
+	    SW_OK) {
+		writer_set_health(w, err);
+		return err;
+	}
+	if (s->run_count > 0)
+		err = in_transaction(j, w, remove_runs, s);
+	if (err == SW_OK && s->force && s->run_count > 0) {
+		/* Removed before its time, unlike what retention dropped. */
+		w->state.floor = s->last;
+		atomic_store(&w->floor, s->last);
+	}
+	if (err == SW_OK) {
+		atomic_fetch_add(&j->removed, s->removed);
+		j->garbage -= s->removed < j->garbage ? s->removed : j->garbage;
+	}
+	return err;
+}
+
+/* The oldest rows: where age and the limit of the whole store take effect. */
+static void
+sweep_front(struct janitor *j, struct writer *w, bool busy)
+{
+	uint64_t max = atomic_load(&j->max_bytes);
+	uint64_t used = w->store->ops->used_bytes(w->store);
+	struct sweep s = {
+		.rows = busy ? SWEEP_ROWS_BUSY : SWEEP_ROWS,
+		.force = max > 0 && used > max,
+		.stop_at_kept = true,
+	};
+
+	atomic_store(&j->store_bytes, used);
+	j->at_front = sweep(j, w, 0, &s) == SW_OK && s.removed > 0;
+}
+
+/* Round and round the log, for what is not kept between what is. */
+static bool
+patrol(struct janitor *j, struct writer *w, unsigned rows)
+{
+	struct sweep s = { .rows = rows };
+
+	if (sweep(j, w, j->hand, &s) != SW_OK)
+		return false;
+	j->hand = s.end ? 0 : s.last;
+	j->looked += rows - s.rows;
+	if (s.end) {
+		/* Nothing is left over that a whole round did not see. */
+		j->garbage = 0;
+		j->looked = 0;
+	}
+	return s.removed > 0;
+}
+
+static int
+expire_keys(struct janitor *j, struct writer *w, void *ctx)
+{
+	uint64_t before = *(uint64_t *)ctx;
+
+	(void)j;
+	return w->store->ops->expire_keys(w->store, before, EXPIRE_KEYS);
+}
+
+static void
+once_a_second(struct janitor *j, struct writer *w)
+{
+	uint64_t age = atomic_load(&w->idempotency_age_ms);
+	struct timespec now;
+	uint64_t before;
+	bool failing;
+
+	pthread_mutex_lock(&w->health.lock);
+	failing = w->health.failing;
+	pthread_mutex_unlock(&w->health.lock);
+	if (failing) {
+		writer_set_health(w, w->store->ops->probe(w->store));
+		return;
+	}
+	j->at_front = true;
+	patrol(j, w, PATROL_ROWS);
+	if (!j->saving && !list_empty(&w->records.dirty))
+		save_begin(j, w);
+	clock_gettime(CLOCK_REALTIME, &now);
+	before = (uint64_t)now.tv_sec * 1000;
+	if (before > age) {
+		before -= age;
+		keys_expire(w->keys, before);
+		in_transaction(j, w, expire_keys, &before);
+	}
+}
+
+uint64_t
+janitor_step(struct janitor *j, struct writer *w, bool busy)
+{
+	uint64_t now = monotonic_ms();
+	uint64_t worth = atomic_load(&j->store_bytes) / 2048;
+
+	if (worth < GARBAGE_MIN)
+		worth = GARBAGE_MIN;
+	if (now >= j->next_second_ms) {
+		j->next_second_ms = now + IDLE_MS;
+		once_a_second(j, w);
+		return 0;
+	}
+	if (j->at_front) {
+		sweep_front(j, w, busy);
+		return 0;
+	}
+	if (j->garbage >= worth) {
+		patrol(j, w, busy ? SWEEP_ROWS_BUSY : SWEEP_ROWS);
+		return 0;
+	}
+	if (!j->saving && j->unsaved >= SAVE_AFTER_EVENTS)
+		save_begin(j, w);
+	if (j->saving && save_some(j, w) == SW_OK)
+		return 0;
+	return j->next_second_ms - now;
+}
+
+void
+janitor_finish(struct janitor *j, struct writer *w)
+{
+	struct store_state state;
+
+	while (j->saving)
+		save_some(j, w);
+	save_begin(j, w);
+	while (j->saving)
+		if (save_some(j, w) != SW_OK)
+			return; /* the next start reads the tail anew */
+	/* Closed cleanly: ids go on without a jump. */
+	state = w->state;
+	state.head = state.reserved = w->last_id;
+	if (w->store->ops->begin(w->store) != SW_OK ||
+	    w->store->ops->save_state(w->store, &state) != SW_OK ||
+	    w->store->ops->commit(w->store, true) != SW_OK)
+		w->store->ops->rollback(w->store);
+}

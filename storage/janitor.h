@@ -1,0 +1,61 @@
+#ifndef SPILLWAY_STORAGE_JANITOR_H
+#define SPILLWAY_STORAGE_JANITOR_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proxy/base/list.h"
+
+/*
+ * The store's housekeeping, in steps of about a millisecond between commits, so
+ * that no publisher waits for it:
+ *
+ * - saving where each channel's chain ends, so that a start reads only the tail
+ *   of the log anew;
+ * - sweeping: removing rows that retention no longer keeps, and the oldest ones
+ *   when the store is larger than it may be;
+ * - forgetting idempotency keys that are too old;
+ * - asking a store that failed whether it works again.
+ *
+ * Of the writer's thread.
+ */
+struct record;
+struct writer;
+
+struct janitor {
+	_Atomic uint64_t max_bytes; /* of the store; 0: any */
+	_Atomic uint64_t removed;   /* rows, ever */
+	_Atomic uint64_t store_bytes;
+
+	/* Saving: */
+	bool saving;
+	struct list to_save;  /* records of the pass under way */
+	uint64_t saving_head; /* it covers rows up to here */
+	uint64_t unsaved;     /* events since it began */
+
+	/* Sweeping: */
+	uint64_t garbage; /* rows beyond what their channels keep, about */
+	uint64_t hand;    /* the patrol looked at rows up to it */
+	uint64_t looked;  /* rows of the patrol's present round */
+	bool at_front;    /* the oldest rows are being removed */
+
+	uint64_t next_second_ms; /* monotonic: what is done once a second */
+};
+
+void janitor_init(struct janitor *j);
+
+/* A group of `events` was committed; a record changed. */
+void janitor_notice(struct janitor *j, uint64_t events);
+void janitor_count_garbage(struct janitor *j, const struct record *r);
+
+/*
+ * Take one step. `busy`: others wait, do no more than keeps up with them.
+ * Returns for how many milliseconds there is nothing to do; 0: go on.
+ */
+uint64_t janitor_step(struct janitor *j, struct writer *w, bool busy);
+
+/* At the end: save everything that is not yet. */
+void janitor_finish(struct janitor *j, struct writer *w);
+
+#endif

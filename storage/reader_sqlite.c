@@ -1,0 +1,149 @@
+#include "storage/reader_sqlite.h"
+
+#include <stdlib.h>
+
+#include "proxy/base/err.h"
+#include "storage/sqlite_db.h"
+
+enum statement { SQL_BEGIN, SQL_END, SQL_ROW, STATEMENTS };
+
+static const char *const sql[STATEMENTS] = {
+	[SQL_BEGIN] = "BEGIN",
+	[SQL_END] = "COMMIT",
+	[SQL_ROW] = "SELECT id, channel, number, total, previous, jump, time,"
+		    " kind, type, content_type, data FROM log WHERE id = ?",
+};
+
+struct reader_sqlite {
+	struct store_reader base;
+	struct db db;
+	sqlite3_stmt *statements[STATEMENTS];
+};
+
+static struct reader_sqlite *
+self(struct store_reader *r)
+{
+	return container_of(r, struct reader_sqlite, base);
+}
+
+int
+reader_sqlite_open(struct store_reader **out, const char *path)
+{
+	struct reader_sqlite *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (r == NULL)
+		return SW_ENOMEM;
+	if ((err = db_open(&r->db, path, DB_READER, r->base.reason)) != SW_OK)
+		goto fail;
+	for (size_t i = 0; i < STATEMENTS; i++)
+		if ((err = db_prepare(&r->db, &r->statements[i], sql[i])) !=
+		    SW_OK)
+			goto fail;
+	*out = &r->base;
+	return SW_OK;
+
+fail:
+	reader_sqlite_close(&r->base);
+	return err;
+}
+
+void
+reader_sqlite_close(struct store_reader *base)
+{
+	struct reader_sqlite *r;
+
+	if (base == NULL)
+		return;
+	r = self(base);
+	for (size_t i = 0; i < STATEMENTS; i++)
+		sqlite3_finalize(r->statements[i]);
+	db_close(&r->db);
+	free(r);
+}
+
+int
+reader_sqlite_begin(struct store_reader *base)
+{
+	struct reader_sqlite *r = self(base);
+
+	return db_run(&r->db, r->statements[SQL_BEGIN]);
+}
+
+void
+reader_sqlite_end(struct store_reader *base)
+{
+	struct reader_sqlite *r = self(base);
+
+	if (sqlite3_get_autocommit(r->db.handle) == 0)
+		db_run(&r->db, r->statements[SQL_END]);
+}
+
+static int
+find_row(struct reader_sqlite *r, uint64_t id, struct store_row *out)
+{
+	sqlite3_stmt *q = r->statements[SQL_ROW];
+	int err;
+
+	db_bind_u64(q, 1, id);
+	if ((err = db_row(&r->db, q)) != SW_OK)
+		return err;
+	*out = (struct store_row){
+		.id = db_u64(q, 0),
+		.channel = db_u64(q, 1),
+		.number = db_u64(q, 2),
+		.total = db_u64(q, 3),
+		.previous = db_u64(q, 4),
+		.jump = db_u64(q, 5),
+		.time_ms = db_u64(q, 6),
+	};
+	return SW_OK;
+}
+
+int
+reader_sqlite_row(struct store_reader *base, uint64_t id, struct store_row *out)
+{
+	struct reader_sqlite *r = self(base);
+	int err = find_row(r, id, out);
+
+	sqlite3_reset(r->statements[SQL_ROW]);
+	return err;
+}
+
+int
+reader_sqlite_event(struct store_reader *base, uint64_t id, struct channel *c,
+    struct event **out)
+{
+	struct reader_sqlite *r = self(base);
+	sqlite3_stmt *q = r->statements[SQL_ROW];
+	struct store_row row;
+	struct event *e = NULL;
+	const void *data;
+	size_t size;
+	int err = find_row(r, id, &row);
+
+	if (err != SW_OK)
+		return err;
+	data = sqlite3_column_blob(q, 10);
+	size = (size_t)sqlite3_column_bytes(q, 10);
+	/* An empty blob is NULL as well; only the connection knows. */
+	if (data == NULL && size == 0 &&
+	    sqlite3_errcode(r->db.handle) == SQLITE_NOMEM)
+		err = SW_ENOMEM;
+	else
+		err = event_new(&e, c, (enum event_kind)db_u64(q, 7),
+		    db_text(q, 8), db_text(q, 9), size);
+	if (err == SW_OK) {
+		e->id = row.id;
+		e->previous = row.previous;
+		e->jump = row.jump;
+		e->number = row.number;
+		e->total = row.total;
+		e->time_ms = row.time_ms;
+		if (size > 0)
+			memcpy(event_payload(e), data, size);
+		*out = e;
+	}
+	sqlite3_reset(q);
+	return err;
+}

@@ -1,0 +1,16 @@
+#ifndef SPILLWAY_STORAGE_READER_SQLITE_H
+#define SPILLWAY_STORAGE_READER_SQLITE_H
+
+#include "storage/store.h"
+
+/* The reading side of the SQLite store; see struct store_ops. */
+int reader_sqlite_open(struct store_reader **out, const char *path);
+void reader_sqlite_close(struct store_reader *r);
+int reader_sqlite_begin(struct store_reader *r);
+void reader_sqlite_end(struct store_reader *r);
+int reader_sqlite_row(
+    struct store_reader *r, uint64_t id, struct store_row *out);
+int reader_sqlite_event(
+    struct store_reader *r, uint64_t id, struct channel *c, struct event **out);
+
+#endif

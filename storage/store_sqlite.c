@@ -1,0 +1,678 @@
+/*
+ * History in SQLite: the writer's side. Reading is in reader_sqlite.c, the
+ * tables are in schema_sqlite.c, checkpoints in checkpoint_sqlite.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proxy/base/err.h"
+#include "proxy/base/log.h"
+#include "storage/checkpoint_sqlite.h"
+#include "storage/reader_sqlite.h"
+#include "storage/schema_sqlite.h"
+#include "storage/store.h"
+
+/* The writer's statements. */
+enum statement {
+	SQL_BEGIN,
+	SQL_COMMIT,
+	SQL_ROLLBACK,
+	SQL_ADD_CHANNEL,
+	SQL_SAVE_CHANNEL,
+	SQL_SAVE_STATE,
+	SQL_APPEND,
+	SQL_REMOVE,
+	SQL_FIND_KEY,
+	SQL_ADD_KEY,
+	SQL_NEXT_KEYS,
+	SQL_REMOVE_KEY,
+	SQL_SCAN,
+	SQL_PAGES,
+	SQL_FREE_PAGES,
+	STATEMENTS,
+};
+
+static const char *const sql[STATEMENTS] = {
+	[SQL_BEGIN] = "BEGIN IMMEDIATE",
+	[SQL_COMMIT] = "COMMIT",
+	[SQL_ROLLBACK] = "ROLLBACK",
+	[SQL_ADD_CHANNEL] = "INSERT INTO channel (key, name) VALUES (?, ?)",
+	[SQL_SAVE_CHANNEL] = "UPDATE channel SET head = ?2, number = ?3,"
+			     " total = ?4, floor = ?5 WHERE key = ?1",
+	[SQL_SAVE_STATE] = "UPDATE state SET value = ?2 WHERE name = ?1",
+	[SQL_APPEND] = "INSERT INTO log (id, channel, number, previous, jump,"
+		       " total, time, kind, type, content_type, data)"
+		       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[SQL_REMOVE] = "DELETE FROM log WHERE id >= ? AND id <= ?",
+	[SQL_FIND_KEY] = "SELECT id, time FROM idempotency"
+			 " WHERE channel = ? AND key = ?",
+	/* An expired key that was not removed yet gives way. */
+	[SQL_ADD_KEY] = "INSERT OR REPLACE INTO idempotency"
+			" (channel, key, id, time) VALUES (?, ?, ?, ?)",
+	[SQL_NEXT_KEYS] = "SELECT channel, key, time FROM idempotency"
+			  " WHERE (channel, key) > (?, ?)"
+			  " ORDER BY channel, key LIMIT ?",
+	[SQL_REMOVE_KEY] = "DELETE FROM idempotency"
+			   " WHERE channel = ? AND key = ?",
+	/* Columns in the order in which a row has them: none is skipped. */
+	[SQL_SCAN] = "SELECT id, channel, number, previous, jump, total, time"
+		     " FROM log WHERE id > ? ORDER BY id",
+	[SQL_PAGES] = "PRAGMA page_count",
+	[SQL_FREE_PAGES] = "PRAGMA freelist_count",
+};
+
+enum { PAGE_BYTES = 4096 };
+
+struct store_sqlite {
+	struct store base;
+	char *path;
+	int lock_fd;
+	struct db db;
+	sqlite3_stmt *statements[STATEMENTS];
+	struct checkpointer *checkpointer;
+	/* Where expire_keys goes on. */
+	struct buf expire_channel, expire_key;
+};
+
+static struct store_sqlite *
+self(struct store *s)
+{
+	return container_of(s, struct store_sqlite, base);
+}
+
+static int
+run(struct store_sqlite *s, enum statement which)
+{
+	return db_run(&s->db, s->statements[which]);
+}
+
+/* A number from the state table; 0 if it has none of that name. */
+static int
+read_state(struct store_sqlite *s, const char *name, uint64_t *out)
+{
+	sqlite3_stmt *q = NULL;
+	int err =
+	    db_prepare(&s->db, &q, "SELECT value FROM state WHERE name = ?");
+
+	if (err == SW_OK) {
+		db_bind_text(q, 1, str_of(name));
+		if ((err = db_row(&s->db, q)) == SW_OK)
+			*out = db_u64(q, 0);
+		else if (err == SW_ENOENT)
+			err = SW_ECORRUPT;
+	}
+	sqlite3_finalize(q);
+	return err;
+}
+
+static int
+read_epoch(struct store_sqlite *s, struct epoch *out)
+{
+	sqlite3_stmt *q = NULL;
+	int err = db_prepare(
+	    &s->db, &q, "SELECT value FROM state WHERE name = 'epoch'");
+
+	if (err == SW_OK && (err = db_row(&s->db, q)) == SW_OK)
+		err = epoch_parse(out, db_text(q, 0));
+	sqlite3_finalize(q);
+	return err == SW_ENOENT || err == SW_EINVAL ? SW_ECORRUPT : err;
+}
+
+static int
+load_channels(struct store_sqlite *s, const struct store_visitor *visit)
+{
+	sqlite3_stmt *q = NULL;
+	int err = db_prepare(&s->db, &q,
+	    "SELECT key, name, head, number, total, floor FROM channel");
+
+	while (err == SW_OK && (err = db_row(&s->db, q)) == SW_OK) {
+		struct store_channel c = {
+			.key = db_u64(q, 0),
+			.name = db_text(q, 1),
+			.head = db_u64(q, 2),
+			.number = db_u64(q, 3),
+			.total = db_u64(q, 4),
+			.floor = db_u64(q, 5),
+		};
+
+		err = visit->channel(visit->ctx, &c);
+	}
+	sqlite3_finalize(q);
+	return err == SW_ENOENT ? SW_OK : err;
+}
+
+static struct store_row
+scanned_row(sqlite3_stmt *q)
+{
+	return (struct store_row){
+		.id = db_u64(q, 0),
+		.channel = db_u64(q, 1),
+		.number = db_u64(q, 2),
+		.previous = db_u64(q, 3),
+		.jump = db_u64(q, 4),
+		.total = db_u64(q, 5),
+		.time_ms = db_u64(q, 6),
+	};
+}
+
+static int
+load_rows(
+    struct store_sqlite *s, uint64_t after, const struct store_visitor *visit)
+{
+	sqlite3_stmt *q = s->statements[SQL_SCAN];
+	int err = SW_OK;
+
+	db_bind_u64(q, 1, after);
+	while (err == SW_OK && (err = db_row(&s->db, q)) == SW_OK) {
+		struct store_row row = scanned_row(q);
+
+		err = visit->row(visit->ctx, &row);
+	}
+	sqlite3_reset(q);
+	return err == SW_ENOENT ? SW_OK : err;
+}
+
+static void
+explain_failure(const struct store_sqlite *s, int err)
+{
+	char dir[4096];
+	char *slash;
+
+	if (err == SW_ECORRUPT) {
+		log_error("store: %s is damaged (%s): restore a copy, or set "
+			  "corrupt-store = \"move-aside\" to begin a new one",
+		    s->path, s->base.reason);
+		return;
+	}
+	snprintf(dir, sizeof(dir), "%s", s->path);
+	slash = strrchr(dir, '/');
+	if (slash != NULL && slash != dir) {
+		*slash = '\0';
+		if (access(dir, F_OK) != 0) {
+			log_error("store: %s: the directory %s does not exist: "
+				  "create it, or set `store` to another place",
+			    s->path, dir);
+			return;
+		}
+	}
+	log_error("store: %s: %s", s->path, s->base.reason);
+}
+
+static int
+sqlite_load(struct store *base, struct store_state *state,
+    const struct store_visitor *visit)
+{
+	struct store_sqlite *s = self(base);
+	int err;
+
+	*state = (struct store_state){ .reserved = 0 };
+	if ((err = read_epoch(s, &state->epoch)) != SW_OK ||
+	    (err = read_state(s, "reserved", &state->reserved)) != SW_OK ||
+	    (err = read_state(s, "head", &state->head)) != SW_OK ||
+	    (err = read_state(s, "floor", &state->floor)) != SW_OK ||
+	    (err = read_state(s, "saved", &state->saved)) != SW_OK ||
+	    (err = load_channels(s, visit)) != SW_OK ||
+	    (err = load_rows(s, state->saved, visit)) != SW_OK)
+		explain_failure(s, err);
+	return err;
+}
+
+static int
+sqlite_begin(struct store *base)
+{
+	struct store_sqlite *s = self(base);
+
+	checkpointer_assist(s->checkpointer, &s->db);
+	return run(s, SQL_BEGIN);
+}
+
+/*
+ * With synchronous = NORMAL a commit is in the write-ahead log, which a later
+ * checkpoint syncs. Syncing that file now is all that FULL would add.
+ */
+static int
+sync_log(struct store_sqlite *s)
+{
+	sqlite3_file *file = NULL;
+	int code = sqlite3_file_control(
+	    s->db.handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+
+	if (code == SQLITE_OK && file != NULL && file->pMethods != NULL)
+		code = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+	return db_error(&s->db, code);
+}
+
+static int
+sqlite_commit(struct store *base, bool sync)
+{
+	struct store_sqlite *s = self(base);
+	int err = run(s, SQL_COMMIT);
+
+	if (err == SW_OK && sync)
+		err = sync_log(s);
+	return err;
+}
+
+static void
+sqlite_rollback(struct store *base)
+{
+	struct store_sqlite *s = self(base);
+	char reason[sizeof(s->base.reason)];
+
+	/* Some failures have rolled back already: keep their reason. */
+	memcpy(reason, s->base.reason, sizeof(reason));
+	if (sqlite3_get_autocommit(s->db.handle) == 0)
+		run(s, SQL_ROLLBACK);
+	memcpy(s->base.reason, reason, sizeof(reason));
+}
+
+static int
+sqlite_add_channel(struct store *base, uint64_t key, struct str name)
+{
+	struct store_sqlite *s = self(base);
+	sqlite3_stmt *q = s->statements[SQL_ADD_CHANNEL];
+
+	db_bind_u64(q, 1, key);
+	db_bind_text(q, 2, name);
+	return db_run(&s->db, q);
+}
+
+static int
+sqlite_save_channel(struct store *base, const struct store_channel *c)
+{
+	struct store_sqlite *s = self(base);
+	sqlite3_stmt *q = s->statements[SQL_SAVE_CHANNEL];
+
+	db_bind_u64(q, 1, c->key);
+	db_bind_u64(q, 2, c->head);
+	db_bind_u64(q, 3, c->number);
+	db_bind_u64(q, 4, c->total);
+	db_bind_u64(q, 5, c->floor);
+	return db_run(&s->db, q);
+}
+
+static int
+sqlite_save_state(struct store *base, const struct store_state *state)
+{
+	struct store_sqlite *s = self(base);
+	sqlite3_stmt *q = s->statements[SQL_SAVE_STATE];
+	const struct {
+		const char *name;
+		uint64_t value;
+	} values[] = {
+		{ "reserved", state->reserved },
+		{ "head", state->head },
+		{ "floor", state->floor },
+		{ "saved", state->saved },
+	};
+	int err = SW_OK;
+
+	for (size_t i = 0;
+	     i < sizeof(values) / sizeof(values[0]) && err == SW_OK; i++) {
+		db_bind_text(q, 1, str_of(values[i].name));
+		db_bind_u64(q, 2, values[i].value);
+		err = db_run(&s->db, q);
+	}
+	return err;
+}
+
+static int
+sqlite_append(struct store *base, uint64_t channel, const struct event *e)
+{
+	struct store_sqlite *s = self(base);
+	sqlite3_stmt *q = s->statements[SQL_APPEND];
+	struct str data = event_data(e);
+
+	db_bind_u64(q, 1, e->id);
+	db_bind_u64(q, 2, channel);
+	db_bind_u64(q, 3, e->number);
+	db_bind_u64(q, 4, e->previous);
+	db_bind_u64(q, 5, e->jump);
+	db_bind_u64(q, 6, e->total);
+	db_bind_u64(q, 7, e->time_ms);
+	db_bind_u64(q, 8, e->kind);
+	db_bind_text(q, 9, event_type(e));
+	db_bind_text(q, 10, event_content_type(e));
+	sqlite3_bind_blob(q, 11, data.p, (int)data.len, SQLITE_STATIC);
+	return db_run(&s->db, q);
+}
+
+static int
+sqlite_remove(struct store *base, uint64_t first, uint64_t last)
+{
+	struct store_sqlite *s = self(base);
+
+	db_bind_u64(s->statements[SQL_REMOVE], 1, first);
+	db_bind_u64(s->statements[SQL_REMOVE], 2, last);
+	return run(s, SQL_REMOVE);
+}
+
+static int
+sqlite_find_key(struct store *base, struct str channel, struct str key,
+    uint64_t *id, uint64_t *time_ms)
+{
+	struct store_sqlite *s = self(base);
+	sqlite3_stmt *q = s->statements[SQL_FIND_KEY];
+	int err;
+
+	db_bind_text(q, 1, channel);
+	db_bind_text(q, 2, key);
+	if ((err = db_row(&s->db, q)) != SW_OK)
+		return err;
+	*id = db_u64(q, 0);
+	*time_ms = db_u64(q, 1);
+	sqlite3_reset(q);
+	return SW_OK;
+}
+
+static int
+sqlite_add_key(struct store *base, struct str channel, struct str key,
+    uint64_t id, uint64_t time_ms)
+{
+	struct store_sqlite *s = self(base);
+	sqlite3_stmt *q = s->statements[SQL_ADD_KEY];
+
+	db_bind_text(q, 1, channel);
+	db_bind_text(q, 2, key);
+	db_bind_u64(q, 3, id);
+	db_bind_u64(q, 4, time_ms);
+	return db_run(&s->db, q);
+}
+
+static int
+remove_key(struct store_sqlite *s)
+{
+	sqlite3_stmt *q = s->statements[SQL_REMOVE_KEY];
+
+	db_bind_text(q, 1, buf_str(&s->expire_channel));
+	db_bind_text(q, 2, buf_str(&s->expire_key));
+	return db_run(&s->db, q);
+}
+
+/* Keep a copy of where the walk over the keys stands. */
+static int
+remember_key(struct store_sqlite *s, struct str channel, struct str key)
+{
+	buf_clear(&s->expire_channel);
+	buf_clear(&s->expire_key);
+	buf_put_str(&s->expire_channel, channel);
+	buf_put_str(&s->expire_key, key);
+	return buf_error(&s->expire_channel) != SW_OK ?
+	    buf_error(&s->expire_channel) :
+	    buf_error(&s->expire_key);
+}
+
+static int
+sqlite_expire_keys(struct store *base, uint64_t before_ms, unsigned count)
+{
+	struct store_sqlite *s = self(base);
+	sqlite3_stmt *q = s->statements[SQL_NEXT_KEYS];
+	int err = SW_OK;
+
+	/* Removing below the open walk is safe: the row was passed already. */
+	for (unsigned i = 0; i < count && err == SW_OK; i++) {
+		bool expired;
+
+		db_bind_text(q, 1, buf_str(&s->expire_channel));
+		db_bind_text(q, 2, buf_str(&s->expire_key));
+		sqlite3_bind_int(q, 3, 1);
+		if ((err = db_row(&s->db, q)) != SW_OK)
+			break;
+		expired = db_u64(q, 2) < before_ms;
+		err = remember_key(s, db_text(q, 0), db_text(q, 1));
+		sqlite3_reset(q);
+		if (err == SW_OK && expired)
+			err = remove_key(s);
+	}
+	if (err == SW_ENOENT) /* the end: round again */
+		return remember_key(s, STR(""), STR(""));
+	return err;
+}
+
+static int
+sqlite_scan(struct store *base, uint64_t after,
+    bool (*visit)(void *ctx, const struct store_row *row), void *ctx)
+{
+	struct store_sqlite *s = self(base);
+	sqlite3_stmt *q = s->statements[SQL_SCAN];
+	int err;
+
+	db_bind_u64(q, 1, after);
+	while ((err = db_row(&s->db, q)) == SW_OK) {
+		struct store_row row = scanned_row(q);
+
+		if (!visit(ctx, &row))
+			break;
+	}
+	sqlite3_reset(q);
+	return err == SW_ENOENT ? SW_OK : err;
+}
+
+static uint64_t
+read_pages(struct store_sqlite *s, enum statement which)
+{
+	uint64_t n = 0;
+
+	if (db_row(&s->db, s->statements[which]) == SW_OK)
+		n = db_u64(s->statements[which], 0);
+	sqlite3_reset(s->statements[which]);
+	return n;
+}
+
+static uint64_t
+sqlite_used_bytes(struct store *base)
+{
+	struct store_sqlite *s = self(base);
+
+	return (read_pages(s, SQL_PAGES) - read_pages(s, SQL_FREE_PAGES)) *
+	    PAGE_BYTES;
+}
+
+static int
+sqlite_probe(struct store *base)
+{
+	struct store_sqlite *s = self(base);
+	sqlite3_stmt *q = s->statements[SQL_SAVE_STATE];
+	struct timespec now;
+	int err;
+
+	if ((err = run(s, SQL_BEGIN)) != SW_OK)
+		return err;
+	/* The row need not exist: a changed page is what is asked for. */
+	clock_gettime(CLOCK_REALTIME, &now);
+	err =
+	    db_exec(&s->db, "INSERT OR IGNORE INTO state VALUES ('probed', 0)");
+	if (err == SW_OK) {
+		db_bind_text(q, 1, STR("probed"));
+		db_bind_u64(q, 2, (uint64_t)now.tv_sec);
+		err = db_run(&s->db, q);
+	}
+	if (err == SW_OK)
+		err = sqlite_commit(base, false);
+	if (err != SW_OK)
+		sqlite_rollback(base);
+	return err;
+}
+
+static void
+sqlite_close(struct store *base)
+{
+	struct store_sqlite *s;
+
+	if (base == NULL)
+		return;
+	s = self(base);
+	checkpointer_close(s->checkpointer);
+	for (size_t i = 0; i < STATEMENTS; i++)
+		sqlite3_finalize(s->statements[i]);
+	/* The last connection moves all pages and removes the log's file. */
+	db_close(&s->db);
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+	buf_fini(&s->expire_channel);
+	buf_fini(&s->expire_key);
+	free(s->path);
+	free(s);
+}
+
+static int
+sqlite_reader_open(struct store_reader **out, struct store *base)
+{
+	return reader_sqlite_open(out, self(base)->path);
+}
+
+static const struct store_ops sqlite_ops = {
+	.name = "sqlite",
+	.load = sqlite_load,
+	.close = sqlite_close,
+	.begin = sqlite_begin,
+	.commit = sqlite_commit,
+	.rollback = sqlite_rollback,
+	.add_channel = sqlite_add_channel,
+	.save_channel = sqlite_save_channel,
+	.save_state = sqlite_save_state,
+	.append = sqlite_append,
+	.remove = sqlite_remove,
+	.find_key = sqlite_find_key,
+	.add_key = sqlite_add_key,
+	.expire_keys = sqlite_expire_keys,
+	.scan = sqlite_scan,
+	.used_bytes = sqlite_used_bytes,
+	.probe = sqlite_probe,
+	.reader_open = sqlite_reader_open,
+	.reader_close = reader_sqlite_close,
+	.reader_begin = reader_sqlite_begin,
+	.reader_end = reader_sqlite_end,
+	.reader_row = reader_sqlite_row,
+	.reader_event = reader_sqlite_event,
+};
+
+/*
+ * A lock file beside the database: SQLite's own locks would let a second daemon
+ * in between two transactions, and give the same ids out again.
+ */
+static int
+take_lock(struct store_sqlite *s)
+{
+	char name[4096], owner[32];
+	ssize_t n;
+
+	if ((size_t)snprintf(name, sizeof(name), "%s.lock", s->path) >=
+	    sizeof(name))
+		return SW_EINVAL;
+	s->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (s->lock_fd < 0) {
+		snprintf(s->base.reason, sizeof(s->base.reason), "%s.lock: %s",
+		    "cannot open", strerror(errno));
+		return errno == EROFS ? SW_OK : SW_ESTORE;
+	}
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+		n = snprintf(owner, sizeof(owner), "%ld\n", (long)getpid());
+		/* Only a hint for people: the lock itself is what counts. */
+		if (ftruncate(s->lock_fd, 0) == 0 &&
+		    pwrite(s->lock_fd, owner, (size_t)n, 0) != n)
+			log_debug("store: cannot write the lock's owner");
+		return SW_OK;
+	}
+	n = pread(s->lock_fd, owner, sizeof(owner) - 1, 0);
+	owner[n > 0 ? n : 0] = '\0';
+	owner[strcspn(owner, "\n")] = '\0';
+	snprintf(s->base.reason, sizeof(s->base.reason),
+	    "in use by process %s: stop that one, or give this one a store of "
+	    "its own",
+	    owner);
+	return SW_ELOCKED;
+}
+
+static int
+on_commit(void *arg, sqlite3 *handle, const char *name, int pages)
+{
+	struct store_sqlite *s = arg;
+
+	(void)handle;
+	(void)name;
+	checkpointer_notice(s->checkpointer, pages);
+	return SQLITE_OK;
+}
+
+static int
+open_database(struct store_sqlite *s)
+{
+	int err;
+
+	if ((err = db_open(&s->db, s->path, DB_WRITER, s->base.reason)) !=
+		SW_OK ||
+	    (err = db_exec(&s->db,
+		 "PRAGMA journal_mode = WAL;"
+		 "PRAGMA synchronous = NORMAL;"
+		 "PRAGMA wal_autocheckpoint = 0;"
+		 "PRAGMA journal_size_limit = 67108864;"
+		 "PRAGMA temp_store = MEMORY;")) != SW_OK)
+		return err;
+	if (!s->db.read_only && (err = schema_migrate(&s->db)) != SW_OK)
+		return err;
+	for (size_t i = 0; i < STATEMENTS; i++)
+		if ((err = db_prepare(&s->db, &s->statements[i], sql[i])) !=
+		    SW_OK)
+			return err;
+	if ((err = checkpointer_open(&s->checkpointer, s->path)) != SW_OK)
+		return err;
+	sqlite3_wal_hook(s->db.handle, on_commit, s);
+	return SW_OK;
+}
+
+int
+store_sqlite_move_aside(const char *path)
+{
+	static const char *const suffixes[] = { "", "-wal", "-shm" };
+	char from[4096], to[4096], stamp[32];
+	time_t now = time(NULL);
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(from, sizeof(from), "%s%s", path, suffixes[i]);
+		snprintf(to, sizeof(to), "%s.corrupt-%s%s", path, stamp,
+		    suffixes[i]);
+		if (rename(from, to) != 0 && (errno != ENOENT || i == 0)) {
+			log_error("store: rename %s to %s: %s", from, to,
+			    strerror(errno));
+			return SW_ESTORE;
+		}
+	}
+	log_warn("store: damaged, moved aside and begun anew path=%s "
+		 "kept=%s.corrupt-%s",
+	    path, path, stamp);
+	return SW_OK;
+}
+
+int
+store_sqlite_open(struct store **out, const char *path)
+{
+	struct store_sqlite *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (s == NULL)
+		return SW_ENOMEM;
+	s->base.ops = &sqlite_ops;
+	s->lock_fd = -1;
+	buf_init(&s->expire_channel, 4096);
+	buf_init(&s->expire_key, 4096);
+	s->path = strdup(path);
+	if (s->path == NULL)
+		err = SW_ENOMEM;
+	else if ((err = take_lock(s)) != SW_OK ||
+	    (err = open_database(s)) != SW_OK)
+		explain_failure(s, err);
+	if (err == SW_OK)
+		*out = &s->base;
+	else
+		sqlite_close(&s->base);
+	return err;
+}

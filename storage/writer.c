@@ -1,0 +1,222 @@
+#include "storage/writer.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "proxy/base/err.h"
+#include "storage/commit.h"
+
+enum {
+	/* Largest transaction: bounds what one commit delays the next. */
+	GROUP_EVENTS = 2048,
+	GROUP_BYTES = 8 << 20,
+};
+
+static size_t
+append_bytes(const struct append *a)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < a->count; i++)
+		bytes += a->items[i].event->size;
+	return bytes;
+}
+
+int
+writer_admit(struct writer *w, struct append *a)
+{
+	uint64_t bytes = append_bytes(a), events;
+
+	if (atomic_load_explicit(&w->closed, memory_order_relaxed))
+		return SW_ECLOSED;
+	events = atomic_fetch_add(&w->queued_events, a->count);
+	/* One request may be larger than the limit, if it is alone. */
+	if (atomic_fetch_add(&w->queued_bytes, bytes) + bytes <=
+		atomic_load_explicit(&w->limit_bytes, memory_order_relaxed) &&
+	    events + a->count <=
+		atomic_load_explicit(&w->limit_events, memory_order_relaxed))
+		return SW_OK;
+	if (events == 0)
+		return SW_OK;
+	atomic_fetch_sub(&w->queued_events, a->count);
+	atomic_fetch_sub(&w->queued_bytes, bytes);
+	return SW_EBUSY;
+}
+
+/* They came after the writer has ended: nobody else will tell. */
+static void
+answer_late(struct writer *w, struct append *a)
+{
+	struct append *next;
+
+	for (; a != NULL; a = next) {
+		next = a->next;
+		a->err = SW_ECLOSED;
+		if (a->sink < w->sink_count)
+			loop_post(w->sinks[a->sink].loop, &a->task);
+		else
+			a->done(a);
+	}
+}
+
+/* Cut a group off the head of the queue; false if the queue is empty. */
+static bool
+take_group(struct writer *w, struct group *g)
+{
+	struct append *a = w->first, **end = &w->first;
+
+	*g = (struct group){ .first = a };
+	for (; a != NULL; a = a->next) {
+		uint64_t bytes = append_bytes(a);
+
+		/* Clearing a channel stands alone: order matters to it. */
+		if (g->events > 0 &&
+		    (a->clear != NULL || g->events + a->count > GROUP_EVENTS ||
+			g->bytes + bytes > GROUP_BYTES))
+			break;
+		g->events += a->count;
+		g->bytes += bytes;
+		end = &a->next;
+		if (a->clear != NULL)
+			break;
+	}
+	if (g->first == NULL)
+		return false;
+	w->first = *end;
+	*end = NULL;
+	if (w->first == NULL)
+		w->last = &w->first;
+	atomic_fetch_sub(&w->queued_events, g->events);
+	atomic_fetch_sub(&w->queued_bytes, g->bytes);
+	return true;
+}
+
+void
+writer_take(struct writer *w, struct append *first, struct append *last)
+{
+	bool stopped;
+
+	pthread_mutex_lock(&w->lock);
+	stopped = w->stop;
+	if (!stopped) {
+		*w->last = first;
+		w->last = &last->next;
+		if (!w->kicked) {
+			w->kicked = true;
+			pthread_cond_signal(&w->work);
+		}
+	}
+	pthread_mutex_unlock(&w->lock);
+	if (stopped)
+		answer_late(w, first);
+}
+
+static void
+wait_for_work(struct writer *w, uint64_t ms)
+{
+	struct timespec until;
+
+	if (ms == 0)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)(ms / 1000);
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_cond_timedwait(&w->work, &w->lock, &until);
+}
+
+static void *
+writer_main(void *arg)
+{
+	struct writer *w = arg;
+	uint64_t idle_ms = 0;
+
+	pthread_mutex_lock(&w->lock);
+	for (;;) {
+		struct group g;
+		bool took, more;
+
+		while (!w->kicked && !w->stop && idle_ms > 0) {
+			wait_for_work(w, idle_ms);
+			idle_ms = 0;
+		}
+		w->kicked = false;
+		took = take_group(w, &g);
+		more = w->first != NULL;
+		w->kicked = more;
+		if (!took && w->stop)
+			break;
+		pthread_mutex_unlock(&w->lock);
+		if (took)
+			commit_group(w, &g);
+		idle_ms = janitor_step(&w->janitor, w, took);
+		pthread_mutex_lock(&w->lock);
+	}
+	pthread_mutex_unlock(&w->lock);
+	janitor_finish(&w->janitor, w);
+	return NULL;
+}
+
+int
+writer_init(struct writer *w)
+{
+	pthread_condattr_t monotonic;
+
+	*w = (struct writer){ .last = NULL };
+	w->last = &w->first;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_mutex_init(&w->health.lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->work, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	records_init(&w->records);
+	janitor_init(&w->janitor);
+	return keys_new(&w->keys);
+}
+
+int
+writer_start(struct writer *w, const struct log_sink *sinks, uint32_t count)
+{
+	w->chains = calloc(count == 0 ? 1 : count, sizeof(*w->chains));
+	if (w->chains == NULL)
+		return SW_ENOMEM;
+	w->sinks = sinks;
+	w->sink_count = count;
+	if (pthread_create(&w->thread, NULL, writer_main, w) != 0)
+		return SW_EIO;
+	w->started = true;
+	return SW_OK;
+}
+
+void
+writer_stop(struct writer *w)
+{
+	if (!w->started)
+		return;
+	atomic_store(&w->closed, true);
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_signal(&w->work);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	w->started = false;
+}
+
+void
+writer_fini(struct writer *w)
+{
+	if (w->store != NULL && w->reader != NULL)
+		w->store->ops->reader_close(w->reader);
+	records_fini(&w->records);
+	keys_free(w->keys);
+	free(w->undo);
+	free(w->chains);
+	pthread_cond_destroy(&w->work);
+	pthread_mutex_destroy(&w->lock);
+	pthread_mutex_destroy(&w->health.lock);
+}
