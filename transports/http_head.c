@@ -1,0 +1,185 @@
+#include "transports/http_head.h"
+
+#include "proxy/base/err.h"
+
+/* What a byte may be part of: RFC 9110 5.6.2 tokens, 5.5 values, targets. */
+enum { TOKEN = 1, VALUE = 2, TARGET = 4 };
+
+#define T (TOKEN | VALUE | TARGET)
+#define V (VALUE)
+#define G (VALUE | TARGET)
+#define K (TOKEN | VALUE)
+
+/* clang-format off */
+static const uint8_t classes[256] = {
+	['\t'] = V, [' '] = V,
+	['!'] = T, ['"'] = V, ['#'] = K, ['$'] = T, ['%'] = T, ['&'] = T,
+	['\''] = T, ['('] = G, [')'] = G, ['*'] = T, ['+'] = T, [','] = G,
+	['-'] = T, ['.'] = T, ['/'] = G,
+	['0' ... '9'] = T,
+	[':'] = G, [';'] = G, ['<'] = V, ['='] = G, ['>'] = V, ['?'] = G,
+	['@'] = G,
+	['A' ... 'Z'] = T,
+	['['] = V, ['\\'] = V, [']'] = V, ['^'] = K, ['_'] = T, ['`'] = K,
+	['a' ... 'z'] = T,
+	['{'] = V, ['|'] = K, ['}'] = V, ['~'] = T,
+	/* Opaque to us: Latin-1 or UTF-8 in a value. */
+	[0x80 ... 0xff] = V,
+};
+/* clang-format on */
+
+/* Where the reader stands in what has come so far. */
+struct reader {
+	const char *p;
+	const char *end;
+};
+
+/* The run of bytes of a class; false at the end of what has come. */
+static bool
+take_run(struct reader *r, uint8_t class, struct str *out)
+{
+	const char *start = r->p;
+
+	while (r->p < r->end && (classes[(uint8_t)*r->p] & class) != 0)
+		r->p++;
+	*out = (struct str){ start, (size_t)(r->p - start) };
+	return r->p < r->end;
+}
+
+/* Exactly these bytes, as far as they have come. */
+static enum head_result
+take_text(struct reader *r, const char *text)
+{
+	size_t len = strlen(text), have = (size_t)(r->end - r->p);
+	size_t n = len < have ? len : have;
+
+	if (memcmp(r->p, text, n) != 0)
+		return HEAD_OTHER;
+	if (n < len)
+		return HEAD_MORE;
+	r->p += len;
+	return HEAD_OK;
+}
+
+/* GET /path?query HTTP/1.1 */
+static enum head_result
+take_request_line(struct reader *r, struct request *out)
+{
+	struct str method, target;
+	const char *mark;
+
+	if (!take_run(r, TOKEN, &method))
+		return method.len > 8 ? HEAD_OTHER : HEAD_MORE;
+	out->method = method_parse(method);
+	if ((out->method != METHOD_GET && out->method != METHOD_POST) ||
+	    *r->p++ != ' ')
+		return HEAD_OTHER;
+	if (!take_run(r, TARGET, &target))
+		return target.len > 0 && target.p[0] != '/' ? HEAD_OTHER :
+							      HEAD_MORE;
+	if (target.len == 0 || target.p[0] != '/')
+		return HEAD_OTHER; /* absolute-form and the like */
+	mark = memchr(target.p, '?', target.len);
+	out->path = target;
+	out->query = (struct str){ NULL, 0 };
+	if (mark != NULL) {
+		out->path.len = (size_t)(mark - target.p);
+		out->query =
+		    (struct str){ mark + 1, target.len - out->path.len - 1 };
+	}
+	return take_text(r, " HTTP/1.1\r\n");
+}
+
+/* Name: value, without the blanks around the value. */
+static enum head_result
+take_header(struct reader *r, struct request *out)
+{
+	struct header *h;
+
+	if (out->header_count == REQUEST_HEADERS_MAX)
+		return HEAD_OTHER;
+	h = &out->headers[out->header_count];
+	if (!take_run(r, TOKEN, &h->name))
+		return HEAD_MORE;
+	/* RFC 9112 5.1: no blank before the colon. */
+	if (h->name.len == 0 || *r->p++ != ':')
+		return HEAD_OTHER;
+	if (!take_run(r, VALUE, &h->value))
+		return HEAD_MORE;
+	h->value = str_trim(h->value);
+	out->header_count++;
+	return take_text(r, "\r\n");
+}
+
+/* Headers that say how the message is framed, or want more than we do. */
+static enum head_result
+understand(struct request *out)
+{
+	size_t hosts = 0;
+
+	for (size_t i = 0; i < out->header_count; i++) {
+		const struct header *h = &out->headers[i];
+
+		switch (h->name.p[0] | 0x20) {
+		case 'c':
+			if (str_is_nocase(h->name, "Content-Length")) {
+				if (out->has_length ||
+				    str_to_u64(&out->content_length, h->value,
+					INT64_MAX) != SW_OK)
+					return HEAD_OTHER;
+				out->has_length = true;
+			} else if (str_is_nocase(h->name, "Connection")) {
+				if (str_has_token(h->value, "close"))
+					out->keep_alive = false;
+			}
+			break;
+		case 'h':
+			hosts += str_is_nocase(h->name, "Host");
+			break;
+		case 'e':
+			if (str_is_nocase(h->name, "Expect"))
+				return HEAD_OTHER;
+			break;
+		case 't':
+			if (str_is_nocase(h->name, "Transfer-Encoding") ||
+			    str_is_nocase(h->name, "Trailer"))
+				return HEAD_OTHER;
+			break;
+		default:
+			break;
+		}
+	}
+	/* RFC 9112 3.2: exactly one Host. */
+	if (hosts != 1)
+		return HEAD_OTHER;
+	/* A GET with a body is odd, a POST without a length is not framed. */
+	return (out->method == METHOD_POST) == out->has_length ? HEAD_OK :
+								 HEAD_OTHER;
+}
+
+enum head_result
+head_parse(struct request *out, struct str bytes)
+{
+	struct reader r = { bytes.p, bytes.p + bytes.len };
+	enum head_result result;
+
+	out->head_size = 0;
+	out->header_count = 0;
+	out->http_1_0 = false;
+	out->keep_alive = true;
+	out->has_length = false;
+	out->content_length = 0;
+	result = take_request_line(&r, out);
+	while (result == HEAD_OK) {
+		if (r.p == r.end)
+			return HEAD_MORE;
+		if (*r.p == '\r') {
+			if ((result = take_text(&r, "\r\n")) != HEAD_OK)
+				return result;
+			out->head_size = (size_t)(r.p - bytes.p);
+			return understand(out);
+		}
+		result = take_header(&r, out);
+	}
+	return result;
+}
