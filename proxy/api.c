@@ -1,0 +1,214 @@
+#include "proxy/api.h"
+
+#include <stdlib.h>
+
+#include "proxy/api_channels.h"
+#include "proxy/api_connections.h"
+#include "proxy/api_publish.h"
+#include "proxy/base/digest.h"
+#include "proxy/base/err.h"
+#include "proxy/close.h"
+#include "proxy/gateway.h"
+
+static const char prefix[] = "/v1/channels/";
+
+const char *
+durability_name(enum durability d)
+{
+	static const char *const names[] = {
+		[DURABILITY_MEMORY] = "memory",
+		[DURABILITY_NORMAL] = "normal",
+		[DURABILITY_FULL] = "full",
+	};
+
+	return names[d];
+}
+
+bool
+api_authorized(const struct worker *w, const struct request *r)
+{
+	struct str value = request_header(r, "Authorization"), scheme;
+	bool found = false;
+
+	if (w->conf->api_token_count == 0)
+		return true;
+	if (!str_cut(&value, ' ', &scheme) ||
+	    !str_is_nocase(scheme, "Bearer") || value.p == NULL)
+		return false;
+	value = str_trim(value);
+	/* All of them, always: the time must not tell which one fits. */
+	for (size_t i = 0; i < w->conf->api_token_count; i++)
+		found |= digest_equal(value, str_of(w->conf->api_token[i]));
+	return found;
+}
+
+int
+api_channel(struct worker *w, struct str name, struct channel **out)
+{
+	struct hub_channel *hc = hub_channel_find(&w->hub, name);
+
+	/* This worker knows it already: no lock. */
+	if (hc != NULL) {
+		*out = channel_ref(hc->channel);
+		return SW_OK;
+	}
+	return channels_get(out, w->channels, name);
+}
+
+static void
+method_not_allowed(struct exchange *x, const char *allow)
+{
+	x->allow = allow;
+	exchange_refuse(x, 405, "See the Allow header.");
+}
+
+/* Metrics and statistics. */
+
+static struct metrics_info
+collect_info(struct exchange *x, const char **names)
+{
+	struct metrics_info info = {
+		.started_unix_ms = gateway_started_ms(x->worker->gateway),
+		.event_memory = event_memory(),
+		.draining = x->worker->draining,
+		.close_names = names,
+		.close_count = CLOSE_COUNT,
+	};
+
+	log_stats(x->worker->log, &info.log);
+	for (size_t i = 0; i < CLOSE_COUNT; i++)
+		names[i] = close_info((enum close_why)i)->name;
+	return info;
+}
+
+static void
+answer_metrics(struct exchange *x, bool json)
+{
+	size_t n = gateway_worker_count(x->worker->gateway);
+	const struct metrics **all = calloc(n, sizeof(*all));
+	const char *names[CLOSE_COUNT];
+	struct metrics_info info = collect_info(x, names);
+
+	if (all == NULL) {
+		exchange_refuse(x, 503, err_info(SW_ENOMEM)->sentence);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		all[i] = &gateway_worker(x->worker->gateway, i)->metrics;
+	if (json)
+		metrics_print_json(&x->reply, all, n, &info);
+	else
+		metrics_print(&x->reply, all, n, &info);
+	free(all);
+	exchange_answer(x, 200,
+	    json ? "application/json" :
+		   "text/plain; version=0.0.4; charset=utf-8");
+}
+
+/* /v1/channels/NAME, /v1/channels/NAME/events */
+static void
+handle_channel(struct exchange *x, struct str rest)
+{
+	static const char events[] = "/events";
+	size_t n = sizeof(events) - 1;
+	bool reads =
+	    x->request.method == METHOD_GET || x->request.method == METHOD_HEAD;
+	bool of_events =
+	    rest.len > n && memcmp(rest.p + rest.len - n, events, n) == 0;
+
+	if (of_events)
+		rest.len -= n;
+	if (!channel_name_valid(rest)) {
+		exchange_refuse(x, 400,
+		    "A channel's name has 1 to 128 characters of "
+		    "A-Z a-z 0-9 . _ ~ : -");
+		return;
+	}
+	if (of_events && x->request.method == METHOD_POST)
+		api_publish_one(x, rest);
+	else if (of_events && reads)
+		api_history(x, rest);
+	else if (of_events)
+		method_not_allowed(x, "GET, HEAD, POST");
+	else if (reads)
+		api_channel_describe(x, rest);
+	else if (x->request.method == METHOD_DELETE)
+		api_channel_delete(x, rest);
+	else
+		method_not_allowed(x, "GET, HEAD, DELETE");
+}
+
+static void
+handle_connection(struct exchange *x, struct str rest)
+{
+	uint64_t id;
+
+	if (str_to_u64(&id, rest, UINT64_MAX) != SW_OK) {
+		exchange_refuse(x, 404, "A connection's id is a number.");
+		return;
+	}
+	if (x->request.method == METHOD_GET)
+		api_connection_describe(x, id);
+	else if (x->request.method == METHOD_DELETE)
+		api_connection_close(x, id);
+	else
+		method_not_allowed(x, "GET, DELETE");
+}
+
+/* The calls whose path is fixed. */
+static bool
+handle_fixed(struct exchange *x)
+{
+	struct str path = x->request.path;
+	bool reads =
+	    x->request.method == METHOD_GET || x->request.method == METHOD_HEAD;
+
+	if (str_is(path, "/v1/events")) {
+		if (x->request.method == METHOD_POST)
+			api_publish_batch(x);
+		else
+			method_not_allowed(x, "POST");
+		return true;
+	}
+	if (!str_is(path, "/v1/channels") && !str_is(path, "/v1/connections") &&
+	    !str_is(path, "/v1/stats") && !str_is(path, "/metrics"))
+		return false;
+	if (!reads)
+		method_not_allowed(x, "GET, HEAD");
+	else if (str_is(path, "/v1/channels"))
+		api_channels_list(x);
+	else if (str_is(path, "/v1/connections"))
+		api_connections_list(x);
+	else
+		answer_metrics(x, str_is(path, "/v1/stats"));
+	return true;
+}
+
+void
+api_handle(struct exchange *x)
+{
+	static const char connections[] = "/v1/connections/";
+	struct str path = x->request.path, rest = path;
+
+	if (!api_authorized(x->worker, &x->request)) {
+		exchange_refuse(x, 401,
+		    "This call needs `Authorization: Bearer` with an "
+		    "api-token.");
+		return;
+	}
+	if (handle_fixed(x))
+		return;
+	if (str_starts(path, prefix)) {
+		rest.p += sizeof(prefix) - 1;
+		rest.len -= sizeof(prefix) - 1;
+		handle_channel(x, rest);
+	} else if (str_starts(path, connections)) {
+		rest.p += sizeof(connections) - 1;
+		rest.len -= sizeof(connections) - 1;
+		handle_connection(x, rest);
+	} else {
+		exchange_refuse(x, 404,
+		    "The API is at /v1/channels, /v1/events, "
+		    "/v1/connections, /v1/stats and /metrics.");
+	}
+}

@@ -1,0 +1,23 @@
+#ifndef SPILLWAY_PROXY_API_H
+#define SPILLWAY_PROXY_API_H
+
+#include "proxy/http.h"
+#include "proxy/worker.h"
+#include "transports/request.h"
+
+/*
+ * Publishing and the operator's API, on `api-listen`: /v1/..., /metrics.
+ */
+
+/* Answer a request of the API; its body is complete. */
+void api_handle(struct exchange *x);
+
+/* Does the request carry one of the tokens, if there are any? */
+bool api_authorized(const struct worker *w, const struct request *r);
+
+/* The channel of that name for publishing; a reference. As channels_get. */
+int api_channel(struct worker *w, struct str name, struct channel **out);
+
+const char *durability_name(enum durability d);
+
+#endif

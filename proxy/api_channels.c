@@ -1,0 +1,509 @@
+#include "proxy/api_channels.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "proxy/api.h"
+#include "proxy/base/err.h"
+#include "proxy/worker.h"
+
+enum {
+	LIST_DEFAULT = 100,
+	LIST_MAX = 10000,
+	HISTORY_BYTES = 8 << 20,
+};
+
+/* A question about channels, on its way to the store and back. */
+struct inquiry {
+	struct log_read read;
+	struct exchange *x;
+	bool list;
+	bool more; /* the list goes on */
+	size_t count;
+	struct history_span spans[];
+};
+
+static void
+inquiry_free(struct inquiry *q)
+{
+	for (size_t i = 0; i < q->count; i++)
+		channel_unref(q->spans[i].channel);
+	free(q);
+}
+
+static void
+put_cursor(
+    struct buf *out, const struct worker *w, const char *name, uint64_t id)
+{
+	buf_printf(out, ",\"%s\":", name);
+	if (id == 0) {
+		buf_puts(out, "null");
+		return;
+	}
+	buf_puts(out, "\"");
+	cursor_put(out, &w->codec.epoch, id);
+	buf_puts(out, "\"");
+}
+
+static const char *
+send_name(enum send_mode mode)
+{
+	static const char *const names[] = {
+		[SEND_OFF] = "off",
+		[SEND_PUBLISH] = "publish",
+		[SEND_ECHO] = "echo",
+	};
+
+	return names[mode];
+}
+
+/* What the window says, for channels that are in memory alone. */
+static void
+span_of_window(struct worker *w, struct history_span *span)
+{
+	struct hub_channel *hc = hub_channel_find(&w->hub, span->channel->name);
+	const struct event *first, *last;
+
+	if (hc == NULL || hc->window.count == 0)
+		return;
+	first = window_at(&hc->window, 0);
+	last = window_at(&hc->window, hc->window.count - 1);
+	span->first = (struct store_row){ .id = first->id,
+		.number = first->number,
+		.total = first->total - first->size };
+	span->last = (struct store_row){
+		.id = last->id, .number = last->number, .total = last->total
+	};
+}
+
+static void
+put_channel(struct buf *out, struct worker *w, struct history_span *span)
+{
+	struct channel *c = span->channel;
+	const struct policy *p = channel_policy(c);
+	uint64_t depth;
+
+	if (p->durability == DURABILITY_MEMORY)
+		span_of_window(w, span);
+	depth = span->first.id == 0 ?
+	    0 :
+	    span->last.number - span->first.number + 1;
+	buf_puts(out, "{\"name\":\"");
+	buf_put_str(out, c->name);
+	buf_printf(out, "\",\"depth\":%" PRIu64, depth);
+	put_cursor(out, w, "first", span->first.id);
+	put_cursor(out, w, "last", channel_head(c));
+	buf_printf(out,
+	    ",\"subscribers\":{\"ws\":%u,\"sse\":%u,\"long\":%u}"
+	    ",\"pattern\":\"%s\",\"durability\":\"%s\",\"send\":\"%s\""
+	    ",\"retention\":{\"events\":%" PRIu64 ",\"bytes\":%" PRIu64
+	    ",\"ageSeconds\":%" PRIu64 "}}",
+	    atomic_load(&c->subscribers[AUDIENCE_WS]),
+	    atomic_load(&c->subscribers[AUDIENCE_SSE]),
+	    atomic_load(&c->subscribers[AUDIENCE_LONG]), p->pattern,
+	    durability_name(p->durability), send_name(p->send),
+	    p->history_events, p->history_bytes, p->history_age_ms / 1000);
+}
+
+static void
+on_spans(struct task *t)
+{
+	struct log_read *r = container_of(t, struct log_read, task);
+	struct inquiry *q = container_of(r, struct inquiry, read);
+	struct exchange *x = q->x;
+	struct buf *out = &x->reply;
+
+	if (r->err != SW_OK) {
+		exchange_refuse(x, 503, err_info(r->err)->sentence);
+		inquiry_free(q);
+		return;
+	}
+	if (q->list)
+		buf_puts(out, "{\"channels\":[");
+	for (size_t i = 0; i < q->count; i++) {
+		buf_puts(out, i == 0 ? "" : ",");
+		put_channel(out, x->worker, &q->spans[i]);
+	}
+	if (q->list)
+		buf_puts(out, q->more ? "],\"more\":true}" : "]}");
+	buf_puts(out, "\n");
+	exchange_answer(x, 200, "application/json");
+	inquiry_free(q);
+}
+
+static struct inquiry *
+inquiry_new(struct exchange *x, size_t room)
+{
+	struct inquiry *q = calloc(1, sizeof(*q) + room * sizeof(q->spans[0]));
+
+	if (q == NULL)
+		return NULL;
+	q->x = x;
+	q->read.spans = q->spans;
+	q->read.loop = x->worker->loop;
+	q->read.task.run = on_spans;
+	return q;
+}
+
+/* Takes the inquiry. */
+static void
+ask(struct inquiry *q)
+{
+	struct exchange *x = q->x;
+
+	q->read.span_count = q->count;
+	if (log_read(x->worker->log, &q->read) == SW_OK) {
+		exchange_wait(x);
+		return;
+	}
+	exchange_refuse(x, 503, err_info(SW_ECLOSED)->sentence);
+	inquiry_free(q);
+}
+
+static bool
+is_known(const struct channel *c)
+{
+	return channel_head(c) != 0 ||
+	    atomic_load(&c->subscribers[AUDIENCE_WS]) > 0 ||
+	    atomic_load(&c->subscribers[AUDIENCE_SSE]) > 0 ||
+	    atomic_load(&c->subscribers[AUDIENCE_LONG]) > 0;
+}
+
+void
+api_channel_describe(struct exchange *x, struct str name)
+{
+	struct channel *c = channels_find(x->worker->channels, name);
+	struct inquiry *q;
+
+	if (c == NULL || !is_known(c)) {
+		channel_unref(c);
+		exchange_refuse(x, 404,
+		    "The channel never had an event, and no subscriber now.");
+		return;
+	}
+	q = inquiry_new(x, 1);
+	if (q == NULL) {
+		channel_unref(c);
+		exchange_refuse(x, 503, err_info(SW_ENOMEM)->sentence);
+		return;
+	}
+	q->spans[q->count++].channel = c;
+	ask(q);
+}
+
+/* Listing: the names behind `after`, in order, as many as asked for. */
+
+struct listing {
+	struct channel **channels; /* references, sorted as a heap is not */
+	size_t count, cap;
+	struct str after, prefix;
+	int err;
+};
+
+static int
+compare_names(struct str a, struct str b)
+{
+	size_t n = a.len < b.len ? a.len : b.len;
+	int order = n == 0 ? 0 : memcmp(a.p, b.p, n);
+
+	return order != 0 ? order : a.len < b.len ? -1 : a.len > b.len;
+}
+
+static int
+compare_channels(const void *a, const void *b)
+{
+	const struct channel *x = *(struct channel *const *)a;
+	const struct channel *y = *(struct channel *const *)b;
+
+	return compare_names(x->name, y->name);
+}
+
+static bool
+visit(void *ctx, struct channel *c)
+{
+	struct listing *l = ctx;
+
+	if (!is_known(c) ||
+	    (l->after.p != NULL && compare_names(c->name, l->after) <= 0) ||
+	    (l->prefix.p != NULL &&
+		(c->name.len < l->prefix.len ||
+		    memcmp(c->name.p, l->prefix.p, l->prefix.len) != 0)))
+		return true;
+	if (l->count == l->cap) {
+		size_t cap = l->cap == 0 ? 256 : l->cap * 2;
+		struct channel **p = realloc(l->channels, cap * sizeof(*p));
+
+		if (p == NULL) {
+			l->err = SW_ENOMEM;
+			return false;
+		}
+		l->channels = p;
+		l->cap = cap;
+	}
+	l->channels[l->count++] = channel_ref(c);
+	return true;
+}
+
+static bool
+read_limit(struct exchange *x, uint64_t fallback, uint64_t max, uint64_t *out)
+{
+	struct str text;
+
+	*out = fallback;
+	if (request_param(&x->request, "limit", &text) &&
+	    (str_to_u64(out, text, UINT32_MAX) != SW_OK || *out == 0)) {
+		exchange_refuse(x, 400, "`limit` is a number, from 1.");
+		return false;
+	}
+	if (*out > max)
+		*out = max;
+	return true;
+}
+
+void
+api_channels_list(struct exchange *x)
+{
+	struct listing l = { .err = SW_OK };
+	struct inquiry *q = NULL;
+	uint64_t limit;
+
+	if (!read_limit(x, LIST_DEFAULT, LIST_MAX, &limit))
+		return;
+	request_param(&x->request, "after", &l.after);
+	request_param(&x->request, "prefix", &l.prefix);
+	channels_each(x->worker->channels, visit, &l);
+	if (l.count > 0)
+		qsort(l.channels, l.count, sizeof(struct channel *),
+		    compare_channels);
+	if (l.err == SW_OK)
+		q = inquiry_new(x, l.count < limit ? l.count : (size_t)limit);
+	for (size_t i = 0; i < l.count; i++) {
+		if (q != NULL && i < limit)
+			q->spans[q->count++].channel = l.channels[i];
+		else
+			channel_unref(l.channels[i]);
+	}
+	if (q != NULL) {
+		q->list = true;
+		q->more = l.count > limit;
+		ask(q);
+	} else {
+		exchange_refuse(x, 503, err_info(SW_ENOMEM)->sentence);
+	}
+	free(l.channels);
+}
+
+/* Deleting. */
+
+static void
+on_cleared(struct append *a)
+{
+	struct exchange *x = a->owner;
+
+	if (a->err == SW_OK)
+		exchange_answer(x, 204, "application/json");
+	else
+		exchange_refuse(x, 503,
+		    a->reason != NULL ? a->reason : err_info(a->err)->sentence);
+	append_free(a);
+}
+
+void
+api_channel_delete(struct exchange *x, struct str name)
+{
+	struct channel *c = channels_find(x->worker->channels, name);
+	struct append *a;
+
+	if (c == NULL || !is_known(c)) {
+		channel_unref(c);
+		exchange_refuse(x, 404, "There is no such channel.");
+		return;
+	}
+	a = append_new(0);
+	if (a == NULL) {
+		channel_unref(c);
+		exchange_refuse(x, 503, err_info(SW_ENOMEM)->sentence);
+		return;
+	}
+	a->clear = c;
+	a->done = on_cleared;
+	a->owner = x;
+	if (worker_append(x->worker, a) == SW_OK) {
+		exchange_wait(x);
+		return;
+	}
+	append_free(a);
+	exchange_refuse(x, 503, "The publish queue is full.");
+}
+
+/* History: the same shape as a poll's answer. */
+
+struct history_inquiry {
+	struct log_read read;
+	struct exchange *x;
+	struct cursor after;
+	bool gap_epoch, gap_ahead;
+	struct history_part part;
+};
+
+static void
+put_history(struct buf *out, struct history_inquiry *h, struct event **events,
+    size_t count, bool more)
+{
+	struct worker *w = h->x->worker;
+	uint64_t cursor = count > 0 ? events[count - 1]->id : log_head(w->log);
+
+	buf_puts(out, "{\"cursor\":\"");
+	cursor_put(out, &w->codec.epoch, cursor);
+	buf_puts(out, "\",\"events\":[");
+	for (size_t i = 0; i < count; i++) {
+		buf_puts(out, i == 0 ? "" : ",");
+		envelope_put(out, &w->codec.epoch, events[i]);
+	}
+	buf_puts(out, "]");
+	if (h->gap_epoch || h->gap_ahead || h->part.gap) {
+		const struct notice n = {
+			.type = NOTICE_GAP,
+			.reason = h->gap_epoch ? GAP_EPOCH :
+			    h->gap_ahead       ? GAP_AHEAD :
+						 GAP_TRIMMED,
+			.after = h->after,
+			.first = count > 0 ? events[0]->id : 0,
+		};
+
+		buf_puts(out, ",\"gap\":");
+		notice_put_gap(out, &w->codec.epoch, &n);
+	}
+	buf_puts(out, more ? ",\"more\":true}\n" : "}\n");
+}
+
+static void
+on_history(struct task *t)
+{
+	struct log_read *r = container_of(t, struct log_read, task);
+	struct history_inquiry *h =
+	    container_of(r, struct history_inquiry, read);
+	struct exchange *x = h->x;
+
+	if (r->err != SW_OK) {
+		exchange_refuse(x, 503, err_info(r->err)->sentence);
+	} else {
+		put_history(&x->reply, h, r->query.events, r->query.count,
+		    r->query.more);
+		history_query_fini(&r->query);
+		exchange_answer(x, 200, "application/json");
+	}
+	channel_unref(h->part.channel);
+	free(h);
+}
+
+/* A channel in memory: what the window has. */
+static void
+answer_from_window(struct history_inquiry *h)
+{
+	struct exchange *x = h->x;
+	struct hub_channel *hc =
+	    hub_channel_find(&x->worker->hub, h->part.channel->name);
+	struct history_query *q = &h->read.query;
+	struct event **events = calloc(q->limit, sizeof(*events));
+	uint32_t i, n = 0;
+
+	if (events == NULL) {
+		exchange_refuse(x, 503, err_info(SW_ENOMEM)->sentence);
+		return;
+	}
+	if (hc != NULL) {
+		i = window_find(&hc->window, h->part.after);
+		if (q->last > 0)
+			i = hc->window.count > q->last ?
+			    hc->window.count - (uint32_t)q->last :
+			    0;
+		h->part.gap = q->last == 0 && h->part.after > 0 &&
+		    h->part.after < hc->window.after;
+		while (n < q->limit && i < hc->window.count)
+			events[n++] = window_at(&hc->window, i++);
+		q->more = i < hc->window.count;
+	}
+	put_history(&x->reply, h, events, n, q->more);
+	free(events);
+	exchange_answer(x, 200, "application/json");
+}
+
+static bool
+read_range(struct exchange *x, struct history_inquiry *h)
+{
+	struct worker *w = x->worker;
+	struct history_query *q = &h->read.query;
+	struct str text;
+	uint64_t limit;
+
+	if (!read_limit(
+		x, w->conf->poll_limit, w->conf->poll_limit_max, &limit))
+		return false;
+	q->limit = (size_t)limit;
+	q->max_bytes = HISTORY_BYTES;
+	if (request_param(&x->request, "last", &text)) {
+		if (str_to_u64(&q->last, text, limit) != SW_OK ||
+		    q->last == 0) {
+			exchange_refuse(
+			    x, 400, "`last` is a number, from 1 to `limit`.");
+			return false;
+		}
+		return true;
+	}
+	if (!request_param(&x->request, "after", &text) ||
+	    str_is(text, "start"))
+		return true;
+	if (cursor_parse(&h->after, text) != SW_OK) {
+		exchange_refuse(
+		    x, 400, "`after` is the id of an event, or `start`.");
+		return false;
+	}
+	h->gap_epoch = strcmp(h->after.epoch.text, w->codec.epoch.text) != 0;
+	h->gap_ahead = !h->gap_epoch && h->after.seq > log_head(w->log);
+	if (!h->gap_epoch && !h->gap_ahead)
+		h->part.after = h->after.seq;
+	return true;
+}
+
+void
+api_history(struct exchange *x, struct str name)
+{
+	struct worker *w = x->worker;
+	struct channel *c = channels_find(w->channels, name);
+	struct history_inquiry *h = calloc(1, sizeof(*h));
+
+	if (c == NULL || h == NULL) {
+		exchange_refuse(x, c == NULL ? 404 : 503,
+		    c == NULL ? "There is no such channel." :
+				err_info(SW_ENOMEM)->sentence);
+		channel_unref(c);
+		free(h);
+		return;
+	}
+	h->x = x;
+	h->part.channel = c;
+	if (!read_range(x, h)) {
+		channel_unref(c);
+		free(h);
+		return;
+	}
+	if (channel_policy(c)->durability == DURABILITY_MEMORY) {
+		answer_from_window(h);
+		channel_unref(c);
+		free(h);
+		return;
+	}
+	h->part.newest = channel_head(c);
+	h->read.query.parts = &h->part;
+	h->read.query.part_count = 1;
+	h->read.loop = w->loop;
+	h->read.task.run = on_history;
+	if (log_read(w->log, &h->read) == SW_OK) {
+		exchange_wait(x);
+		return;
+	}
+	exchange_refuse(x, 503, err_info(SW_ECLOSED)->sentence);
+	channel_unref(c);
+	free(h);
+}

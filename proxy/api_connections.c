@@ -1,0 +1,221 @@
+#include "proxy/api_connections.h"
+
+#include <inttypes.h>
+
+#include "proxy/base/err.h"
+#include "proxy/poll.h"
+#include "proxy/stream.h"
+#include "proxy/subscriber.h"
+#include "proxy/survey.h"
+#include "proxy/websocket.h"
+
+enum { LIST_DEFAULT = 1000, LIST_MAX = 100000 };
+
+/* The subscriber of a connection; NULL if it is used for something else. */
+static struct subscriber *
+subscriber_of(const struct conn *c)
+{
+	return c->role == &websocket_role || c->role == &sse_role ||
+		c->role == &poll_role ?
+	    c->owner :
+	    NULL;
+}
+
+static void
+put_channels(struct buf *out, const struct subscriber *s)
+{
+	const struct worker *w = subscriber_worker(s);
+	uint64_t lag = 0;
+	bool first = true;
+
+	buf_puts(out, "\"channels\":[");
+	for (const struct link *l = &s->first; l != NULL; l = l->next) {
+		if (l->channel == NULL)
+			continue;
+		buf_puts(out, first ? "{\"name\":\"" : ",{\"name\":\"");
+		buf_put_str(out, l->channel->channel->name);
+		buf_puts(out, "\",\"cursor\":\"");
+		cursor_put(out, &w->codec.epoch, l->pos);
+		buf_puts(out, "\"}");
+		first = false;
+		/* How many ids behind: what is in the window is exact. */
+		if (link_has_news(l))
+			lag += hub_channel_newest(l->channel) - l->pos;
+	}
+	buf_printf(out, "],\"lag\":%" PRIu64, lag);
+}
+
+static void
+put_connection(
+    struct buf *out, const struct conn *c, const struct subscriber *s)
+{
+	char peer[ADDRESS_TEXT];
+	uint64_t now = loop_now_ms(c->worker->loop);
+
+	buf_printf(out,
+	    "{\"id\":\"%" PRIu64 "\",\"transport\":\"%s\",\"address\":\"%s\""
+	    ",\"worker\":%u,\"ageSeconds\":%.3f,\"format\":\"%s\","
+	    "\"blocked\":%s,\"events\":%" PRIu64 ",",
+	    c->id, s->transport->name, address_print(&c->peer, peer),
+	    c->worker->index, (double)(now - c->opened_ms) / 1000,
+	    s->raw ? "raw" : "json", c->blocked ? "true" : "false", s->events);
+	put_channels(out, s);
+	buf_puts(out, ",\"bytes\":{");
+	for (size_t b = 0; b < BUCKET_COUNT; b++)
+		buf_printf(out, "%s\"%s\":%" PRIu64, b == 0 ? "" : ",",
+		    bucket_name((enum bucket)b), c->bytes[b]);
+	buf_puts(out, "}}");
+}
+
+/* Listing. */
+
+static void
+list_part(struct survey_part *p)
+{
+	list_each (node, &p->worker->conns) {
+		const struct conn *c = container_of(node, struct conn, node);
+		const struct subscriber *s = subscriber_of(c);
+
+		if (s == NULL)
+			continue;
+		if (p->count == p->survey->number)
+			return;
+		buf_puts(&p->out, p->count == 0 ? "" : ",");
+		put_connection(&p->out, c, s);
+		p->count++;
+	}
+}
+
+static void
+finish_list(struct survey *s)
+{
+	struct exchange *x = s->ctx;
+	struct buf *out = &x->reply;
+	uint64_t total = 0;
+
+	buf_puts(out, "{\"connections\":[");
+	for (size_t i = 0; i < s->parts_count; i++) {
+		if (s->parts[i].count == 0)
+			continue;
+		buf_puts(out, total == 0 ? "" : ",");
+		buf_put_str(out, buf_str(&s->parts[i].out));
+		total += s->parts[i].count;
+	}
+	buf_printf(out, "],\"count\":%" PRIu64 "}\n", total);
+	exchange_answer(x, 200, "application/json");
+	survey_free(s);
+}
+
+static void
+start(struct exchange *x, void (*ask)(struct survey_part *p),
+    void (*finish)(struct survey *s), uint64_t number, bool flag)
+{
+	struct survey *s = survey_new(x->worker, ask, finish, x);
+
+	if (s == NULL) {
+		exchange_refuse(x, 503, err_info(SW_ENOMEM)->sentence);
+		return;
+	}
+	s->number = number;
+	s->flag = flag;
+	exchange_wait(x);
+	survey_start(s);
+}
+
+void
+api_connections_list(struct exchange *x)
+{
+	struct str text;
+	uint64_t limit = LIST_DEFAULT;
+
+	if (request_param(&x->request, "limit", &text) &&
+	    (str_to_u64(&limit, text, LIST_MAX) != SW_OK || limit == 0)) {
+		exchange_refuse(x, 400,
+		    "`limit` is a number of connections per worker, from 1 "
+		    "to 100000.");
+		return;
+	}
+	start(x, list_part, finish_list, limit, false);
+}
+
+/* A single one. */
+
+static struct conn *
+find(const struct worker *w, uint64_t id)
+{
+	list_each (node, &w->conns) {
+		struct conn *c = container_of(node, struct conn, node);
+
+		if (c->id == id)
+			return subscriber_of(c) == NULL ? NULL : c;
+	}
+	return NULL;
+}
+
+static void
+describe_part(struct survey_part *p)
+{
+	const struct conn *c = find(p->worker, p->survey->number);
+
+	if (c == NULL)
+		return;
+	put_connection(&p->out, c, subscriber_of(c));
+	p->count = 1;
+}
+
+static void
+close_part(struct survey_part *p)
+{
+	const struct conn *c = find(p->worker, p->survey->number);
+
+	if (c == NULL)
+		return;
+	subscriber_close(
+	    subscriber_of(c), p->survey->flag ? CLOSE_RECONNECT : CLOSE_KICKED);
+	p->count = 1;
+}
+
+static const struct survey_part *
+find_part(const struct survey *s)
+{
+	for (size_t i = 0; i < s->parts_count; i++)
+		if (s->parts[i].count > 0)
+			return &s->parts[i];
+	return NULL;
+}
+
+static void
+finish_one(struct survey *s)
+{
+	struct exchange *x = s->ctx;
+	const struct survey_part *p = find_part(s);
+
+	if (p == NULL) {
+		exchange_refuse(x, 404,
+		    "No subscriber has this id; a poll has one only while it "
+		    "waits.");
+	} else if (buf_len(&p->out) == 0) {
+		exchange_answer(x, 204, "application/json");
+	} else {
+		buf_put_str(&x->reply, buf_str(&p->out));
+		buf_puts(&x->reply, "\n");
+		exchange_answer(x, 200, "application/json");
+	}
+	survey_free(s);
+}
+
+void
+api_connection_describe(struct exchange *x, uint64_t id)
+{
+	start(x, describe_part, finish_one, id, false);
+}
+
+void
+api_connection_close(struct exchange *x, uint64_t id)
+{
+	struct str text;
+
+	start(x, close_part, finish_one, id,
+	    request_param(&x->request, "reconnect", &text) &&
+		!str_is(text, "no"));
+}

@@ -1,0 +1,325 @@
+#include "proxy/conn.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/base/err.h"
+#include "proxy/gateway.h"
+#include "proxy/worker.h"
+
+/* Private output of one connection: answers and notices, never events. */
+enum { OUT_MAX = 64 << 20 };
+
+static void
+on_ready(struct io *io, uint32_t events)
+{
+	struct conn *c = container_of(io, struct conn, io);
+
+	if (c->closed)
+		return;
+	if ((events & EPOLLIN) != 0)
+		c->readable = true;
+	if ((events & EPOLLOUT) != 0)
+		c->blocked = false;
+	if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+		c->half_open = true;
+	c->role->ready(c, events);
+}
+
+static void
+on_timer(struct timer *t)
+{
+	struct conn *c = container_of(t, struct conn, timer);
+
+	if (!c->closed)
+		c->role->timeout(c);
+}
+
+int
+conn_open(struct conn **out, struct worker *w, int fd,
+    const struct address *peer, enum listener_kind kind,
+    const struct conn_role *role)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+
+	if (c == NULL) {
+		close(fd);
+		return SW_ENOMEM;
+	}
+	c->io = (struct io){ .fd = fd, .ready = on_ready };
+	c->lent_fd = -1;
+	c->role = role;
+	c->worker = w;
+	c->id = worker_next_id(w);
+	c->opened_ms = loop_now_ms(w->loop);
+	c->peer = *peer;
+	c->listener = (uint8_t)kind;
+	c->fresh = true;
+	timer_init(&c->timer, on_timer);
+	/* One registration for life: both directions, told once per change. */
+	if (loop_add(w->loop, &c->io,
+		EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) != SW_OK) {
+		close(fd);
+		free(c);
+		return SW_EIO;
+	}
+	list_append(&w->conns, &c->node);
+	METRIC_ADD(w->metrics.connections, 1);
+	*out = c;
+	return SW_OK;
+}
+
+void
+conn_close(struct conn *c)
+{
+	if (c->closed)
+		return;
+	c->closed = true;
+	if (c->worker->ack_conn == c)
+		c->worker->ack_conn = NULL;
+	loop_clear_timer(&c->timer);
+	if (c->role->end != NULL)
+		c->role->end(c);
+	if (c->io.fd >= 0)
+		close(c->io.fd);
+	c->io.fd = -1;
+	/* The library notices, and closes it. */
+	if (c->lent_fd >= 0)
+		shutdown(c->lent_fd, SHUT_RDWR);
+	c->lent_fd = -1;
+	gateway_dismiss(c->worker->gateway, &c->peer);
+	METRIC_ADD(c->worker->metrics.connections, -1);
+	list_remove(&c->node);
+	list_append(&c->worker->dead, &c->node);
+}
+
+void
+conn_lend(struct conn *c)
+{
+	loop_remove(c->worker->loop, &c->io);
+	c->lent_fd = c->io.fd;
+	c->io.fd = -1;
+}
+
+int
+conn_take_back(struct conn *c, int fd)
+{
+	c->lent_fd = -1;
+	c->io.fd = fd;
+	c->blocked = false;
+	c->readable = true;
+	if (loop_add(c->worker->loop, &c->io,
+		EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) != SW_OK) {
+		conn_close(c);
+		return SW_EIO;
+	}
+	return SW_OK;
+}
+
+void
+conn_expect(struct conn *c)
+{
+	c->answers++;
+}
+
+bool
+conn_answered(struct conn *c)
+{
+	c->answers--;
+	if (!c->closed)
+		return true;
+	/* The turn in which it was closed may not have ended yet. */
+	if (c->answers == 0 && list_empty(&c->node))
+		conn_free(c);
+	return false;
+}
+
+static void
+free_buf(struct buf **b)
+{
+	if (*b == NULL)
+		return;
+	buf_fini(*b);
+	free(*b);
+	*b = NULL;
+}
+
+void
+conn_free(struct conn *c)
+{
+	list_remove(&c->node);
+	if (c->answers > 0)
+		return; /* the last answer does it */
+	free_buf(&c->in);
+	free_buf(&c->out);
+	free(c);
+}
+
+void
+conn_set_role(struct conn *c, const struct conn_role *role, void *owner)
+{
+	c->role = role;
+	c->owner = owner;
+	loop_clear_timer(&c->timer);
+}
+
+void
+conn_arm(struct conn *c, uint64_t due_ms)
+{
+	loop_set_timer(c->worker->loop, &c->timer, due_ms);
+}
+
+ssize_t
+conn_read(struct conn *c, void *p, size_t n, bool peek)
+{
+	ssize_t got;
+
+	do {
+		got =
+		    recv(c->io.fd, p, n, MSG_DONTWAIT | (peek ? MSG_PEEK : 0));
+	} while (got < 0 && errno == EINTR);
+	/* Less than asked for was all there is: an edge will tell of more. */
+	c->readable = got > 0 && ((size_t)got == n || c->half_open);
+	if (got >= 0)
+		return got;
+	return errno == EAGAIN || errno == EWOULDBLOCK ? SW_EAGAIN : SW_ECLOSED;
+}
+
+ssize_t
+conn_write(struct conn *c, const struct iovec *iov, int n)
+{
+	size_t wanted = 0;
+	ssize_t sent;
+
+	for (int i = 0; i < n; i++)
+		wanted += iov[i].iov_len;
+	do {
+		if (n == 1) {
+			sent = send(c->io.fd, iov->iov_base, iov->iov_len,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
+		} else {
+			struct msghdr m = {
+				.msg_iov = (struct iovec *)(uintptr_t)iov,
+				.msg_iovlen = (size_t)n,
+			};
+
+			sent =
+			    sendmsg(c->io.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+		}
+	} while (sent < 0 && errno == EINTR);
+	if (sent < 0) {
+		if (errno != EAGAIN && errno != EWOULDBLOCK)
+			return SW_ECLOSED;
+		sent = 0;
+	}
+	if ((size_t)sent < wanted)
+		c->blocked = true;
+	return sent;
+}
+
+int
+conn_queue(struct conn *c, const void *p, size_t n)
+{
+	if (c->out == NULL) {
+		c->out = malloc(sizeof(*c->out));
+		if (c->out == NULL)
+			return SW_ENOMEM;
+		buf_init(c->out, OUT_MAX);
+	}
+	return buf_put(c->out, p, n);
+}
+
+int
+conn_send(struct conn *c, const void *p, size_t n)
+{
+	const struct iovec iov = { (void *)(uintptr_t)p, n };
+	ssize_t sent = 0;
+
+	if (n == 0)
+		return SW_OK;
+	if (!conn_pending(c) && !c->blocked) {
+		sent = conn_write(c, &iov, 1);
+		if (sent < 0)
+			return (int)sent;
+		if ((size_t)sent == n)
+			return SW_OK;
+	}
+	return conn_queue(c, (const char *)p + sent, n - (size_t)sent);
+}
+
+int
+conn_flush(struct conn *c)
+{
+	while (c->out != NULL) {
+		const struct iovec iov = { buf_head(c->out), buf_len(c->out) };
+		ssize_t sent;
+
+		if (c->blocked)
+			return SW_EAGAIN;
+		sent = conn_write(c, &iov, 1);
+		if (sent < 0)
+			return (int)sent;
+		buf_drop(c->out, (size_t)sent);
+		if (buf_len(c->out) == 0)
+			free_buf(&c->out);
+	}
+	return SW_OK;
+}
+
+void
+conn_count(
+    struct conn *c, struct transport_metrics *m, enum bucket b, uint64_t n)
+{
+	c->bytes[b] += n;
+	METRIC_ADD(m->bytes[b], n);
+}
+
+/* Lingering: a role of its own. */
+
+static void
+linger_on(struct conn *c)
+{
+	uint8_t *scrap = c->worker->input;
+	ssize_t n;
+	int err = conn_flush(c);
+
+	if (err == SW_EAGAIN)
+		return;
+	if (err != SW_OK || shutdown(c->io.fd, SHUT_WR) != 0) {
+		conn_close(c);
+		return;
+	}
+	do {
+		n = conn_read(c, scrap, WORKER_INPUT, false);
+	} while (n > 0);
+	if (n != SW_EAGAIN)
+		conn_close(c);
+}
+
+static void
+linger_ready(struct conn *c, uint32_t events)
+{
+	(void)events;
+	linger_on(c);
+}
+
+static const struct conn_role linger_role = {
+	.name = "linger",
+	.ready = linger_ready,
+	.timeout = conn_close,
+};
+
+void
+conn_linger(struct conn *c)
+{
+	if (c->closed || c->role == &linger_role)
+		return;
+	conn_set_role(c, &linger_role, NULL);
+	conn_arm(c,
+	    loop_now_ms(c->worker->loop) + c->worker->conf->close_timeout_ms);
+	linger_on(c);
+}

@@ -1,0 +1,135 @@
+#ifndef SPILLWAY_PROXY_CONN_H
+#define SPILLWAY_PROXY_CONN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "proxy/base/address.h"
+#include "proxy/base/buf.h"
+#include "proxy/base/loop.h"
+#include "proxy/metrics.h"
+
+/*
+ * A client's connection: a byte pipe over a socket, and what it is used for at
+ * the moment. It begins with the first look, may be lent to the HTTP library,
+ * and becomes a subscriber; a long poll is one again and again.
+ *
+ * A connection belongs to one worker. Closing it marks it and closes the
+ * socket; its memory goes at the end of the loop's turn, so that any callback
+ * may close any connection, its own included.
+ */
+struct conn;
+struct worker;
+
+/* What a connection is used for. All run in the worker's thread. */
+struct conn_role {
+	const char *name;
+	/* EPOLLIN, EPOLLOUT...; edge-triggered: read until SW_EAGAIN. */
+	void (*ready)(struct conn *c, uint32_t events);
+	void (*timeout)(struct conn *c);
+	/* The connection is being closed: release what the role holds. */
+	void (*end)(struct conn *c);
+};
+
+enum listener_kind { LISTENER_PUBLIC, LISTENER_API };
+
+struct conn {
+	struct io io; /* fd -1: closed, or lent to the HTTP library */
+	int lent_fd;  /* which closes it; -1: not lent */
+	const struct conn_role *role;
+	struct worker *worker;
+	void *owner;     /* the role's own */
+	struct buf *in;  /* input that is not whole yet, or NULL */
+	struct buf *out; /* output that the socket did not take, or NULL */
+	struct timer timer;
+	struct list node; /* of the worker's connections, or of dead ones */
+	uint64_t id;
+	uint64_t opened_ms;
+	uint64_t bytes[BUCKET_COUNT];
+	struct address peer;
+	uint8_t listener; /* enum listener_kind */
+	uint32_t answers; /* that are still to come; they keep its memory */
+	bool closed;
+	bool fresh;       /* nothing was read yet: bytes may still be lent */
+	bool readable;    /* there may be something to read */
+	bool blocked;     /* the socket is full; EPOLLOUT will tell */
+	bool half_open;   /* the peer will send nothing more */
+	bool resumed;     /* look_resume was called while it is looked at */
+	bool close_after; /* when everything has been written */
+};
+
+/*
+ * Take over a socket: non-blocking, not in any loop. On failure (SW_ENOMEM,
+ * SW_EIO) the socket is closed.
+ */
+int conn_open(struct conn **out, struct worker *w, int fd,
+    const struct address *peer, enum listener_kind kind,
+    const struct conn_role *role);
+
+/* Mark it closed, with everything that belongs to it. Twice is harmless. */
+void conn_close(struct conn *c);
+/*
+ * Close it in good order: write what is waiting, say that nothing more comes,
+ * and read (and drop) what the peer still sends, so that our last words are not
+ * lost to a reset. Bounded by close-timeout.
+ */
+void conn_linger(struct conn *c);
+/* At the end of a turn: give the memory back. */
+void conn_free(struct conn *c);
+
+/* The library has the socket from here on. */
+void conn_lend(struct conn *c);
+/* Take over a duplicate of a socket that was lent. SW_EIO: it is closed. */
+int conn_take_back(struct conn *c, int fd);
+
+/*
+ * An answer will come in a later turn, to a conn that may be closed by then:
+ * conn_expect keeps its memory, conn_answered ends that. False: it is closed,
+ * and gone after the call.
+ */
+void conn_expect(struct conn *c);
+bool conn_answered(struct conn *c);
+
+/* Change what it is used for; the old role is not told. */
+void conn_set_role(struct conn *c, const struct conn_role *role, void *owner);
+
+/* Its only timer; see loop_set_timer. */
+void conn_arm(struct conn *c, uint64_t due_ms);
+
+/*
+ * Read what is there: a count, 0 at the end of the stream, SW_EAGAIN, or
+ * SW_ECLOSED. `peek` leaves it unread.
+ */
+ssize_t conn_read(struct conn *c, void *p, size_t n, bool peek);
+
+/*
+ * Write as much as the socket takes: the count, less than asked (and `blocked`)
+ * when it is full, or SW_ECLOSED. Not while output is waiting.
+ */
+ssize_t conn_write(struct conn *c, const struct iovec *iov, int n);
+
+/*
+ * Write, and keep what the socket does not take. SW_OK, SW_ECLOSED, or
+ * SW_ENOMEM.
+ */
+int conn_send(struct conn *c, const void *p, size_t n);
+
+/* Keep it behind what is waiting, without writing yet. */
+int conn_queue(struct conn *c, const void *p, size_t n);
+
+/* Write what is waiting: SW_OK when all of it is gone, SW_EAGAIN, SW_ECLOSED */
+int conn_flush(struct conn *c);
+
+static inline bool
+conn_pending(const struct conn *c)
+{
+	return c->out != NULL;
+}
+
+/* Count bytes as what they are, for the connection and for its transport. */
+void conn_count(
+    struct conn *c, struct transport_metrics *m, enum bucket b, uint64_t n);
+
+#endif

@@ -1,0 +1,417 @@
+#include "proxy/deliver.h"
+
+#include <stdlib.h>
+
+#include "proxy/base/err.h"
+#include "proxy/gather.h"
+#include "proxy/loss.h"
+#include "proxy/poll.h"
+#include "proxy/replay.h"
+#include "proxy/worker.h"
+
+/* The socket takes nothing: remember since when. */
+void
+deliver_stuck(struct subscriber *s, bool progress)
+{
+	if (s->stuck_ms != 0 && !progress)
+		return;
+	s->stuck_ms = subscriber_now(s);
+	subscriber_arm(s);
+}
+
+static void
+note_unstuck(struct subscriber *s)
+{
+	if (s->stuck_ms == 0)
+		return;
+	s->stuck_ms = 0;
+	subscriber_arm(s);
+}
+
+static void
+count_events(
+    struct subscriber *s, uint64_t events, uint64_t payload, uint64_t bytes)
+{
+	struct transport_metrics *m = subscriber_metrics(s);
+
+	s->events += events;
+	s->wrote_ms = subscriber_now(s);
+	subscriber_hub(s)->delivered[s->transport->id] += events;
+	METRIC_ADD(m->events, events);
+	conn_count(s->conn, m, BUCKET_PAYLOAD, payload);
+	conn_count(
+	    s->conn, m, BUCKET_FRAMING, bytes > payload ? bytes - payload : 0);
+}
+
+/* The rest of an event that was begun. SW_OK when it is out. */
+static int
+finish_event(struct subscriber *s)
+{
+	struct event *e = s->partial;
+	const struct encoding *form;
+	struct iovec rest;
+	struct link *l;
+	ssize_t sent;
+
+	if (e == NULL)
+		return SW_OK;
+	if (s->conn->blocked)
+		return SW_EAGAIN;
+	/* Begun, so it was made; and it stays with the event. */
+	form = codec_form(&subscriber_worker(s)->codec, e, (enum form)s->form);
+	if (form == NULL)
+		return SW_ENOMEM;
+	rest = (struct iovec){
+		(void *)(uintptr_t)(form->bytes + s->partial_sent),
+		form->len - s->partial_sent,
+	};
+	sent = conn_write(s->conn, &rest, 1);
+	if (sent < 0)
+		return (int)sent;
+	s->partial_sent += (size_t)sent;
+	if (s->partial_sent < form->len) {
+		deliver_stuck(s, sent > 0);
+		return SW_EAGAIN;
+	}
+	l = subscriber_find(s, e->channel);
+	if (l != NULL && l->pos < e->id)
+		l->pos = e->id;
+	count_events(s, 1, e->size, form->len);
+	s->partial = NULL;
+	event_unref(e);
+	return SW_OK;
+}
+
+static uint64_t
+payload_of(const struct gather *g, uint32_t count)
+{
+	uint64_t bytes = 0;
+
+	if (count == g->count)
+		return g->payload;
+	for (uint32_t i = 0; i < count; i++)
+		bytes += g->events[i]->size;
+	return bytes;
+}
+
+/*
+ * Write a gather: SW_OK if all of it went out, SW_EAGAIN if not. `l` is the
+ * link that it belongs to; NULL: it names the owners itself.
+ */
+static int
+write_gather(struct subscriber *s, struct gather *g, struct link *l)
+{
+	ssize_t sent = conn_write(s->conn, g->iov, g->iov_count);
+	uint32_t whole;
+	size_t start;
+
+	if (sent < 0)
+		return (int)sent;
+	whole = gather_whole(g, (size_t)sent);
+	start = gather_start(g, whole);
+	if (whole > 0) {
+		count_events(s, whole, payload_of(g, whole), start);
+		if (l != NULL)
+			l->pos = g->events[whole - 1]->id;
+		for (uint32_t i = 0; l == NULL && i < whole; i++)
+			if (g->owners[i] != NULL)
+				g->owners[i]->pos = g->events[i]->id;
+	}
+	if ((size_t)sent == g->bytes)
+		return SW_OK;
+	if ((size_t)sent > start) {
+		s->partial = event_ref(g->events[whole]);
+		s->partial_sent = (size_t)sent - start;
+	}
+	deliver_stuck(s, sent > 0);
+	return SW_EAGAIN;
+}
+
+static struct gather *
+reuse(struct gather **g)
+{
+	if (*g == NULL)
+		*g = gather_new();
+	return *g;
+}
+
+/* News of one channel, from its window. */
+static int
+write_window(struct subscriber *s, struct link *l)
+{
+	struct hub *h = subscriber_hub(s);
+	struct gather *g = reuse(&h->gathers[s->form]);
+	int err;
+
+	if (g == NULL)
+		return SW_ENOMEM;
+	if ((err = gather_window(g, &h->worker->codec, l->channel,
+		 (enum form)s->form, l->pos)) != SW_OK)
+		return err;
+	return g->count == 0 ? SW_OK : write_gather(s, g, l);
+}
+
+/* The link, not alone, whose next event is the oldest; NULL: no news. */
+static struct link *
+oldest_news(struct subscriber *s, uint64_t *pos)
+{
+	struct link *best = NULL;
+	uint64_t best_id = UINT64_MAX;
+	size_t i = 0;
+
+	for (struct link *l = &s->first; l != NULL; l = l->next, i++) {
+		const struct window *w;
+		uint32_t at;
+
+		if (l->channel == NULL || l->alone)
+			continue;
+		w = &l->channel->window;
+		at = window_find(w, pos[i]);
+		if (at < w->count && window_at(w, at)->id < best_id) {
+			best = l;
+			best_id = window_at(w, at)->id;
+		}
+	}
+	return best;
+}
+
+/* News of several channels, in order of ids over all of them. */
+static int
+write_merged(struct subscriber *s)
+{
+	struct hub *h = subscriber_hub(s);
+	struct gather *g = reuse(&h->merged);
+	uint64_t *pos = calloc(s->link_count + 1, sizeof(*pos));
+	struct link *l;
+	size_t i = 0;
+	int err = SW_OK;
+
+	if (g == NULL || pos == NULL) {
+		free(pos);
+		return SW_ENOMEM;
+	}
+	for (l = &s->first; l != NULL; l = l->next)
+		pos[i++] = l->pos;
+	gather_begin(g, (enum form)s->form);
+	while ((l = oldest_news(s, pos)) != NULL) {
+		const struct window *w = &l->channel->window;
+		size_t slot = 0;
+
+		for (struct link *k = &s->first; k != l; k = k->next)
+			slot++;
+		g->owners[g->count < GATHER_EVENTS ? g->count : 0] = l;
+		if (!gather_add(g, &h->worker->codec,
+			window_at(w, window_find(w, pos[slot])), &err))
+			break;
+		g->owners[g->count - 1] = l;
+		pos[slot] = g->events[g->count - 1]->id;
+	}
+	free(pos);
+	if (err != SW_OK && g->count == 0)
+		return err;
+	if (g->count == 0)
+		return SW_OK;
+	gather_end(g);
+	return write_gather(s, g, NULL);
+}
+
+bool
+deliver_has_news(const struct subscriber *s)
+{
+	for (const struct link *l = &s->first; l != NULL; l = l->next)
+		if (l->channel != NULL && !l->alone && link_has_news(l))
+			return true;
+	return false;
+}
+
+bool
+deliver_needs_store(struct subscriber *s, bool alone)
+{
+	loss_skip_memory(s, alone);
+	for (const struct link *l = &s->first; l != NULL; l = l->next)
+		if (l->channel != NULL && l->alone == alone &&
+		    !link_in_window(l))
+			return true;
+	loss_tell(s, 0);
+	return false;
+}
+
+static struct link *
+find_alone(struct subscriber *s)
+{
+	for (struct link *l = &s->first; l != NULL; l = l->next)
+		if (l->channel != NULL && l->alone)
+			return l;
+	return NULL;
+}
+
+static void
+tell_caughtup(struct subscriber *s, struct str channel)
+{
+	const struct notice n = {
+		.type = NOTICE_CAUGHTUP,
+		.cursor = subscriber_hub(s)->seen,
+		.channel = channel,
+	};
+
+	subscriber_notice(s, &n);
+}
+
+/*
+ * One step of writing what is new: SW_OK if there may be more to do, SW_EAGAIN
+ * if nothing can be done now.
+ */
+static int
+write_joined(struct subscriber *s)
+{
+	struct link *l;
+
+	if (s->replay != NULL && !s->replay->alone)
+		return SW_EAGAIN;
+	if (!deliver_has_news(s)) {
+		loss_tell(s, 0);
+		if (s->catching_up) {
+			s->catching_up = false;
+			tell_caughtup(s, STR(""));
+		}
+		return SW_EAGAIN;
+	}
+	if (deliver_needs_store(s, false))
+		return s->replay != NULL ?
+		    SW_EAGAIN :
+		    replay_start(subscriber_hub(s), s, NULL, 0, 0);
+	l = subscriber_only_link(s);
+	return l != NULL ? write_window(s, l) : write_merged(s);
+}
+
+/* The same for the link that catches up apart from the others. */
+static int
+write_alone(struct subscriber *s)
+{
+	struct link *l = find_alone(s);
+
+	if (l == NULL || s->replay != NULL)
+		return SW_EAGAIN;
+	if (!link_has_news(l)) {
+		l->alone = false;
+		tell_caughtup(s, l->channel->channel->name);
+		return SW_OK;
+	}
+	if (deliver_needs_store(s, true))
+		return replay_start(subscriber_hub(s), s, l, 0, 0);
+	return write_window(s, l);
+}
+
+bool
+deliver_possible(const struct subscriber *s)
+{
+	return !s->conn->closed && !s->conn->blocked && !s->closing &&
+	    s->partial == NULL && !conn_pending(s->conn);
+}
+
+static void
+flush_failed(struct subscriber *s, int err)
+{
+	if (s->conn->closed)
+		return;
+	subscriber_close(s,
+	    err == SW_ENOMEM      ? CLOSE_OVERLOAD :
+		err == SW_ECLOSED ? CLOSE_IO :
+				    CLOSE_STORE);
+}
+
+void
+deliver_flush(struct subscriber *s)
+{
+	struct conn *c = s->conn;
+	int err;
+
+	err = finish_event(s);
+	if (err == SW_OK)
+		err = conn_flush(c);
+	if (err == SW_EAGAIN) {
+		deliver_stuck(s, false);
+		return;
+	}
+	while (err == SW_OK && deliver_possible(s)) {
+		err = write_joined(s);
+		if (err == SW_EAGAIN && deliver_possible(s))
+			err = write_alone(s);
+		/* A notice on the way may have ended it. */
+		if (c->closed)
+			return;
+	}
+	if (err != SW_OK && err != SW_EAGAIN)
+		flush_failed(s, err);
+	else if (!c->blocked)
+		note_unstuck(s);
+}
+
+void
+deliver_wake(struct link *l)
+{
+	struct subscriber *s = l->subscriber;
+
+	if (!s->transport->streams)
+		poll_wake(s);
+	else if (deliver_possible(s))
+		deliver_flush(s);
+}
+
+/* Write events that were read; the position follows what went out. */
+static int
+write_events(struct subscriber *s, const struct replay *r)
+{
+	const struct history_query *q = &r->read.query;
+	struct hub *h = subscriber_hub(s);
+	struct gather *g = reuse(&h->merged);
+	size_t i = 0;
+	int err = SW_OK;
+
+	if (g == NULL)
+		return SW_ENOMEM;
+	while (i < q->count && err == SW_OK && deliver_possible(s)) {
+		gather_begin(g, (enum form)s->form);
+		while (i < q->count &&
+		    gather_add(g, &h->worker->codec, q->events[i], &err)) {
+			g->owners[g->count - 1] =
+			    subscriber_find(s, q->events[i]->channel);
+			i++;
+		}
+		if (g->count == 0)
+			return err;
+		gather_end(g);
+		err = write_gather(s, g, NULL);
+		/* Also the quiet channels are past what was written. */
+		if (err == SW_OK)
+			replay_advance(s, r, g->events[g->count - 1]->id);
+	}
+	return err;
+}
+
+void
+deliver_replayed(struct subscriber *s, struct replay *r)
+{
+	const struct history_query *q = &r->read.query;
+	int err = r->read.err;
+
+	if (s->conn->closed)
+		return;
+	if (!s->transport->streams) {
+		poll_replayed(s, r);
+		return;
+	}
+	if (err == SW_OK)
+		loss_after_read(s, r);
+	if (err == SW_OK && !s->conn->closed && deliver_possible(s))
+		err = write_events(s, r);
+	if (s->conn->closed)
+		return;
+	if (err == SW_OK && deliver_possible(s)) {
+		if (!q->more)
+			replay_advance(s, r, r->upto);
+		deliver_flush(s);
+	} else if (err != SW_OK && err != SW_EAGAIN) {
+		flush_failed(s, err);
+	}
+}

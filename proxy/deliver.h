@@ -1,0 +1,40 @@
+#ifndef SPILLWAY_PROXY_DELIVER_H
+#define SPILLWAY_PROXY_DELIVER_H
+
+#include "proxy/subscriber.h"
+
+/*
+ * Writing to a subscriber what lies between its cursors and the heads: from the
+ * windows, or from history where it fell behind them, as far as its socket
+ * takes it.
+ */
+struct replay;
+
+/*
+ * Write what is waiting and what is new, and start reading history where that
+ * is needed. Closes the subscriber on failure.
+ */
+void deliver_flush(struct subscriber *s);
+
+/* Events became available to one of its links. */
+void deliver_wake(struct link *l);
+
+/* A read of history ended; its events are borrowed. */
+void deliver_replayed(struct subscriber *s, struct replay *r);
+
+/* Is there anything behind the positions of the links that are not alone? */
+bool deliver_has_news(const struct subscriber *s);
+
+/*
+ * Must any of its links (those that are alone, or those that are not) be read
+ * from the store? Losses that are certain are told on the way.
+ */
+bool deliver_needs_store(struct subscriber *s, bool alone);
+
+/* Would an event be written at once, if there were one? */
+bool deliver_possible(const struct subscriber *s);
+
+/* The socket is full; `progress`: it took something just now. */
+void deliver_stuck(struct subscriber *s, bool progress);
+
+#endif

@@ -1,0 +1,242 @@
+#include "proxy/draft.h"
+
+#include <stdlib.h>
+
+#include "proxy/api.h"
+#include "proxy/base/digest.h"
+#include "proxy/base/err.h"
+#include "proxy/base/json.h"
+#include "proxy/send.h"
+#include "proxy/worker.h"
+
+enum { KEY_MAX = 255 };
+
+void
+draft_init(struct draft *d, size_t max)
+{
+	*d = (struct draft){ .is_json = false };
+	buf_init(&d->texts, max);
+}
+
+void
+draft_fini(struct draft *d)
+{
+	buf_fini(&d->texts);
+}
+
+bool
+draft_fault(struct refusal *f, int status, const char *detail)
+{
+	*f = (struct refusal){ status, detail };
+	return false;
+}
+
+/* The channel, type, key and kind; then the event itself. */
+bool
+draft_event(struct draft *d, struct worker *w, struct append_item *item,
+    struct refusal *f)
+{
+	struct channel *channel;
+	enum event_kind kind = EVENT_JSON;
+	struct str type = d->content_type;
+	int err;
+
+	if (!channel_name_valid(d->channel))
+		return draft_fault(f, 400,
+		    "`channel` has 1 to 128 characters of A-Z a-z 0-9 . _ ~ "
+		    ": -");
+	if (event_type_check(&d->type) != SW_OK)
+		return draft_fault(f, 400,
+		    "The type has 1 to 128 bytes of text and does not begin "
+		    "with `spillway.`.");
+	if (d->key.p != NULL && (d->key.len == 0 || d->key.len > KEY_MAX))
+		return draft_fault(f, 400, "The key has 1 to 255 characters.");
+	if (type.p != NULL && type.len > EVENT_CONTENT_TYPE_MAX)
+		return draft_fault(
+		    f, 400, "The content type is above 255 characters.");
+	if (d->data.len > w->conf->message_max)
+		return draft_fault(f, 413, "The data is above message-max.");
+	if (d->is_json && type.p == NULL)
+		type = STR("");
+	else if (content_classify(d->data, &type, &kind) != SW_OK)
+		return draft_fault(
+		    f, 400, "The body is not the JSON that its type says.");
+	err = api_channel(w, d->channel, &channel);
+	if (err != SW_OK)
+		return draft_fault(
+		    f, 503, "There are too many channels: see max-channels.");
+	err =
+	    event_new(&item->event, channel, kind, d->type, type, d->data.len);
+	channel_unref(channel);
+	if (err == SW_OK && d->key.p != NULL &&
+	    (item->key = strndup(d->key.p, d->key.len)) == NULL)
+		err = SW_ENOMEM;
+	if (err != SW_OK)
+		return draft_fault(f, 503, err_info(err)->sentence);
+	if (d->data.len > 0)
+		memcpy(event_payload(item->event), d->data.p, d->data.len);
+	return true;
+}
+
+/* CloudEvents 1.0. */
+
+static const char source_key_help[] =
+    "A CloudEvent has `specversion` 1.0 and texts `id`, `source` and `type`.";
+
+/* `source` and `id` together are unique, which is what makes a key. */
+static bool
+cloud_key(struct draft *d, struct str source, struct str id)
+{
+	size_t start = buf_len(&d->texts);
+
+	if (buf_put_str(&d->texts, source) != SW_OK ||
+	    buf_put(&d->texts, "#", 1) != SW_OK ||
+	    buf_put_str(&d->texts, id) != SW_OK)
+		return false;
+	d->key = (struct str){ (char *)buf_head(&d->texts) + start,
+		buf_len(&d->texts) - start };
+	return true;
+}
+
+/* Binary mode: attributes in `ce-` headers, data in the body. */
+bool
+draft_read_cloud_headers(struct exchange *x, struct draft *d, struct refusal *f)
+{
+	const struct request *r = &x->request;
+	struct str id = request_header(r, "ce-id");
+	struct str source = request_header(r, "ce-source");
+	struct str type = request_header(r, "ce-type");
+
+	if (!str_is(request_header(r, "ce-specversion"), "1.0") ||
+	    id.len == 0 || source.len == 0 || type.len == 0)
+		return draft_fault(f, 400, source_key_help);
+	d->type = type;
+	if (!cloud_key(d, source, id))
+		return draft_fault(f, 503, err_info(SW_ENOMEM)->sentence);
+	return true;
+}
+
+/* A string member's text, copied; p stays NULL if it is none. */
+bool
+draft_text(struct draft *d, struct str raw, struct str *out)
+{
+	size_t start = buf_len(&d->texts);
+
+	if (raw.p == NULL || json_type(raw) != JSON_STRING ||
+	    json_unescape(&d->texts, raw) != SW_OK)
+		return false;
+	*out = (struct str){ (char *)buf_head(&d->texts) + start,
+		buf_len(&d->texts) - start };
+	return true;
+}
+
+struct cloud {
+	struct str specversion, id, source, type, datacontenttype, data,
+	    data_base64;
+};
+
+static bool
+find_cloud_members(struct str text, struct cloud *c)
+{
+	const struct {
+		const char *name;
+		struct str *value;
+	} known[] = {
+		{ "specversion", &c->specversion },
+		{ "id", &c->id },
+		{ "source", &c->source },
+		{ "type", &c->type },
+		{ "datacontenttype", &c->datacontenttype },
+		{ "data", &c->data },
+		{ "data_base64", &c->data_base64 },
+	};
+	struct json_iter it;
+	struct str key, value;
+
+	*c = (struct cloud){ .id = { NULL, 0 } };
+	if (!json_object(&it, text))
+		return false;
+	while (json_member(&it, &key, &value))
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if (json_is(key, known[i].name))
+				*known[i].value = value;
+	return true;
+}
+
+static bool
+is_json_content(struct str type)
+{
+	return type.p == NULL || str_is_nocase(type, "application/json") ||
+	    (type.len > 5 &&
+		strncasecmp(type.p + type.len - 5, "+json", 5) == 0);
+}
+
+/* Data of a structured event: any JSON, text as a string, or base64. */
+static bool
+read_cloud_data(struct draft *d, const struct cloud *c, struct refusal *f)
+{
+	size_t start = buf_len(&d->texts);
+
+	if (c->data_base64.p != NULL) {
+		struct str raw = c->data_base64;
+
+		if (json_type(raw) != JSON_STRING || raw.len < 2 ||
+		    base64_decode(&d->texts,
+			(struct str){ raw.p + 1, raw.len - 2 }) != SW_OK)
+			return draft_fault(
+			    f, 400, "`data_base64` is not base64.");
+		d->data = (struct str){ (char *)buf_head(&d->texts) + start,
+			buf_len(&d->texts) - start };
+		return true;
+	}
+	if (c->data.p == NULL) {
+		d->data = STR("");
+		return true;
+	}
+	/* JSON format 3.1: a string of another type is the data itself. */
+	if (!is_json_content(d->content_type) &&
+	    json_type(c->data) == JSON_STRING) {
+		if (!draft_text(d, c->data, &d->data))
+			return draft_fault(
+			    f, 503, err_info(SW_ENOMEM)->sentence);
+		return true;
+	}
+	d->data = c->data;
+	d->is_json = true;
+	return true;
+}
+
+/* Structured mode: the event is a JSON object, which was checked. */
+bool
+draft_read_cloud_object(struct draft *d, struct str text, struct refusal *f)
+{
+	struct cloud c;
+	struct str id, source;
+
+	/* Everything fits: texts are never longer than their raw form. */
+	if (!find_cloud_members(text, &c) ||
+	    buf_reserve(&d->texts, 2 * text.len + 2) != SW_OK)
+		return draft_fault(f, 400, source_key_help);
+	if (c.specversion.p == NULL ||
+	    json_type(c.specversion) != JSON_STRING ||
+	    !json_is(c.specversion, "1.0") || !draft_text(d, c.id, &id) ||
+	    !draft_text(d, c.source, &source) ||
+	    !draft_text(d, c.type, &d->type) || id.len == 0 ||
+	    source.len == 0 || d->type.len == 0)
+		return draft_fault(f, 400, source_key_help);
+	if (c.datacontenttype.p != NULL &&
+	    !draft_text(d, c.datacontenttype, &d->content_type))
+		return draft_fault(f, 400, "`datacontenttype` is a text.");
+	if (!cloud_key(d, source, id))
+		return draft_fault(f, 503, err_info(SW_ENOMEM)->sentence);
+	return read_cloud_data(d, &c, f);
+}
+
+bool
+media_is(struct str content_type, const char *name)
+{
+	struct str media;
+
+	return content_type.p != NULL && str_cut(&content_type, ';', &media) &&
+	    str_is_nocase(str_trim(media), name);
+}

@@ -1,0 +1,121 @@
+#include "proxy/drain.h"
+
+#include "proxy/http.h"
+#include "proxy/look.h"
+#include "proxy/poll.h"
+#include "proxy/relay.h"
+#include "proxy/stream.h"
+#include "proxy/subscriber.h"
+#include "proxy/websocket.h"
+#include "proxy/worker.h"
+
+enum { TICK_MS = 20 };
+
+static bool
+is_stream(const struct conn *c)
+{
+	return (c->role == &websocket_role || c->role == &sse_role) &&
+	    c->owner != NULL;
+}
+
+static uint64_t
+count_streams(struct worker *w)
+{
+	uint64_t n = 0;
+
+	list_each (node, &w->conns)
+		n += is_stream(container_of(node, struct conn, node));
+	return n;
+}
+
+/* Streams that are left after part of the time has passed. */
+static uint64_t
+streams_left(const struct worker *w)
+{
+	uint64_t time = w->conf->drain_time_ms;
+	uint64_t passed = loop_now_ms(w->loop) - w->drain.began_ms;
+
+	return passed >= time ? 0 : w->drain.streams * (time - passed) / time;
+}
+
+static void
+end_streams(struct worker *w, uint64_t left)
+{
+	uint64_t now = count_streams(w);
+
+	list_each_safe (node, after, &w->conns) {
+		struct conn *c = container_of(node, struct conn, node);
+
+		if (now <= left)
+			return;
+		if (!is_stream(c))
+			continue;
+		subscriber_close(c->owner, CLOSE_RESTART);
+		now--;
+	}
+}
+
+/* Polls that wait are answered; idle connections need nothing more. */
+static void
+end_others(struct worker *w)
+{
+	list_each_safe (node, after, &w->conns) {
+		struct conn *c = container_of(node, struct conn, node);
+
+		if (c->role == &poll_role)
+			poll_release(c->owner);
+		else if (c->role == &look_role && c->answers == 0 &&
+		    c->in == NULL)
+			conn_linger(c);
+		else if ((c->role == &http_role && !http_busy(c->owner)) ||
+		    (c->role == &relay_role && !relay_busy(c)))
+			conn_close(c);
+	}
+}
+
+static void
+tick(struct timer *t)
+{
+	struct drain *d = container_of(t, struct drain, tick);
+	struct worker *w = container_of(d, struct worker, drain);
+
+	end_streams(w, streams_left(w));
+	end_others(w);
+	if (list_empty(&w->conns))
+		atomic_store(&d->done, true);
+	loop_set_timer(w->loop, t, loop_now_ms(w->loop) + TICK_MS);
+}
+
+static void
+begin(struct task *t)
+{
+	struct drain *d = container_of(t, struct drain, task);
+	struct worker *w = container_of(d, struct worker, drain);
+
+	if (w->draining)
+		return;
+	w->draining = true;
+	worker_close_listeners(w);
+	d->began_ms = loop_now_ms(w->loop);
+	d->streams = count_streams(w);
+	tick(&d->tick);
+}
+
+void
+drain_init(struct worker *w)
+{
+	w->drain.task.run = begin;
+	timer_init(&w->drain.tick, tick);
+}
+
+void
+drain_begin(struct worker *w)
+{
+	loop_post(w->loop, &w->drain.task);
+}
+
+bool
+drain_done(const struct worker *w)
+{
+	return atomic_load(&w->drain.done);
+}

@@ -1,0 +1,419 @@
+#include "proxy/gateway.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proxy/admission.h"
+#include "proxy/base/err.h"
+#include "proxy/base/log.h"
+#include "proxy/listener.h"
+#include "proxy/systemd.h"
+
+/* Descriptors that are not clients': store, epoll, wake-ups, the log. */
+enum { DESCRIPTORS_KEPT = 64, WORKERS_MAX = 256 };
+
+/* A configuration that something may still look at. */
+struct retired {
+	struct retired *next;
+	struct conf *conf;
+};
+
+struct gateway {
+	struct conf *conf;
+	struct retired *retired;
+	struct channels *channels;
+	struct log *log;
+	struct web *web;
+	struct admission *admission;
+	size_t worker_count;
+	struct worker *workers[WORKERS_MAX];
+	size_t started; /* of the workers */
+	uint64_t started_ms;
+	_Atomic bool draining;
+};
+
+const struct web *
+gateway_web(const struct gateway *g)
+{
+	return g->web;
+}
+
+size_t
+gateway_worker_count(const struct gateway *g)
+{
+	return g->worker_count;
+}
+
+struct worker *
+gateway_worker(const struct gateway *g, size_t i)
+{
+	return g->workers[i];
+}
+
+uint64_t
+gateway_started_ms(const struct gateway *g)
+{
+	return g->started_ms;
+}
+
+bool
+gateway_draining(const struct gateway *g)
+{
+	return atomic_load(&g->draining);
+}
+
+bool
+gateway_admit(struct gateway *g, const struct address *peer)
+{
+	return admission_enter(g->admission, peer);
+}
+
+void
+gateway_dismiss(struct gateway *g, const struct address *peer)
+{
+	admission_leave(g->admission, peer);
+}
+
+static const struct policy *
+find_policy(void *ctx, struct str name)
+{
+	return conf_policy(ctx, name);
+}
+
+static struct log_options
+log_options(const struct gateway *g, const struct conf *conf)
+{
+	return (struct log_options){
+		.path = conf->store,
+		.move_corrupt_aside = conf->corrupt_store == CORRUPT_MOVE_ASIDE,
+		.channels = g->channels,
+		.readers = conf->readers,
+		.queue_events = conf->publish_queue_events,
+		.queue_bytes = conf->publish_queue_bytes,
+		.store_max_bytes = conf->store_max_bytes,
+		.idempotency_age_ms = conf->idempotency_age_ms,
+	};
+}
+
+/* As many descriptors as we may have; returns how many connections fit. */
+static uint64_t
+raise_descriptors(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0)
+		return 1024 - DESCRIPTORS_KEPT;
+	if (r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+		getrlimit(RLIMIT_NOFILE, &r);
+	}
+	return r.rlim_cur > 2 * DESCRIPTORS_KEPT ?
+	    r.rlim_cur - DESCRIPTORS_KEPT :
+	    r.rlim_cur / 2;
+}
+
+static uint64_t
+connection_limit(const struct conf *conf)
+{
+	uint64_t fit = raise_descriptors();
+
+	if (conf->max_connections == 0)
+		return fit;
+	if (conf->max_connections > fit)
+		log_warn("max-connections=%" PRIu64
+			 " does not fit into the limit of open files: "
+			 "%" PRIu64 " it is (see LimitNOFILE, ulimit -n)",
+		    conf->max_connections, fit);
+	return conf->max_connections < fit ? conf->max_connections : fit;
+}
+
+static size_t
+worker_total(const struct conf *conf)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t n = conf->workers > 0 ? conf->workers :
+	    cores > 0                ? (size_t)cores :
+				       1;
+
+	return n > WORKERS_MAX ? WORKERS_MAX : n;
+}
+
+/* One socket for all workers. */
+static int
+listen_shared(struct gateway *g, int fd, enum listener_kind kind)
+{
+	int err = SW_OK;
+
+	for (size_t i = 0; i < g->worker_count && err == SW_OK; i++) {
+		int copy = dup(fd);
+
+		err = copy < 0 ? SW_EIO :
+				 worker_listen(g->workers[i], copy, true, kind);
+	}
+	close(fd);
+	return err;
+}
+
+static int
+listen_at(struct gateway *g, const char *address, enum listener_kind kind)
+{
+	bool shared = listener_is_shared(address);
+	int fd, err = SW_OK;
+
+	if (shared) {
+		err = listener_socket(&fd, address, true);
+		return err == SW_OK ? listen_shared(g, fd, kind) : err;
+	}
+	for (size_t i = 0; i < g->worker_count && err == SW_OK; i++) {
+		err = listener_socket(&fd, address, false);
+		if (err == SW_OK)
+			err = worker_listen(g->workers[i], fd, false, kind);
+	}
+	return err;
+}
+
+static int
+listen_all(struct gateway *g, const char *name, char *const *addresses,
+    size_t count, enum listener_kind kind)
+{
+	int fds[SYSTEMD_SOCKETS_MAX], err = SW_OK;
+	size_t n = systemd_sockets(name, fds);
+
+	/* systemd has opened them already. */
+	for (size_t i = 0; i < n && err == SW_OK; i++) {
+		log_info("listening for=%s socket=systemd", name);
+		err = listen_shared(g, fds[i], kind);
+	}
+	if (n > 0)
+		return err;
+	for (size_t i = 0; i < count && err == SW_OK; i++) {
+		err = listen_at(g, addresses[i], kind);
+		if (err == SW_OK)
+			log_info(
+			    "listening for=%s address=%s", name, addresses[i]);
+	}
+	return err;
+}
+
+static int
+start_workers(struct gateway *g)
+{
+	struct log_sink sinks[WORKERS_MAX];
+	size_t count = worker_total(g->conf);
+	int err = SW_OK;
+
+	/* Ids of connections count in steps of this. */
+	g->worker_count = count;
+	for (size_t i = 0; i < count && err == SW_OK; i++)
+		err = worker_new(&g->workers[i], g, (unsigned)i, g->conf,
+		    g->log, g->channels);
+	for (size_t i = 0; i < count && err == SW_OK; i++)
+		sinks[i] = (struct log_sink){ g->workers[i]->loop, hub_take,
+			&g->workers[i]->hub };
+	if (err == SW_OK)
+		err = log_start(g->log, sinks, (uint32_t)count);
+	if (err != SW_OK ||
+	    (err = listen_all(g, "public", g->conf->listen,
+		 g->conf->listen_count, LISTENER_PUBLIC)) != SW_OK ||
+	    (err = listen_all(g, "api", g->conf->api_listen,
+		 g->conf->api_listen_count, LISTENER_API)) != SW_OK)
+		return err;
+	for (; g->started < count && err == SW_OK; g->started++)
+		err = worker_start(g->workers[g->started]);
+	return err;
+}
+
+int
+gateway_start(struct gateway **out, struct conf *conf)
+{
+	struct gateway *g = calloc(1, sizeof(*g));
+	struct log_options options;
+	struct timespec now;
+	int err;
+
+	if (g == NULL) {
+		conf_free(conf);
+		return SW_ENOMEM;
+	}
+	g->conf = conf;
+	clock_gettime(CLOCK_REALTIME, &now);
+	g->started_ms = (uint64_t)now.tv_sec * 1000;
+	if ((err = admission_new(&g->admission, connection_limit(conf),
+		 conf->max_connections_per_address)) != SW_OK ||
+	    (err = channels_new(&g->channels, (size_t)conf->max_channels)) !=
+		SW_OK)
+		goto fail;
+	channels_reload(g->channels, find_policy, conf);
+	options = log_options(g, conf);
+	if ((err = log_open(&g->log, &options)) != SW_OK ||
+	    (err = web_load(&g->web,
+		 strcmp(conf->web_root, "off") == 0 ? NULL : conf->web_root)) !=
+		SW_OK ||
+	    (err = start_workers(g)) != SW_OK)
+		goto fail;
+	*out = g;
+	return SW_OK;
+
+fail:
+	gateway_free(g);
+	return err;
+}
+
+/* Reloading. */
+
+struct swap {
+	struct task task;
+	struct worker *worker;
+	const struct conf *conf;
+	pthread_mutex_t *lock;
+	pthread_cond_t *changed;
+	size_t *left;
+};
+
+static void
+swap_conf(struct task *t)
+{
+	struct swap *s = container_of(t, struct swap, task);
+
+	worker_configure(s->worker, s->conf);
+	pthread_mutex_lock(s->lock);
+	(*s->left)--;
+	pthread_cond_signal(s->changed);
+	pthread_mutex_unlock(s->lock);
+}
+
+/* All workers use it when this returns. */
+static void
+swap_all(struct gateway *g, const struct conf *conf)
+{
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+	struct swap swaps[WORKERS_MAX];
+	size_t left = g->started;
+
+	for (size_t i = 0; i < g->started; i++) {
+		swaps[i] = (struct swap){
+			.task = { .run = swap_conf },
+			.worker = g->workers[i],
+			.conf = conf,
+			.lock = &lock,
+			.changed = &changed,
+			.left = &left,
+		};
+		loop_post(g->workers[i]->loop, &swaps[i].task);
+	}
+	pthread_mutex_lock(&lock);
+	while (left > 0)
+		pthread_cond_wait(&changed, &lock);
+	pthread_mutex_unlock(&lock);
+}
+
+/*
+ * Readers of history may be at a policy of the old configuration for a moment:
+ * it is freed with the reload after the next one.
+ */
+static void
+retire(struct gateway *g, struct conf *old)
+{
+	enum { KEPT = 2 };
+	struct retired *r = malloc(sizeof(*r)), **p = &g->retired;
+
+	if (r == NULL)
+		return; /* it stays, unused */
+	*r = (struct retired){ g->retired, old };
+	g->retired = r;
+	for (int i = 0; i < KEPT && *p != NULL; i++)
+		p = &(*p)->next;
+	while (*p != NULL) {
+		r = *p;
+		*p = r->next;
+		conf_free(r->conf);
+		free(r);
+	}
+}
+
+void
+gateway_reload(struct gateway *g, struct conf *next)
+{
+	struct conf *old = g->conf;
+	struct log_options options = log_options(g, next);
+	struct buf names;
+
+	buf_init(&names, 4096);
+	if (conf_needs_restart(old, next, &names) == SW_OK &&
+	    buf_len(&names) > 0)
+		log_warn("reload: a restart is needed for: %.*s",
+		    STR_ARG(buf_str(&names)));
+	buf_fini(&names);
+	g->conf = next;
+	log_set(next->log_level, next->log_json);
+	admission_limits(g->admission, connection_limit(next),
+	    next->max_connections_per_address);
+	channels_reload(g->channels, find_policy, next);
+	log_reload(g->log, &options);
+	swap_all(g, next);
+	retire(g, old);
+	log_info("configuration reloaded");
+}
+
+/* Ending. */
+
+static bool
+all_drained(const struct gateway *g)
+{
+	for (size_t i = 0; i < g->started; i++)
+		if (!drain_done(g->workers[i]))
+			return false;
+	return true;
+}
+
+void
+gateway_drain(struct gateway *g, bool (*impatient)(void))
+{
+	enum { STEP_MS = 10, GRACE_MS = 2000 };
+	uint64_t left =
+	    g->conf->drain_time_ms + g->conf->close_timeout_ms + GRACE_MS;
+
+	atomic_store(&g->draining, true);
+	log_info("draining");
+	for (size_t i = 0; i < g->started; i++)
+		drain_begin(g->workers[i]);
+	while (!all_drained(g) && !impatient() && left > STEP_MS) {
+		const struct timespec step = { 0, STEP_MS * 1000000 };
+
+		nanosleep(&step, NULL);
+		left -= STEP_MS;
+	}
+}
+
+void
+gateway_free(struct gateway *g)
+{
+	struct retired *r;
+
+	if (g == NULL)
+		return;
+	/* First the log: its last answers go to loops that still turn. */
+	if (g->log != NULL)
+		log_stop(g->log);
+	for (size_t i = 0; i < g->started; i++)
+		worker_stop(g->workers[i]);
+	for (size_t i = 0; i < g->worker_count; i++)
+		worker_free(g->workers[i]);
+	log_close(g->log);
+	web_free(g->web);
+	channels_free(g->channels);
+	admission_free(g->admission);
+	while ((r = g->retired) != NULL) {
+		g->retired = r->next;
+		conf_free(r->conf);
+		free(r);
+	}
+	conf_free(g->conf);
+	free(g);
+}

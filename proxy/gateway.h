@@ -1,0 +1,51 @@
+#ifndef SPILLWAY_PROXY_GATEWAY_H
+#define SPILLWAY_PROXY_GATEWAY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "conf/conf.h"
+#include "proxy/web.h"
+#include "proxy/worker.h"
+#include "storage/log.h"
+
+/*
+ * The whole of it: builds everything from a configuration, and takes it down in
+ * reverse. The thread that calls these functions (the main one) runs no loop;
+ * the workers have threads of their own.
+ */
+struct gateway;
+
+/*
+ * Open the store, the listeners and the workers, and start. Takes the
+ * configuration. What goes wrong has been logged, with what to do about it.
+ */
+int gateway_start(struct gateway **out, struct conf *conf);
+
+/*
+ * Take over a new configuration, without dropping a stream. Takes it; what only
+ * a restart can change is logged.
+ */
+void gateway_reload(struct gateway *g, struct conf *next);
+
+/*
+ * Shut down in good order: no new connections, polls are answered, streams told
+ * to come back, spread over drain-time. `impatient` is asked now and then
+ * whether to stop waiting. Everything accepted is committed.
+ */
+void gateway_drain(struct gateway *g, bool (*impatient)(void));
+
+void gateway_free(struct gateway *g);
+
+/* For the workers. */
+const struct web *gateway_web(const struct gateway *g);
+size_t gateway_worker_count(const struct gateway *g);
+struct worker *gateway_worker(const struct gateway *g, size_t i);
+uint64_t gateway_started_ms(const struct gateway *g);
+bool gateway_draining(const struct gateway *g);
+
+/* May one more connection from there be accepted? Counts it if so. */
+bool gateway_admit(struct gateway *g, const struct address *peer);
+void gateway_dismiss(struct gateway *g, const struct address *peer);
+
+#endif

@@ -1,0 +1,71 @@
+#ifndef SPILLWAY_PROXY_HTTP_H
+#define SPILLWAY_PROXY_HTTP_H
+
+#include <stdbool.h>
+
+#include "proxy/conn.h"
+#include "transports/request.h"
+
+/*
+ * The door to libmicrohttpd: it reads requests and writes ordinary responses.
+ * What lasts leaves it: for a stream or a poll its socket is duplicated, and
+ * the library lets go of its own.
+ *
+ * Each worker drives a daemon of its own from its own loop.
+ */
+struct http;
+struct worker;
+
+int http_new(struct http **out, struct worker *w);
+void http_free(struct http *h);
+
+/* Does the installed library let go of sockets as this relies on? */
+bool http_self_test(struct worker *w);
+
+/* Lend the connection, of which nothing was read, to the library. */
+void http_adopt(struct conn *c);
+/*
+ * Lend it one end of a socket pair instead, for a connection whose bytes we
+ * pass on; see relay.h. SW_EIO: `fd` is closed.
+ */
+struct lent;
+int http_adopt_pair(struct lent **out, struct conn *c, int fd);
+/* The connection that it was lent for has ended. */
+void http_forget(struct http *h, struct lent *l);
+
+/* Is a request being read or answered? */
+bool http_busy(const struct lent *l);
+
+extern const struct conn_role http_role; /* owner: its struct lent */
+
+/* At the end of a turn: let the library work if it has to. */
+void http_turn(struct http *h);
+/* Milliseconds that the loop may sleep for its sake, -1: any. */
+int http_may_sleep(struct http *h);
+
+/* A request and its response, as handlers see them. */
+struct exchange {
+	struct worker *worker;
+	struct conn *conn; /* NULL once the client is gone */
+	struct request request;
+	struct str body; /* complete */
+	/* The answer: */
+	int status;
+	const char *content_type;
+	struct buf reply;
+	char location[64]; /* of what was made, or empty */
+	const char *cache; /* Cache-Control */
+	const char *allow; /* of a 405 */
+};
+
+/* Answer now or later: exactly once, in the worker's thread. */
+void exchange_answer(struct exchange *x, int status, const char *content_type);
+void exchange_refuse(struct exchange *x, int status, const char *detail);
+
+/*
+ * The answer will come in a later turn. The exchange stays until then, even if
+ * the client does not.
+ */
+void exchange_wait(struct exchange *x);
+
+#endif

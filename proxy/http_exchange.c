@@ -1,0 +1,459 @@
+/*
+ * Requests in the hands of the HTTP library: judged, routed, answered; or let
+ * go, when what they ask for lasts.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/base/err.h"
+#include "proxy/http_private.h"
+#include "proxy/look.h"
+#include "proxy/relay.h"
+#include "proxy/response.h"
+#include "proxy/router.h"
+#include "proxy/stream.h"
+
+void
+exchange_wait(struct exchange *x)
+{
+	struct pending *p = container_of(x, struct pending, x);
+
+	p->waits = true;
+}
+
+static void
+pending_free(struct pending *p)
+{
+	if (p == NULL)
+		return;
+	buf_fini(&p->x.reply);
+	buf_fini(&p->body);
+	free(p->uri);
+	free(p);
+}
+
+static void
+resume(struct pending *p)
+{
+	if (list_empty(&p->node))
+		return;
+	list_remove(&p->node);
+	MHD_resume_connection(p->connection);
+	p->x.worker->http->ready = true;
+}
+
+void
+http_resume_all(struct http *h)
+{
+	list_each_safe (node, after, &h->suspended)
+		resume(container_of(node, struct pending, node));
+}
+
+void
+exchange_answer(struct exchange *x, int status, const char *content_type)
+{
+	struct pending *p = container_of(x, struct pending, x);
+
+	x->status = status;
+	x->content_type = content_type;
+	p->answered = true;
+	p->waits = false;
+	if (p->connection == NULL) {
+		pending_free(p); /* nobody is there any more */
+		return;
+	}
+	resume(p);
+}
+
+void
+exchange_refuse(struct exchange *x, int status, const char *detail)
+{
+	buf_clear(&x->reply);
+	problem_put(&x->reply, status, detail);
+	exchange_answer(x, status, "application/problem+json");
+}
+
+static void
+add_headers(struct MHD_Response *r, const struct exchange *x, bool close)
+{
+	char text[16];
+
+	MHD_add_response_header(r, "Content-Type", x->content_type);
+	MHD_add_response_header(
+	    r, "Cache-Control", x->cache != NULL ? x->cache : "no-store");
+	if (x->location[0] != '\0')
+		MHD_add_response_header(r, "Location", x->location);
+	if (x->allow != NULL)
+		MHD_add_response_header(r, "Allow", x->allow);
+	if (retry_after(x->status) > 0) {
+		snprintf(text, sizeof(text), "%u", retry_after(x->status));
+		MHD_add_response_header(r, "Retry-After", text);
+	}
+	if (x->status == 426) {
+		MHD_add_response_header(r, "Sec-WebSocket-Version", "13");
+		MHD_add_response_header(r, "Upgrade", "websocket");
+	}
+	if (close)
+		MHD_add_response_header(r, "Connection", "close");
+}
+
+/* Give the library what the handler answered. */
+static enum MHD_Result
+queue_answer(struct pending *p, bool close)
+{
+	struct exchange *x = &p->x;
+	struct MHD_Response *r;
+	enum MHD_Result result;
+	size_t len;
+	uint8_t *bytes = buf_take(&x->reply, &len);
+
+	METRIC_ADD(x->worker->metrics.http_requests, 1);
+	r = MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_FREE);
+	if (r == NULL) {
+		free(bytes);
+		return MHD_NO;
+	}
+	add_headers(r, x, close || x->worker->draining);
+	result = MHD_queue_response(p->connection, (unsigned)x->status, r);
+	MHD_destroy_response(r);
+	return result;
+}
+
+static enum MHD_Result
+take_header(void *ctx, enum MHD_ValueKind kind, const char *name,
+    size_t name_len, const char *value, size_t value_len)
+{
+	struct request *r = ctx;
+
+	(void)kind;
+	if (r->header_count == REQUEST_HEADERS_MAX)
+		return MHD_NO;
+	r->headers[r->header_count++] = (struct header){
+		.name = { name, name_len },
+		.value = str_trim(
+		    (struct str){ value == NULL ? "" : value, value_len }),
+	};
+	return MHD_YES;
+}
+
+static bool
+is_token(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c <= 0x20 || c >= 0x7f ||
+		    strchr("()<>@,;:\\\"/[]?={}", c) != NULL)
+			return false;
+	}
+	return s.len > 0;
+}
+
+static bool
+is_value(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+/* RFC 9112 3.2.1: no controls, no blanks, nothing that is not ASCII. */
+static bool
+is_target(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c <= 0x20 || c >= 0x7f || c == '"' || c == '<' ||
+		    c == '>' || c == '\\' || c == '#')
+			return false;
+	}
+	return s.len > 0 && s.p[0] == '/';
+}
+
+/*
+ * The library's parser lets pass what could be understood in two ways. Here
+ * everything is judged once, before anything is routed: NULL if it is sound.
+ */
+static const char *
+find_fault(struct request *r)
+{
+	size_t lengths = request_header_count(r, "Content-Length");
+	size_t codings = request_header_count(r, "Transfer-Encoding");
+	struct str length = request_header(r, "Content-Length");
+
+	for (size_t i = 0; i < r->header_count; i++) {
+		if (!is_token(r->headers[i].name))
+			return "A header's name is not a token.";
+		if (!is_value(r->headers[i].value))
+			return "A header's value has control characters.";
+	}
+	if (lengths > 1)
+		return "There is more than one Content-Length.";
+	if (lengths == 1 &&
+	    str_to_u64(&r->content_length, length, INT64_MAX) != SW_OK)
+		return "Content-Length is not a number.";
+	r->has_length = lengths == 1;
+	if (codings > 1 ||
+	    (codings == 1 &&
+		!str_is_nocase(
+		    request_header(r, "Transfer-Encoding"), "chunked")))
+		return "Only the transfer coding `chunked` is understood.";
+	if (codings > 0 && lengths > 0)
+		return "Content-Length and Transfer-Encoding exclude each "
+		       "other.";
+	if (codings > 0 && r->http_1_0)
+		return "HTTP/1.0 has no transfer codings.";
+	if (request_header_count(r, "Host") > 1 ||
+	    (!r->http_1_0 && request_header_count(r, "Host") == 0))
+		return "There must be exactly one Host.";
+	return NULL;
+}
+
+static const char *
+read_request(struct pending *p, const char *method, const char *version)
+{
+	struct request *r = &p->x.request;
+	struct str target = str_of(p->uri);
+	const union MHD_ConnectionInfo *info;
+	const char *mark;
+
+	*r = (struct request){ .method = method_parse(str_of(method)) };
+	r->http_1_0 = strcmp(version, "HTTP/1.1") != 0;
+	r->keep_alive = !r->http_1_0;
+	if (MHD_get_connection_values_n(
+		p->connection, MHD_HEADER_KIND, take_header, r) < 0 ||
+	    r->header_count == REQUEST_HEADERS_MAX)
+		return "There are too many headers.";
+	info = MHD_get_connection_info(
+	    p->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	r->head_size = info == NULL ? 0 : info->header_size;
+	if (request_has_token(r, "Connection", "close"))
+		r->keep_alive = false;
+	if (strcmp(version, "HTTP/1.1") != 0 &&
+	    strcmp(version, "HTTP/1.0") != 0)
+		return "The version is not HTTP/1.1.";
+	if (!is_target(target))
+		return "The request target is not a path.";
+	mark = memchr(target.p, '?', target.len);
+	r->path = target;
+	if (mark != NULL) {
+		r->path.len = (size_t)(mark - target.p);
+		r->query =
+		    (struct str){ mark + 1, target.len - r->path.len - 1 };
+	}
+	return find_fault(r);
+}
+
+/*
+ * The connection leaves the library, which is told so by MHD_NO; the socket
+ * lives on as a duplicate. What the library has read beyond this request is
+ * lost with it, so if that cannot be ruled out the connection ends with the
+ * answer, and the client asks again (RFC 9112 9.3.2).
+ */
+static void
+leave(struct pending *p, struct str rest)
+{
+	struct lent *l = p->lent;
+	struct conn *c = l->conn;
+	struct request *r = &p->x.request;
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	    p->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	int fd;
+
+	METRIC_ADD(c->worker->metrics.http_requests, 1);
+	l->conn = NULL;
+	if (l->relayed) {
+		r->keep_alive = false;
+		relay_end(c);
+	} else {
+		c->owner = NULL;
+		if (http_bytes_taken(info->connect_fd) !=
+		    l->consumed + r->head_size)
+			r->keep_alive = false;
+		fd = fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0) {
+			c->lent_fd = -1;
+			conn_close(c);
+			return;
+		}
+		conn_set_role(c, &look_role, NULL);
+		if (conn_take_back(c, fd) != SW_OK)
+			return;
+	}
+	c->fresh = false;
+	stream_open(c, r, rest);
+}
+
+static enum MHD_Result
+refuse_at_once(struct pending *p, int status, const char *detail)
+{
+	exchange_refuse(&p->x, status, detail);
+	return queue_answer(p, true);
+}
+
+static size_t
+body_limit(const struct pending *p)
+{
+	const struct conf *conf = p->x.worker->conf;
+
+	return conf->batch_max > conf->message_max ? (size_t)conf->batch_max :
+						     (size_t)conf->message_max;
+}
+
+static enum MHD_Result
+begin(struct pending *p, const char *method, const char *version)
+{
+	static const char stream_prefix[] = "/stream/";
+	struct exchange *x = &p->x;
+	struct conn *c = p->lent->conn;
+	const char *fault = read_request(p, method, version);
+	size_t n = sizeof(stream_prefix) - 1;
+
+	p->begun = true;
+	p->lent->busy = true;
+	x->conn = c;
+	loop_clear_timer(&c->timer);
+	if (fault != NULL)
+		return refuse_at_once(p, 400, fault);
+	if (x->request.head_size > x->worker->conf->header_max)
+		return refuse_at_once(p, 431, "See header-max.");
+	if (c->listener == LISTENER_PUBLIC && x->request.method == METHOD_GET &&
+	    x->request.path.len > n &&
+	    memcmp(x->request.path.p, stream_prefix, n) == 0) {
+		if (x->request.content_length > 0 ||
+		    request_header(&x->request, "Transfer-Encoding").p != NULL)
+			return refuse_at_once(
+			    p, 400, "A GET of a stream has no body.");
+		leave(p,
+		    (struct str){
+			x->request.path.p + n, x->request.path.len - n });
+		return MHD_NO;
+	}
+	if (x->request.content_length > body_limit(p))
+		return refuse_at_once(
+		    p, 413, "The body is above message-max and batch-max.");
+	buf_init(&p->body, body_limit(p));
+	conn_arm(c,
+	    loop_now_ms(x->worker->loop) + x->worker->conf->request_timeout_ms);
+	return MHD_YES;
+}
+
+static enum MHD_Result
+take_body(struct pending *p, const char *data, size_t *size)
+{
+	/* What is too large is still read, up to a point, to be answered. */
+	if (p->too_large)
+		p->x.request.content_length += *size;
+	else if (buf_put(&p->body, data, *size) != SW_OK)
+		p->too_large = true;
+	*size = 0;
+	return p->x.request.content_length > 2 * body_limit(p) ? MHD_NO :
+								 MHD_YES;
+}
+
+static enum MHD_Result
+complete(struct pending *p)
+{
+	struct exchange *x = &p->x;
+
+	if (p->answered)
+		return queue_answer(p, !x->request.keep_alive);
+	loop_clear_timer(&x->conn->timer);
+	if (p->too_large) {
+		exchange_refuse(
+		    x, 413, "The body is above message-max and batch-max.");
+		return queue_answer(p, true);
+	}
+	x->body = buf_str(&p->body);
+	router_handle(x);
+	if (p->answered)
+		return queue_answer(p, !x->request.keep_alive);
+	list_append(&x->worker->http->suspended, &p->node);
+	MHD_suspend_connection(p->connection);
+	return MHD_YES;
+}
+
+enum MHD_Result
+http_on_request(void *ctx, struct MHD_Connection *connection, const char *url,
+    const char *method, const char *version, const char *data, size_t *size,
+    void **request_ctx)
+{
+	struct http *h = ctx;
+	struct pending *p = *request_ctx;
+	const union MHD_ConnectionInfo *info;
+
+	(void)url;
+	if (p == NULL || h->stopping)
+		return MHD_NO; /* NULL: memory ran out */
+	if (!p->begun) {
+		info = MHD_get_connection_info(
+		    connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+		p->lent = info->socket_context;
+		p->connection = connection;
+		p->x.worker = h->worker;
+		if (p->lent->conn == NULL)
+			return MHD_NO; /* closed on our side */
+		return begin(p, method, version);
+	}
+	if (p->x.conn == NULL)
+		return MHD_NO;
+	return *size > 0 ? take_body(p, data, size) : complete(p);
+}
+
+/* The request line, before anything is unescaped. */
+void *
+http_on_uri(void *ctx, const char *uri, struct MHD_Connection *connection)
+{
+	struct pending *p = calloc(1, sizeof(*p));
+
+	(void)ctx;
+	(void)connection;
+	if (p == NULL)
+		return NULL;
+	list_init(&p->node);
+	buf_init(&p->x.reply, SIZE_MAX / 2);
+	p->uri = strdup(uri);
+	if (p->uri == NULL) {
+		free(p);
+		return NULL;
+	}
+	return p;
+}
+
+void
+http_on_completed(void *ctx, struct MHD_Connection *connection,
+    void **request_ctx, enum MHD_RequestTerminationCode why)
+{
+	struct pending *p = *request_ctx;
+	const union MHD_ConnectionInfo *info;
+
+	(void)ctx;
+	(void)why;
+	*request_ctx = NULL;
+	if (p == NULL)
+		return;
+	if (p->lent != NULL)
+		p->lent->busy = false;
+	if (p->lent != NULL && p->lent->conn != NULL) {
+		struct conn *c = p->lent->conn;
+
+		info = MHD_get_connection_info(
+		    connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+		if (!p->lent->relayed)
+			p->lent->consumed = http_bytes_taken(info->connect_fd);
+		conn_arm(c,
+		    loop_now_ms(c->worker->loop) +
+			c->worker->conf->idle_timeout_ms);
+	}
+	p->connection = NULL;
+	p->x.conn = NULL;
+	/* A handler that still works on it frees it with its answer. */
+	if (!p->waits)
+		pending_free(p);
+}

@@ -1,0 +1,61 @@
+#ifndef SPILLWAY_PROXY_HTTP_PRIVATE_H
+#define SPILLWAY_PROXY_HTTP_PRIVATE_H
+
+#include <microhttpd.h>
+#include <stdarg.h>
+
+#include "proxy/http.h"
+#include "proxy/worker.h"
+
+/* What the files behind the door to libmicrohttpd share. */
+
+struct http {
+	struct worker *worker;
+	struct MHD_Daemon *daemon;
+	struct io io;          /* its epoll descriptor, in our loop */
+	struct lent *adopting; /* while MHD_add_connection runs */
+	struct list suspended; /* requests that wait for their answers */
+	bool stopping;
+	size_t connections;
+	bool ready;     /* something happened: let it work */
+	bool relay_all; /* the self-test failed */
+};
+
+/* A connection as the library has it; outlives ours, or the other way round. */
+struct lent {
+	struct conn *conn; /* NULL: closed on our side */
+	uint64_t consumed; /* bytes that it has taken off the socket before */
+	bool relayed;      /* it has one end of a pair */
+	bool busy;         /* with a request */
+};
+
+/* One request in the library's hands. */
+struct pending {
+	struct exchange x;
+	struct MHD_Connection *connection; /* NULL: gone */
+	struct lent *lent;
+	char *uri;        /* as it came, before the library unescapes it */
+	struct list node; /* of the suspended */
+	struct buf body;
+	bool begun; /* the head was seen */
+	bool too_large;
+	bool answered;
+	bool waits; /* the handler answers later */
+};
+
+/* Callbacks of the library. */
+void *http_on_uri(void *ctx, const char *uri, struct MHD_Connection *c);
+enum MHD_Result http_on_request(void *ctx, struct MHD_Connection *connection,
+    const char *url, const char *method, const char *version, const char *data,
+    size_t *size, void **request_ctx);
+void http_on_completed(void *ctx, struct MHD_Connection *connection,
+    void **request_ctx, enum MHD_RequestTerminationCode why);
+void http_log(void *ctx, const char *format, va_list args);
+
+/* Let every request that waits for its answer go: the daemon stops. */
+void http_resume_all(struct http *h);
+
+/* All bytes that were ever taken off the socket; 0: not known. */
+uint64_t http_bytes_taken(int fd);
+
+#endif

@@ -1,0 +1,26 @@
+#ifndef SPILLWAY_PROXY_LISTENER_H
+#define SPILLWAY_PROXY_LISTENER_H
+
+#include "proxy/conn.h"
+
+/*
+ * Sockets that listen. Each worker has its own for every TCP address
+ * (SO_REUSEPORT), so that the kernel spreads the connections; local sockets,
+ * and those that systemd hands over, are one for all workers.
+ */
+struct listener;
+
+/*
+ * Open a socket for an address as the configuration has it; `shared`: the one
+ * socket for all workers. Logs why it fails. SW_EIO.
+ */
+int listener_socket(int *fd, const char *address, bool shared);
+/* Do workers have to share the socket of this address? */
+bool listener_is_shared(const char *address);
+
+/* Begin to accept; `fd` is borrowed if it is shared, else taken. */
+int listener_open(struct listener **out, struct worker *w, int fd, bool shared,
+    enum listener_kind kind);
+void listener_close(struct listener *l);
+
+#endif

@@ -1,0 +1,373 @@
+#include "proxy/look.h"
+
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+#include "proxy/base/err.h"
+#include "proxy/gateway.h"
+#include "proxy/http.h"
+#include "proxy/publish.h"
+#include "proxy/relay.h"
+#include "proxy/response.h"
+#include "proxy/stream.h"
+#include "proxy/worker.h"
+#include "transports/http_head.h"
+
+static const char stream_prefix[] = "/stream/";
+
+/* What became of the input. */
+enum outcome {
+	TAKEN,  /* a request was dealt with: on to the next */
+	PAUSED, /* go on when more has come, or an answer is out */
+};
+
+static void
+refuse(struct conn *c, int status, const char *detail)
+{
+	struct buf out;
+
+	buf_init(&out, 1 << 16);
+	response_put_problem(&out, c->worker, status, detail, false);
+	if (conn_send(c, buf_head(&out), buf_len(&out)) == SW_OK)
+		conn_linger(c);
+	else
+		conn_close(c);
+	buf_fini(&out);
+}
+
+static void
+arm_header(struct conn *c)
+{
+	conn_arm(c,
+	    loop_now_ms(c->worker->loop) + c->worker->conf->header_timeout_ms);
+}
+
+/* Keep input for later; true unless memory ran out. */
+static bool
+stash(struct conn *c, const uint8_t *p, size_t n)
+{
+	if (n == 0)
+		return true;
+	if (c->in == NULL) {
+		c->in = malloc(sizeof(*c->in));
+		if (c->in == NULL)
+			return false;
+		buf_init(c->in, 2 * WORKER_INPUT);
+	}
+	return buf_put(c->in, p, n) == SW_OK;
+}
+
+static bool
+is_stream(const struct conn *c, const struct request *r, struct str *rest)
+{
+	size_t n = sizeof(stream_prefix) - 1;
+
+	if (c->listener != LISTENER_PUBLIC || r->method != METHOD_GET ||
+	    r->path.len <= n || memcmp(r->path.p, stream_prefix, n) != 0)
+		return false;
+	*rest = (struct str){ r->path.p + n, r->path.len - n };
+	return true;
+}
+
+/* Everything that the first look does not do itself. */
+static void
+hand_over(struct conn *c, uint8_t *bytes, size_t n)
+{
+	if (c->fresh)
+		http_adopt(c);
+	else
+		relay_begin(c, bytes, n);
+}
+
+/*
+ * Deal with the request at `bytes`, whose head is in `r`; `*used` tells how
+ * much of the input it took.
+ */
+static enum outcome
+dispatch(struct conn *c, const struct request *r, uint8_t *bytes, size_t n,
+    size_t *used)
+{
+	size_t head = r->head_size;
+	struct str rest, body = { (char *)bytes + head, n - head };
+
+	if (is_stream(c, r, &rest)) {
+		/* Answers leave in the order of the requests. */
+		if (c->answers > 0) {
+			*used = 0;
+			return PAUSED;
+		}
+		*used = n;
+		if (!stash(c, bytes + head, n - head)) {
+			conn_close(c);
+			return PAUSED;
+		}
+		METRIC_ADD(c->worker->metrics.fast_requests, 1);
+		loop_clear_timer(&c->timer);
+		stream_open(c, r, rest);
+		return TAKEN;
+	}
+	*used = 0;
+	if (c->listener == LISTENER_API && publish_matches(r, &rest)) {
+		switch (publish_take(c, r, rest, body)) {
+		case PUBLISH_TAKEN:
+			*used = head + (size_t)r->content_length;
+			return TAKEN;
+		case PUBLISH_REFUSED:
+			*used = n - head < r->content_length ?
+			    n :
+			    head + (size_t)r->content_length;
+			return TAKEN;
+		case PUBLISH_BODY:
+			*used = n;
+			return PAUSED;
+		case PUBLISH_WAIT:
+			return PAUSED;
+		case PUBLISH_OTHER:
+			break;
+		}
+	}
+	if (c->answers > 0)
+		return PAUSED;
+	*used = n;
+	hand_over(c, bytes, n);
+	return PAUSED;
+}
+
+/* One request after the other, as far as they are whole. */
+static void
+consume(struct conn *c, uint8_t *bytes, size_t n)
+{
+	enum outcome outcome = TAKEN;
+
+	while (n > 0 && outcome == TAKEN && !c->closed && !c->close_after &&
+	    c->role == &look_role) {
+		struct request r;
+		size_t used = 0;
+
+		switch (head_parse(&r, (struct str){ (char *)bytes, n })) {
+		case HEAD_OK:
+			if (r.head_size > c->worker->conf->header_max) {
+				refuse(c, 431, "See header-max.");
+				return;
+			}
+			outcome = dispatch(c, &r, bytes, n, &used);
+			break;
+		case HEAD_MORE:
+			if (n > c->worker->conf->header_max) {
+				refuse(c, 431, "See header-max.");
+				return;
+			}
+			outcome = PAUSED;
+			if (c->answers == 0)
+				arm_header(c);
+			break;
+		case HEAD_OTHER:
+			outcome = PAUSED;
+			if (c->answers > 0)
+				break;
+			used = n;
+			hand_over(c, bytes, n);
+			break;
+		}
+		bytes += used;
+		n -= used;
+	}
+	if (n > 0 && !c->closed && !c->close_after && c->role == &look_role &&
+	    !stash(c, bytes, n))
+		conn_close(c);
+}
+
+/*
+ * Nothing of the connection was read yet: only look, so that the library can
+ * have all of it.
+ */
+static void
+peek(struct conn *c)
+{
+	struct worker *w = c->worker;
+	ssize_t n = conn_read(c, w->input, WORKER_INPUT, true);
+	struct request r;
+	enum head_result result;
+	struct str rest;
+
+	if (n == SW_EAGAIN)
+		return;
+	if (n <= 0) {
+		conn_close(c);
+		return;
+	}
+	if (!w->conf->first_look) {
+		hand_over(c, NULL, 0);
+		return;
+	}
+	result = head_parse(&r, (struct str){ (char *)w->input, (size_t)n });
+	if (result == HEAD_MORE) {
+		if (c->half_open)
+			conn_close(c);
+		else if ((size_t)n > w->conf->header_max)
+			refuse(c, 431, "See header-max.");
+		return;
+	}
+	if (result == HEAD_OTHER ||
+	    (!is_stream(c, &r, &rest) &&
+		(c->listener != LISTENER_API || !publish_matches(&r, &rest)))) {
+		hand_over(c, NULL, 0);
+		return;
+	}
+	/* It is ours from here on. */
+	c->fresh = false;
+	c->readable = true;
+}
+
+/* The client sends nothing more, but may still wait for answers. */
+static void
+end_of_input(struct conn *c)
+{
+	if (c->answers > 0)
+		c->close_after = true;
+	else
+		conn_close(c);
+}
+
+/* Input that was kept, with what has come since. */
+static void
+continue_kept(struct conn *c)
+{
+	struct buf *in = c->in;
+	struct worker *w = c->worker;
+	ssize_t n = 0;
+
+	c->in = NULL;
+	if (c->readable) {
+		n = conn_read(c, w->input, WORKER_INPUT, false);
+		if (n == 0)
+			end_of_input(c);
+		else if (n == SW_ECLOSED)
+			conn_close(c);
+		else if (n > 0 && buf_put(in, w->input, (size_t)n) != SW_OK)
+			conn_close(c);
+	}
+	if (!c->closed)
+		consume(c, buf_head(in), buf_len(in));
+	buf_fini(in);
+	free(in);
+}
+
+static void
+read_new(struct conn *c)
+{
+	struct worker *w = c->worker;
+	ssize_t n = conn_read(c, w->input, WORKER_INPUT, false);
+
+	if (n > 0)
+		consume(c, w->input, (size_t)n);
+	else if (n == 0)
+		end_of_input(c);
+	else if (n != SW_EAGAIN)
+		conn_close(c);
+}
+
+/* Is there anything that can be gone on with? */
+static bool
+has_input(const struct conn *c, bool resumed)
+{
+	if (c->closed || c->role != &look_role || c->close_after)
+		return false;
+	return c->readable || (resumed && c->in != NULL);
+}
+
+static void
+look_at(struct conn *c, bool resumed)
+{
+	struct conn *before = c->worker->looking;
+
+	c->worker->looking = c;
+	while (has_input(c, resumed)) {
+		resumed = false;
+		if (c->fresh)
+			peek(c);
+		else if (c->in != NULL)
+			continue_kept(c);
+		else
+			read_new(c);
+		/* A poll that was answered at once: its successor is next. */
+		if (c->resumed) {
+			c->resumed = false;
+			resumed = true;
+		}
+	}
+	c->worker->looking = before;
+}
+
+void
+look_resume(struct conn *c, bool keep_alive)
+{
+	if (c->closed)
+		return;
+	if (!keep_alive) {
+		conn_linger(c);
+		return;
+	}
+	if (c->role != &look_role)
+		conn_set_role(c, &look_role, NULL);
+	if (c->answers == 0)
+		conn_arm(c,
+		    loop_now_ms(c->worker->loop) +
+			c->worker->conf->idle_timeout_ms);
+	/* Its end was announced already: read it. */
+	if (c->half_open)
+		c->readable = true;
+	/* Without the first look the library gets the next one whole. */
+	if (!c->worker->conf->first_look && c->in == NULL)
+		c->fresh = true;
+	if (c->worker->looking == c)
+		c->resumed = true;
+	else
+		look_at(c, true);
+}
+
+static void
+look_ready(struct conn *c, uint32_t events)
+{
+	if ((events & EPOLLOUT) != 0 && conn_pending(c) &&
+	    conn_flush(c) == SW_ECLOSED) {
+		conn_close(c);
+		return;
+	}
+	/* The end of the stream is read like everything else. */
+	if (c->half_open)
+		c->readable = true;
+	look_at(c, false);
+}
+
+static void
+look_timeout(struct conn *c)
+{
+	if (c->answers > 0)
+		arm_header(c); /* it waits for us */
+	else if (c->in == NULL)
+		conn_close(c); /* nothing was begun */
+	else
+		refuse(
+		    c, 408, "The head was not complete within header-timeout.");
+}
+
+const struct conn_role look_role = {
+	.name = "look",
+	.ready = look_ready,
+	.timeout = look_timeout,
+};
+
+void
+look_begin(struct worker *w, int fd, const struct address *peer,
+    enum listener_kind kind)
+{
+	struct conn *c;
+
+	if (conn_open(&c, w, fd, peer, kind, &look_role) != SW_OK) {
+		gateway_dismiss(w->gateway, peer);
+		return;
+	}
+	METRIC_ADD(w->metrics.accepted, 1);
+	arm_header(c);
+}

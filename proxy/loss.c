@@ -1,0 +1,194 @@
+#include "proxy/loss.h"
+
+#include <stdlib.h>
+
+#include "proxy/base/err.h"
+#include "proxy/replay.h"
+#include "proxy/worker.h"
+
+/* Is the channel's history in the store? */
+static bool
+is_stored(const struct link *l)
+{
+	return channel_policy(l->channel->channel)->durability !=
+	    DURABILITY_MEMORY;
+}
+
+/* Tell it of a loss, and count that. */
+static void
+tell_gap(struct subscriber *s, enum gap_reason reason,
+    const struct cursor *after, uint64_t first, struct str channel)
+{
+	const struct notice n = {
+		.type = NOTICE_GAP,
+		.reason = reason,
+		.after = *after,
+		.first = first,
+		.channel = channel,
+	};
+
+	METRIC_ADD(subscriber_worker(s)->metrics.gaps[reason], 1);
+	if (s->transport->streams) {
+		subscriber_notice(s, &n);
+		return;
+	}
+	if (s->poll.gap != GAP_NONE)
+		return; /* the first one says from where */
+	s->poll.gap = reason;
+	s->poll.gap_after = *after;
+	s->poll.gap_first = first;
+}
+
+/* Events of this link behind its position are gone. */
+static void
+tell_trimmed(struct subscriber *s, const struct link *l, uint64_t first)
+{
+	struct cursor after = {
+		.epoch = *log_epoch(subscriber_worker(s)->log),
+		.seq = l->pos,
+	};
+
+	if (l->from_start && l->pos == 0)
+		return;
+	/* One channel needs no name: the subscriber has no other. */
+	tell_gap(s, GAP_TRIMMED, &after, first,
+	    s->link_count > 1 ? l->channel->channel->name : STR(""));
+}
+
+/* The oldest event behind the positions that the windows hold, or 0. */
+static uint64_t
+oldest_in_windows(const struct subscriber *s)
+{
+	uint64_t id = 0;
+
+	for (const struct link *l = &s->first; l != NULL; l = l->next) {
+		const struct window *w;
+		uint32_t i;
+
+		if (l->channel == NULL)
+			continue;
+		w = &l->channel->window;
+		i = window_find(w, l->pos);
+		if (i < w->count && (id == 0 || window_at(w, i)->id < id))
+			id = window_at(w, i)->id;
+	}
+	return id;
+}
+
+void
+loss_tell(struct subscriber *s, uint64_t first)
+{
+	struct lost *lost = s->lost;
+
+	if (lost == NULL)
+		return;
+	s->lost = NULL;
+	tell_gap(s, lost->reason, &lost->after,
+	    first != 0 ? first : oldest_in_windows(s),
+	    lost->channel == NULL ? STR("") : lost->channel->name);
+	channel_unref(lost->channel);
+	free(lost);
+}
+
+void
+loss_forget(struct subscriber *s)
+{
+	if (s->lost == NULL)
+		return;
+	channel_unref(s->lost->channel);
+	free(s->lost);
+	s->lost = NULL;
+}
+
+int
+loss_note(struct subscriber *s, enum gap_reason reason,
+    const struct cursor *after, const struct link *link)
+{
+	loss_tell(s, 0);
+	s->lost = calloc(1, sizeof(*s->lost));
+	if (s->lost == NULL)
+		return SW_ENOMEM;
+	s->lost->reason = reason;
+	s->lost->after = *after;
+	if (link != NULL)
+		s->lost->channel = channel_ref(link->channel->channel);
+	return SW_OK;
+}
+
+/* Where the window's events that are kept begin, behind the position. */
+static uint32_t
+first_kept(const struct subscriber *s, const struct link *l, uint64_t pos)
+{
+	const struct worker *w = subscriber_worker(s);
+	const struct channel *c = l->channel->channel;
+	uint64_t floor = log_floor(w->log), own = channel_floor(c);
+
+	return window_kept(&l->channel->window,
+	    window_find(&l->channel->window, pos), channel_policy(c),
+	    loop_unix_ms(w->loop), own > floor ? own : floor);
+}
+
+/* Go on with event `i` of the window, or behind all of them. */
+static void
+skip_to(struct link *l, uint32_t i, uint64_t *first)
+{
+	const struct window *w = &l->channel->window;
+
+	*first = i < w->count ? window_at(w, i)->id : 0;
+	if (i > 0 && window_at(w, i - 1)->id > l->pos)
+		l->pos = window_at(w, i - 1)->id;
+}
+
+void
+loss_trim(struct subscriber *s, struct link *l)
+{
+	uint32_t i = first_kept(s, l, l->pos);
+	uint64_t first, from = l->pos;
+	struct link before = *l;
+
+	if (!link_in_window(l) || i == window_find(&l->channel->window, l->pos))
+		return;
+	skip_to(l, i, &first);
+	before.pos = from;
+	tell_trimmed(s, &before, first);
+}
+
+void
+loss_after_read(struct subscriber *s, const struct replay *r)
+{
+	const struct history_query *q = &r->read.query;
+
+	loss_tell(s, q->count > 0 ? q->events[0]->id : 0);
+	for (size_t i = 0; i < q->part_count; i++) {
+		const struct history_part *p = &r->parts[i];
+		struct link *l = subscriber_find(s, p->channel);
+		struct link before;
+		uint64_t first = p->first;
+
+		if (!p->gap || l == NULL)
+			continue;
+		before = *l;
+		if (first != 0)
+			l->pos = first - 1;
+		else
+			skip_to(l, first_kept(s, l, r->upto), &first);
+		if (l->pos < r->upto && p->first == 0)
+			l->pos = r->upto;
+		tell_trimmed(s, &before, first);
+	}
+}
+
+void
+loss_skip_memory(struct subscriber *s, bool alone)
+{
+	for (struct link *l = &s->first; l != NULL; l = l->next) {
+		const struct window *w;
+
+		if (l->channel == NULL || l->alone != alone ||
+		    link_in_window(l) || is_stored(l))
+			continue;
+		w = &l->channel->window;
+		tell_trimmed(s, l, w->count > 0 ? window_at(w, 0)->id : 0);
+		l->pos = w->after;
+	}
+}

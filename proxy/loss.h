@@ -1,0 +1,40 @@
+#ifndef SPILLWAY_PROXY_LOSS_H
+#define SPILLWAY_PROXY_LOSS_H
+
+#include "proxy/subscriber.h"
+
+/*
+ * Telling a subscriber what it missed for good: silence about loss would be a
+ * bug. Streams are told with a notice; a poll, which has one answer, with a
+ * member of it. Where a loss is told, the position moves past it, so that it is
+ * told once.
+ */
+struct replay;
+
+/* A loss that is yet to be told, when it is known where things go on. */
+struct lost {
+	enum gap_reason reason;
+	struct cursor after;
+	struct channel *channel; /* a later subscription's, or NULL */
+};
+
+/*
+ * The cursor of the subscriber, or of one link of it, is of no use, for that
+ * reason. SW_ENOMEM.
+ */
+int loss_note(struct subscriber *s, enum gap_reason reason,
+    const struct cursor *after, const struct link *link);
+/* It goes on with event `first`; 0: with what the windows have. */
+void loss_tell(struct subscriber *s, uint64_t first);
+void loss_forget(struct subscriber *s);
+
+/* What its window holds and retention does not is skipped. */
+void loss_trim(struct subscriber *s, struct link *l);
+
+/* Of channels that only memory keeps, what the windows dropped is skipped. */
+void loss_skip_memory(struct subscriber *s, bool alone);
+
+/* What a read of history found missing. */
+void loss_after_read(struct subscriber *s, const struct replay *r);
+
+#endif

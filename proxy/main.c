@@ -1,0 +1,221 @@
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "proxy/base/err.h"
+#include "proxy/base/log.h"
+#include "proxy/gateway.h"
+#include "proxy/systemd.h"
+
+#ifndef SPILLWAY_SYSCONFDIR
+#define SPILLWAY_SYSCONFDIR "/etc/spillway"
+#endif
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "unknown"
+#endif
+
+enum exit_status { EXIT_FINE = 0, EXIT_START = 1, EXIT_USAGE = 2 };
+
+struct options {
+	const char *file;
+	bool test_only;
+	bool print;
+};
+
+static void
+usage(FILE *out)
+{
+	fputs("Usage: spillway [-c FILE] [-t] [--print-config]\n"
+	      "       spillway --version | --help\n"
+	      "\n"
+	      "  -c, --config FILE   configuration to use instead of\n"
+	      "                      " SPILLWAY_SYSCONFDIR "/spillway.conf\n"
+	      "  -t, --test          check the configuration and exit\n"
+	      "      --print-config  print all that is in effect and exit\n"
+	      "      --version       print the version and exit\n"
+	      "  -h, --help          print this and exit\n"
+	      "\n"
+	      "Manuals: spillway(8), spillway.conf(5)\n",
+	    out);
+}
+
+/* False: there is nothing more to do; `*status` says how it went. */
+static bool
+read_options(struct options *o, int argc, char **argv, int *status)
+{
+	static const struct option longs[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "test", no_argument, NULL, 't' },
+		{ "print-config", no_argument, NULL, 'p' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	*o = (struct options){ .file = SPILLWAY_SYSCONFDIR "/spillway.conf" };
+	*status = EXIT_FINE;
+	while ((c = getopt_long(argc, argv, "c:th", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->file = optarg;
+			break;
+		case 't':
+			o->test_only = true;
+			break;
+		case 'p':
+			o->print = true;
+			break;
+		case 'V':
+			puts("spillway " PACKAGE_VERSION);
+			return false;
+		case 'h':
+			usage(stdout);
+			return false;
+		default:
+			usage(stderr);
+			*status = EXIT_USAGE;
+			return false;
+		}
+	}
+	if (optind < argc) {
+		usage(stderr);
+		*status = EXIT_USAGE;
+		return false;
+	}
+	return true;
+}
+
+/* The configuration, or NULL after its faults were printed. */
+static struct conf *
+load(const struct options *o)
+{
+	struct conf *conf = NULL;
+	struct buf faults;
+	int err;
+
+	buf_init(&faults, 1 << 20);
+	err = conf_load(&conf, o->file, &faults);
+	if (err != SW_OK) {
+		fwrite(buf_head(&faults), 1, buf_len(&faults), stderr);
+		if (buf_len(&faults) == 0)
+			fprintf(stderr, "%s: %s\n", o->file,
+			    err_info(err)->sentence);
+	}
+	buf_fini(&faults);
+	return conf;
+}
+
+static int
+print(const struct conf *conf)
+{
+	struct buf out;
+	int err;
+
+	buf_init(&out, 1 << 20);
+	err = conf_print(conf, &out);
+	if (err == SW_OK)
+		fwrite(buf_head(&out), 1, buf_len(&out), stdout);
+	buf_fini(&out);
+	return err == SW_OK ? EXIT_FINE : EXIT_START;
+}
+
+/* Signals come to this thread alone: all others are born with them blocked. */
+static void
+block_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static sigset_t awaited;
+
+/* A second SIGTERM, while draining: stop now. */
+static bool
+asked_again(void)
+{
+	const struct timespec now = { 0, 0 };
+	siginfo_t info;
+	int s;
+
+	while ((s = sigtimedwait(&awaited, &info, &now)) > 0)
+		if (s != SIGHUP)
+			return true;
+	return false;
+}
+
+static void
+reload(struct gateway *g, const struct options *o)
+{
+	struct conf *next;
+
+	systemd_notify("RELOADING=1");
+	next = load(o);
+	if (next == NULL)
+		log_error("reload: the configuration has faults; the old one "
+			  "stays in use file=%s",
+		    o->file);
+	else
+		gateway_reload(g, next);
+	systemd_notify("READY=1");
+}
+
+static void
+serve(struct gateway *g, const struct options *o)
+{
+	siginfo_t info;
+	int s;
+
+	systemd_notify("READY=1");
+	log_info("ready");
+	do {
+		s = sigwaitinfo(&awaited, &info);
+		if (s == SIGHUP)
+			reload(g, o);
+	} while (s != SIGTERM && s != SIGINT);
+	systemd_notify("STOPPING=1");
+	gateway_drain(g, asked_again);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o;
+	struct gateway *g;
+	struct conf *conf;
+	int status;
+
+	if (!read_options(&o, argc, argv, &status))
+		return status;
+	conf = load(&o);
+	if (conf == NULL)
+		return o.test_only ? EXIT_START : EXIT_USAGE;
+	if (o.test_only || o.print) {
+		status = o.print ? print(conf) : EXIT_FINE;
+		if (o.test_only && !o.print)
+			printf("%s: fine\n", o.file);
+		conf_free(conf);
+		return status;
+	}
+	log_set(conf->log_level, conf->log_json);
+	block_signals(&awaited);
+	if (gateway_start(&g, conf) != SW_OK) {
+		log_error("not started");
+		return EXIT_START;
+	}
+	serve(g, &o);
+	gateway_free(g);
+	log_info("stopped");
+	return EXIT_FINE;
+}

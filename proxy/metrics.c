@@ -1,0 +1,360 @@
+#include "proxy/metrics.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "proxy/base/json.h"
+
+static const uint64_t latency_bounds_us[LATENCY_BUCKETS] = { 10, 25, 50, 100,
+	250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000,
+	1000000, 2500000, 5000000, 10000000 };
+
+const char *
+bucket_name(enum bucket b)
+{
+	static const char *const names[BUCKET_COUNT] = {
+		[BUCKET_HANDSHAKE] = "handshake",
+		[BUCKET_REQUEST] = "request_headers",
+		[BUCKET_RESPONSE] = "response_headers",
+		[BUCKET_FRAMING] = "framing",
+		[BUCKET_HEARTBEAT] = "heartbeat",
+		[BUCKET_PAYLOAD] = "payload",
+	};
+
+	return names[b];
+}
+
+void
+metrics_latency(struct transport_metrics *m, uint64_t ns, uint64_t n)
+{
+	unsigned i = 0;
+
+	while (i < LATENCY_BUCKETS && ns > latency_bounds_us[i] * 1000)
+		i++;
+	METRIC_ADD(m->latency[i], n);
+	METRIC_ADD(m->latency_ns, ns * n);
+}
+
+/* The sum of one counter over the workers, by its place in struct metrics. */
+static int64_t
+sum(const struct metrics *const *workers, size_t count, size_t offset)
+{
+	int64_t total = 0;
+
+	for (size_t i = 0; i < count; i++)
+		total += (int64_t)atomic_load_explicit(
+		    (const _Atomic uint64_t *)(const void *)((const char *)
+								 workers[i] +
+			offset),
+		    memory_order_relaxed);
+	return total;
+}
+
+#define SUM(field) sum(workers, count, offsetof(struct metrics, field))
+#define SUM_OF(t, field)                                 \
+	sum(workers, count,                              \
+	    offsetof(struct metrics, transport) +        \
+		(t) * sizeof(struct transport_metrics) + \
+		offsetof(struct transport_metrics, field))
+
+static void
+head(struct buf *out, const char *name, const char *type, const char *help)
+{
+	buf_printf(out, "# HELP spillway_%s %s\n# TYPE spillway_%s %s\n", name,
+	    help, name, type);
+}
+
+static void
+simple(struct buf *out, const char *name, const char *type, const char *help,
+    double value)
+{
+	head(out, name, type, help);
+	buf_printf(out, "spillway_%s %.17g\n", name, value);
+}
+
+static void
+print_transports(
+    struct buf *out, const struct metrics *const *workers, size_t count)
+{
+	head(out, "subscribers", "gauge",
+	    "Subscribers now; of long polls: waiting.");
+	for (size_t t = 0; t < TRANSPORT_COUNT; t++)
+		buf_printf(out,
+		    "spillway_subscribers{transport=\"%s\"} %" PRId64 "\n",
+		    transports[t].name, SUM_OF(t, connections));
+	head(out, "requests_total", "counter", "Streams and polls opened.");
+	for (size_t t = 0; t < TRANSPORT_COUNT; t++)
+		buf_printf(out,
+		    "spillway_requests_total{transport=\"%s\"} %" PRId64 "\n",
+		    transports[t].name, SUM_OF(t, requests));
+	head(out, "events_delivered_total", "counter",
+	    "Events written to sockets.");
+	for (size_t t = 0; t < TRANSPORT_COUNT; t++)
+		buf_printf(out,
+		    "spillway_events_delivered_total{transport=\"%s\"} "
+		    "%" PRId64 "\n",
+		    transports[t].name, SUM_OF(t, events));
+	head(out, "bytes_total", "counter",
+	    "Bytes on subscribers' sockets, by what they are.");
+	for (size_t t = 0; t < TRANSPORT_COUNT; t++)
+		for (size_t b = 0; b < BUCKET_COUNT; b++)
+			buf_printf(out,
+			    "spillway_bytes_total{transport=\"%s\","
+			    "bucket=\"%s\"} %" PRId64 "\n",
+			    transports[t].name, bucket_name((enum bucket)b),
+			    SUM_OF(t, bytes[b]));
+}
+
+static void
+print_latency(
+    struct buf *out, const struct metrics *const *workers, size_t count)
+{
+	head(out, "delivery_seconds", "histogram",
+	    "From the commit of an event to the write to a live subscriber.");
+	for (size_t t = 0; t < TRANSPORT_COUNT; t++) {
+		const char *name = transports[t].name;
+		int64_t total = 0;
+
+		if (!transports[t].counted)
+			continue;
+		for (size_t i = 0; i < LATENCY_BUCKETS; i++) {
+			total += SUM_OF(t, latency[i]);
+			buf_printf(out,
+			    "spillway_delivery_seconds_bucket{transport="
+			    "\"%s\",le=\"%g\"} %" PRId64 "\n",
+			    name, (double)latency_bounds_us[i] / 1e6, total);
+		}
+		total += SUM_OF(t, latency[LATENCY_BUCKETS]);
+		buf_printf(out,
+		    "spillway_delivery_seconds_bucket{transport=\"%s\","
+		    "le=\"+Inf\"} %" PRId64 "\n"
+		    "spillway_delivery_seconds_sum{transport=\"%s\"} %.9f\n"
+		    "spillway_delivery_seconds_count{transport=\"%s\"} %" PRId64
+		    "\n",
+		    name, total, name, (double)SUM_OF(t, latency_ns) / 1e9,
+		    name, total);
+	}
+}
+
+static void
+print_ends(struct buf *out, const struct metrics *const *workers, size_t count,
+    const struct metrics_info *info)
+{
+	static const char *const reasons[] = { "", "trimmed", "epoch",
+		"ahead" };
+
+	head(out, "gaps_total", "counter", "Losses that clients were told of.");
+	for (size_t i = GAP_TRIMMED; i <= GAP_AHEAD; i++)
+		buf_printf(out,
+		    "spillway_gaps_total{reason=\"%s\"} %" PRId64 "\n",
+		    reasons[i], SUM(gaps[i]));
+	head(out, "subscribers_closed_total", "counter",
+	    "Subscribers that ended, by why.");
+	for (size_t i = 0; i < info->close_count; i++)
+		buf_printf(out,
+		    "spillway_subscribers_closed_total{why=\"%s\"} %" PRId64
+		    "\n",
+		    info->close_names[i], SUM(closed[i]));
+}
+
+static void
+print_connections(
+    struct buf *out, const struct metrics *const *workers, size_t count)
+{
+	simple(out, "connections", "gauge", "Connections of any kind, now.",
+	    (double)SUM(connections));
+	simple(out, "connections_accepted_total", "counter",
+	    "Connections accepted.", (double)SUM(accepted));
+	simple(out, "connections_refused_total", "counter",
+	    "Connections closed at once because of a limit.",
+	    (double)SUM(refused_connections));
+	simple(out, "requests_first_look_total", "counter",
+	    "Requests answered by the first look.", (double)SUM(fast_requests));
+	simple(out, "requests_http_total", "counter",
+	    "Requests answered by the HTTP library.",
+	    (double)SUM(http_requests));
+	simple(out, "messages_total", "counter", "Messages sent by clients.",
+	    (double)SUM(messages));
+	simple(out, "catchup_reads_total", "counter",
+	    "Reads of history for subscribers.", (double)SUM(catchup_reads));
+	simple(out, "catchup_shared_total", "counter",
+	    "Subscribers that shared the read of another.",
+	    (double)SUM(catchup_shared));
+	simple(out, "catchup_events_total", "counter",
+	    "Events read from history.", (double)SUM(catchup_events));
+}
+
+static void
+print_log(struct buf *out, const struct metrics *const *workers, size_t count,
+    const struct metrics_info *info)
+{
+	const struct log_stats *s = &info->log;
+
+	simple(out, "events_published_total", "counter", "Events stored.",
+	    (double)s->events);
+	simple(out, "events_duplicate_total", "counter",
+	    "Events refused as published before, by their key.",
+	    (double)s->duplicates);
+	simple(out, "publish_refused_total", "counter",
+	    "Publishing requests that were not stored.",
+	    (double)SUM(publish_refused));
+	simple(out, "publish_queue_events", "gauge",
+	    "Events that wait for the writer.", (double)s->queued_events);
+	simple(out, "publish_queue_bytes", "gauge",
+	    "Payload bytes that wait for the writer.", (double)s->queued_bytes);
+	simple(out, "store_healthy", "gauge",
+	    "1 while the store accepts events.", s->healthy ? 1 : 0);
+	simple(out, "store_commits_total", "counter", "Transactions.",
+	    (double)s->commits);
+	simple(out, "store_commit_seconds_total", "counter",
+	    "Time spent on transactions.", (double)s->commit_ns / 1e9);
+	simple(out, "store_failures_total", "counter",
+	    "Transactions that failed.", (double)s->failures);
+	simple(out, "store_removed_total", "counter",
+	    "Events removed by retention.", (double)s->removed);
+	simple(out, "store_bytes", "gauge", "Size of the store in use.",
+	    (double)s->store_bytes);
+	simple(out, "store_reads_total", "counter", "Questions about history.",
+	    (double)s->reads);
+	simple(out, "store_read_queue", "gauge",
+	    "Questions about history that wait.", (double)s->queued_reads);
+	simple(out, "channels", "gauge", "Channels that ever had an event.",
+	    (double)s->channels);
+	simple(out, "window_bytes", "gauge",
+	    "Memory of the newest events, of all workers.",
+	    (double)SUM(window_bytes));
+	simple(out, "window_events", "gauge",
+	    "Events in the windows of all workers.",
+	    (double)SUM(window_events));
+	simple(out, "event_memory_bytes", "gauge",
+	    "Memory that events hold, with their forms.",
+	    (double)info->event_memory);
+	simple(out, "draining", "gauge", "1 while shutting down.",
+	    info->draining ? 1 : 0);
+}
+
+static uint64_t
+resident_bytes(void)
+{
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%*u %lu", &pages) != 1)
+		pages = 0;
+	fclose(f);
+	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static unsigned
+open_descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	if (d == NULL)
+		return 0;
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n > 3 ? n - 3 : 0; /* ".", ".." and the directory itself */
+}
+
+static double
+cpu_seconds(void)
+{
+	struct rusage u;
+
+	if (getrusage(RUSAGE_SELF, &u) != 0)
+		return 0;
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+	    (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+static void
+print_process(struct buf *out, const struct metrics_info *info)
+{
+	struct rlimit files = { 0, 0 };
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	buf_printf(out,
+	    "# TYPE process_cpu_seconds_total counter\n"
+	    "process_cpu_seconds_total %.3f\n"
+	    "# TYPE process_resident_memory_bytes gauge\n"
+	    "process_resident_memory_bytes %" PRIu64 "\n"
+	    "# TYPE process_open_fds gauge\n"
+	    "process_open_fds %u\n"
+	    "# TYPE process_max_fds gauge\n"
+	    "process_max_fds %" PRIu64 "\n"
+	    "# TYPE process_start_time_seconds gauge\n"
+	    "process_start_time_seconds %.3f\n",
+	    cpu_seconds(), resident_bytes(), open_descriptors(),
+	    (uint64_t)files.rlim_cur, (double)info->started_unix_ms / 1000);
+}
+
+int
+metrics_print(struct buf *out, const struct metrics *const *workers,
+    size_t count, const struct metrics_info *info)
+{
+	print_connections(out, workers, count);
+	print_transports(out, workers, count);
+	print_latency(out, workers, count);
+	print_ends(out, workers, count, info);
+	print_log(out, workers, count, info);
+	print_process(out, info);
+	return buf_error(out);
+}
+
+static void
+print_transport_json(struct buf *out, const struct metrics *const *workers,
+    size_t count, size_t t)
+{
+	buf_printf(out,
+	    "\"%s\":{\"subscribers\":%" PRId64 ",\"requests\":%" PRId64
+	    ",\"events\":%" PRId64 ",\"bytes\":{",
+	    transports[t].name, SUM_OF(t, connections), SUM_OF(t, requests),
+	    SUM_OF(t, events));
+	for (size_t b = 0; b < BUCKET_COUNT; b++)
+		buf_printf(out, "%s\"%s\":%" PRId64, b == 0 ? "" : ",",
+		    bucket_name((enum bucket)b), SUM_OF(t, bytes[b]));
+	buf_puts(out, "}}");
+}
+
+int
+metrics_print_json(struct buf *out, const struct metrics *const *workers,
+    size_t count, const struct metrics_info *info)
+{
+	const struct log_stats *s = &info->log;
+
+	buf_printf(out,
+	    "{\"connections\":%" PRId64 ",\"channels\":%" PRIu64
+	    ",\"workers\":%zu,\"draining\":%s,\"transports\":{",
+	    SUM(connections), s->channels, count,
+	    info->draining ? "true" : "false");
+	for (size_t t = 0; t < TRANSPORT_COUNT; t++) {
+		if (t > 0)
+			buf_puts(out, ",");
+		print_transport_json(out, workers, count, t);
+	}
+	buf_printf(out,
+	    "},\"published\":%" PRIu64 ",\"duplicates\":%" PRIu64
+	    ",\"queued\":%" PRIu64 ",\"store\":{\"healthy\":%s",
+	    s->events, s->duplicates, s->queued_events,
+	    s->healthy ? "true" : "false");
+	if (!s->healthy) {
+		buf_puts(out, ",\"reason\":");
+		json_put_string(out, str_of(s->reason));
+	}
+	buf_printf(out,
+	    ",\"bytes\":%" PRIu64 ",\"commits\":%" PRIu64 ",\"reads\":%" PRIu64
+	    ",\"removed\":%" PRIu64 "},\"memory\":{\"resident\":%" PRIu64
+	    ",\"events\":%" PRIu64 "},\"cpuSeconds\":%.3f}\n",
+	    s->store_bytes, s->commits, s->reads, s->removed, resident_bytes(),
+	    info->event_memory, cpu_seconds());
+	return buf_error(out);
+}

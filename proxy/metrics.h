@@ -1,0 +1,87 @@
+#ifndef SPILLWAY_PROXY_METRICS_H
+#define SPILLWAY_PROXY_METRICS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "proxy/base/buf.h"
+#include "storage/log.h"
+#include "transports/notice.h"
+#include "transports/transport.h"
+
+/*
+ * What is counted. Each worker has counters of its own, which it alone writes
+ * and anybody may read; sums are made when somebody asks (Prometheus text
+ * format 0.0.4; names and units as its conventions have them).
+ */
+
+/* Where the bytes on a socket go. */
+enum bucket {
+	BUCKET_HANDSHAKE, /* WebSocket upgrades, both directions */
+	BUCKET_REQUEST,   /* heads of requests */
+	BUCKET_RESPONSE,  /* heads of responses */
+	BUCKET_FRAMING,   /* what a transport adds to payloads */
+	BUCKET_HEARTBEAT, /* heartbeats, pings and pongs */
+	BUCKET_PAYLOAD,   /* what was published */
+	BUCKET_COUNT,
+};
+
+/* Why a subscriber's connection, or its poll, ended; see close.h. */
+enum { CLOSE_REASONS_MAX = 24 };
+
+/* Upper bounds of the delivery histogram, from 10 us to 10 s. */
+enum { LATENCY_BUCKETS = 19 };
+
+struct transport_metrics {
+	_Atomic int64_t connections; /* now */
+	_Atomic uint64_t requests;
+	_Atomic uint64_t events;
+	_Atomic uint64_t bytes[BUCKET_COUNT];
+	_Atomic uint64_t latency[LATENCY_BUCKETS + 1];
+	_Atomic uint64_t latency_ns; /* all together */
+};
+
+struct metrics {
+	struct transport_metrics transport[TRANSPORT_COUNT];
+	_Atomic uint64_t accepted, refused_connections;
+	_Atomic int64_t connections;    /* now, of any kind */
+	_Atomic uint64_t fast_requests; /* answered by the first look */
+	_Atomic uint64_t http_requests; /* by the HTTP library */
+	_Atomic uint64_t published, publish_refused;
+	_Atomic uint64_t gaps[GAP_AHEAD + 1];
+	_Atomic uint64_t closed[CLOSE_REASONS_MAX];
+	_Atomic uint64_t catchup_reads, catchup_shared, catchup_events;
+	_Atomic uint64_t window_bytes, window_events;
+	_Atomic uint64_t messages; /* sent by clients */
+};
+
+/* By the worker that owns the counter: a plain addition, no locked one. */
+#define METRIC_ADD(counter, n)                                            \
+	atomic_store_explicit(&(counter),                                 \
+	    atomic_load_explicit(&(counter), memory_order_relaxed) + (n), \
+	    memory_order_relaxed)
+
+/* `n` events reached a socket `ns` after their commit. */
+void metrics_latency(struct transport_metrics *m, uint64_t ns, uint64_t n);
+
+const char *bucket_name(enum bucket b);
+
+/* What is not a worker's. */
+struct metrics_info {
+	struct log_stats log;
+	uint64_t started_unix_ms;
+	uint64_t event_memory;
+	bool draining;
+	const char *const *close_names;
+	size_t close_count;
+};
+
+/* Append all of it. */
+int metrics_print(struct buf *out, const struct metrics *const *workers,
+    size_t count, const struct metrics_info *info);
+
+/* The same as JSON, shorter: for people and for demo pages. */
+int metrics_print_json(struct buf *out, const struct metrics *const *workers,
+    size_t count, const struct metrics_info *info);
+
+#endif

@@ -1,0 +1,234 @@
+#include "proxy/relay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/base/err.h"
+#include "proxy/http.h"
+#include "proxy/look.h"
+#include "proxy/worker.h"
+
+/* Bytes that one side does not take hold the other side back. */
+enum { HELD_MAX = 256 << 10 };
+
+struct relay {
+	struct conn *conn; /* NULL: it ended */
+	struct lent *lent; /* as the library has it; NULL: it let go */
+	struct io io;      /* our end of the pair */
+	struct buf to_library;
+	bool input_ended;  /* the client sends nothing more */
+	bool output_ended; /* the library has said everything */
+	bool library_readable;
+	bool library_blocked;
+	struct list node; /* of those to be freed at the turn's end */
+};
+
+/* What the client sent, into the library. False: it is gone. */
+static bool
+push_input(struct relay *r)
+{
+	while (buf_len(&r->to_library) > 0 && !r->library_blocked) {
+		ssize_t n = send(r->io.fd, buf_head(&r->to_library),
+		    buf_len(&r->to_library), MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0) {
+			r->library_blocked = errno == EAGAIN;
+			return r->library_blocked;
+		}
+		buf_drop(&r->to_library, (size_t)n);
+	}
+	if (r->input_ended && buf_len(&r->to_library) == 0)
+		shutdown(r->io.fd, SHUT_WR);
+	return true;
+}
+
+static bool
+pull_input(struct relay *r)
+{
+	struct conn *c = r->conn;
+	uint8_t *input = c->worker->input;
+
+	while (c->readable && !r->input_ended &&
+	    buf_len(&r->to_library) < HELD_MAX) {
+		ssize_t n = conn_read(c, input, WORKER_INPUT, false);
+
+		if (n == SW_EAGAIN)
+			break;
+		if (n < 0)
+			return false;
+		if (n == 0)
+			r->input_ended = true;
+		else if (buf_put(&r->to_library, input, (size_t)n) != SW_OK)
+			return false;
+		if (!push_input(r))
+			return false;
+	}
+	return push_input(r);
+}
+
+/* What the library answers, to the client. False: the client is gone. */
+static bool
+pull_output(struct relay *r)
+{
+	struct conn *c = r->conn;
+	uint8_t *input = c->worker->input;
+
+	while (r->library_readable && !conn_pending(c)) {
+		ssize_t n = recv(r->io.fd, input, WORKER_INPUT, MSG_DONTWAIT);
+
+		if (n < 0) {
+			r->library_readable = false;
+			return errno == EAGAIN || errno == EINTR;
+		}
+		if (n == 0) {
+			r->library_readable = false;
+			r->output_ended = true;
+			break;
+		}
+		if (conn_send(c, input, (size_t)n) != SW_OK)
+			return false;
+	}
+	return true;
+}
+
+static void
+move(struct relay *r)
+{
+	struct conn *c = r->conn;
+
+	if (!pull_input(r) || !pull_output(r))
+		conn_close(c);
+	else if (r->output_ended && !conn_pending(c))
+		conn_linger(c);
+}
+
+static void
+on_library(struct io *io, uint32_t events)
+{
+	struct relay *r = container_of(io, struct relay, io);
+
+	if (r->conn == NULL)
+		return;
+	if ((events & (EPOLLIN | EPOLLHUP | EPOLLRDHUP)) != 0)
+		r->library_readable = true;
+	if ((events & EPOLLOUT) != 0)
+		r->library_blocked = false;
+	move(r);
+}
+
+static void
+relay_ready(struct conn *c, uint32_t events)
+{
+	struct relay *r = c->owner;
+
+	if ((events & EPOLLOUT) != 0 && conn_flush(c) == SW_ECLOSED) {
+		conn_close(c);
+		return;
+	}
+	if (c->half_open)
+		c->readable = true;
+	move(r);
+}
+
+static void
+relay_timeout(struct conn *c)
+{
+	conn_close(c);
+}
+
+/* Our end of the pair goes; the library closes its own. */
+static void
+relay_role_end(struct conn *c)
+{
+	struct relay *r = c->owner;
+
+	if (r == NULL)
+		return;
+	c->owner = NULL;
+	r->conn = NULL;
+	if (r->lent != NULL)
+		http_forget(c->worker->http, r->lent);
+	if (r->io.fd >= 0)
+		close(r->io.fd);
+	buf_fini(&r->to_library);
+	/* An event of this turn may still name it. */
+	list_append(&c->worker->dead_relays, &r->node);
+}
+
+bool
+relay_busy(const struct conn *c)
+{
+	const struct relay *r = c->owner;
+
+	return r->lent != NULL ? http_busy(r->lent) : conn_pending(c);
+}
+
+const struct conn_role relay_role = {
+	.name = "relay",
+	.ready = relay_ready,
+	.timeout = relay_timeout,
+	.end = relay_role_end,
+};
+
+void
+relay_begin(struct conn *c, const uint8_t *bytes, size_t n)
+{
+	struct relay *r = calloc(1, sizeof(*r));
+	int pair[2] = { -1, -1 };
+
+	if (r == NULL ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+		pair) != 0) {
+		free(r);
+		conn_close(c);
+		return;
+	}
+	r->conn = c;
+	r->io = (struct io){ .fd = pair[0], .ready = on_library };
+	list_init(&r->node);
+	buf_init(&r->to_library, 2 * HELD_MAX);
+	conn_set_role(c, &relay_role, r);
+	c->fresh = false;
+	conn_arm(
+	    c, loop_now_ms(c->worker->loop) + c->worker->conf->idle_timeout_ms);
+	if (loop_add(c->worker->loop, &r->io,
+		EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) != SW_OK) {
+		close(pair[1]);
+		conn_close(c);
+		return;
+	}
+	if (http_adopt_pair(&r->lent, c, pair[1]) != SW_OK ||
+	    (n > 0 && buf_put(&r->to_library, bytes, n) != SW_OK)) {
+		conn_close(c);
+		return;
+	}
+	move(r);
+}
+
+void
+relay_end(struct conn *c)
+{
+	relay_role_end(c);
+	conn_set_role(c, &look_role, NULL);
+}
+
+void
+relay_forsaken(struct conn *c)
+{
+	struct relay *r = c->owner;
+
+	/* Its end of the pair is closed: what it wrote is still to be read. */
+	r->lent = NULL;
+}
+
+void
+relay_free_dead(struct list *dead)
+{
+	struct list *node;
+
+	while ((node = list_shift(dead)) != NULL)
+		free(container_of(node, struct relay, node));
+}

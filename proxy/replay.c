@@ -1,0 +1,251 @@
+#include "proxy/replay.h"
+
+#include <stdlib.h>
+
+#include "proxy/base/err.h"
+#include "proxy/deliver.h"
+#include "proxy/loss.h"
+#include "proxy/subscriber.h"
+#include "proxy/worker.h"
+
+enum {
+	KEEP_MAX = 64,  /* results kept for those who come later */
+	KEEP_MS = 1000, /* how long */
+	/* One read: about what a socket takes at once. */
+	READ_EVENTS = 1024,
+	READ_BYTES = 256 << 10,
+};
+
+static void
+replay_free(struct replay *r)
+{
+	struct history_query *q = &r->read.query;
+
+	list_remove(&r->node);
+	for (size_t i = 0; i < q->part_count; i++)
+		channel_unref(r->parts[i].channel);
+	history_query_fini(q);
+	free(r);
+}
+
+static void
+forget_one(struct hub *h, struct replay *r)
+{
+	h->kept_replay_count--;
+	replay_free(r);
+}
+
+void
+replay_forget(struct hub *h, const struct channel *c)
+{
+	list_each_safe (node, after, &h->kept_replays) {
+		struct replay *r = container_of(node, struct replay, node);
+
+		if (r->users == 0 && (c == NULL || r->parts[0].channel == c))
+			forget_one(h, r);
+	}
+}
+
+/* Drop kept results that are too old, or too many. */
+static void
+expire(struct hub *h)
+{
+	uint64_t now = loop_now_ms(h->worker->loop);
+
+	while (!list_empty(&h->kept_replays)) {
+		struct replay *r =
+		    container_of(h->kept_replays.next, struct replay, node);
+
+		if (r->users > 0 ||
+		    (h->kept_replay_count <= KEEP_MAX &&
+			r->done_ms + KEEP_MS > now))
+			break;
+		forget_one(h, r);
+	}
+}
+
+/* Everybody who waits gets the same events. */
+static void
+finish(struct replay *r)
+{
+	struct hub *h = r->hub;
+	struct list *node;
+
+	r->done = true;
+	r->done_ms = loop_now_ms(h->worker->loop);
+	METRIC_ADD(h->worker->metrics.catchup_reads, 1);
+	METRIC_ADD(h->worker->metrics.catchup_events, r->read.query.count);
+	list_remove(&r->node);
+	while ((node = list_shift(&r->waiters)) != NULL) {
+		struct subscriber *s =
+		    container_of(node, struct subscriber, waiting);
+
+		s->replay = NULL;
+		deliver_replayed(s, r);
+	}
+	if (r->shared && r->read.err == SW_OK) {
+		list_append(&h->kept_replays, &r->node);
+		h->kept_replay_count++;
+	} else {
+		replay_free(r);
+	}
+	expire(h);
+}
+
+static void
+on_answer(struct task *t)
+{
+	struct log_read *read = container_of(t, struct log_read, task);
+
+	finish(container_of(read, struct replay, read));
+}
+
+static void
+add_part(struct replay *r, const struct link *l)
+{
+	struct history_query *q = &r->read.query;
+
+	r->parts[q->part_count++] = (struct history_part){
+		.channel = channel_ref(l->channel->channel),
+		.after = l->pos,
+		.newest = channel_head(l->channel->channel),
+	};
+}
+
+/*
+ * Up to where to read. One channel: as far as the window does not reach back.
+ * Several: up to where this worker has taken events in, so that the windows go
+ * on with what is newer in all of them, and the order of ids holds over both.
+ */
+static void
+set_bound(struct replay *r, const struct hub *h, const struct link *only)
+{
+	const struct window *w;
+
+	r->upto = h->seen;
+	if (only == NULL) {
+		r->read.query.upto = h->seen;
+		return;
+	}
+	w = &only->channel->window;
+	if (w->count > 0 && r->read.query.last == 0)
+		r->parts[0].newest = window_at(w, 0)->previous;
+	r->upto = r->parts[0].newest;
+}
+
+static bool
+fits(const struct replay *r, const struct link *l, uint64_t last, size_t limit)
+{
+	return r->shared && r->parts[0].channel == l->channel->channel &&
+	    r->read.query.last == last && r->read.query.limit == limit &&
+	    (last > 0 || r->parts[0].after == l->pos);
+}
+
+/* A read for the same place, under way or just done. */
+static struct replay *
+find_shared(struct hub *h, const struct link *l, uint64_t last, size_t limit)
+{
+	expire(h);
+	list_each (node, &h->replays) {
+		struct replay *r = container_of(node, struct replay, node);
+
+		if (fits(r, l, last, limit))
+			return r;
+	}
+	/* "The newest" may have changed: only a read under way will do. */
+	if (last > 0)
+		return NULL;
+	list_each (node, &h->kept_replays) {
+		struct replay *r = container_of(node, struct replay, node);
+
+		if (fits(r, l, last, limit))
+			return r;
+	}
+	return NULL;
+}
+
+static int
+join(struct hub *h, struct subscriber *s, struct replay *r)
+{
+	METRIC_ADD(h->worker->metrics.catchup_shared, 1);
+	if (r->done) {
+		r->users++;
+		deliver_replayed(s, r);
+		r->users--;
+		return SW_OK;
+	}
+	s->replay = r;
+	list_append(&r->waiters, &s->waiting);
+	return SW_OK;
+}
+
+static struct replay *
+replay_new(struct hub *h, size_t parts, uint64_t last, size_t limit)
+{
+	struct replay *r = calloc(1, sizeof(*r) + parts * sizeof(r->parts[0]));
+
+	if (r == NULL)
+		return NULL;
+	r->hub = h;
+	list_init(&r->node);
+	list_init(&r->waiters);
+	r->read.query = (struct history_query){
+		.parts = r->parts,
+		.last = last,
+		.limit = limit,
+		.max_bytes = READ_BYTES,
+	};
+	r->read.loop = h->worker->loop;
+	r->read.task.run = on_answer;
+	return r;
+}
+
+int
+replay_start(struct hub *h, struct subscriber *s, struct link *alone,
+    uint64_t last, size_t limit)
+{
+	struct link *only = subscriber_only_link(s);
+	struct replay *r;
+	int err;
+
+	if (limit == 0 || limit > READ_EVENTS)
+		limit = READ_EVENTS;
+	if (only != NULL && (r = find_shared(h, only, last, limit)) != NULL)
+		return join(h, s, r);
+	r = replay_new(h, s->link_count, last, limit);
+	if (r == NULL)
+		return SW_ENOMEM;
+	r->shared = only != NULL;
+	r->alone = alone != NULL;
+	for (struct link *l = &s->first; l != NULL; l = l->next)
+		if (l->channel != NULL &&
+		    (alone == l || (alone == NULL && !l->alone)))
+			add_part(r, l);
+	set_bound(r, h, alone != NULL ? alone : only);
+	list_append(&h->replays, &r->node);
+	if ((err = log_read(h->worker->log, &r->read)) != SW_OK) {
+		replay_free(r);
+		return err;
+	}
+	s->replay = r;
+	list_append(&r->waiters, &s->waiting);
+	return SW_OK;
+}
+
+void
+replay_advance(struct subscriber *s, const struct replay *r, uint64_t upto)
+{
+	for (size_t i = 0; i < r->read.query.part_count; i++) {
+		struct link *l = subscriber_find(s, r->parts[i].channel);
+
+		if (l != NULL && l->pos < upto)
+			l->pos = upto;
+	}
+}
+
+void
+replay_leave(struct subscriber *s)
+{
+	list_remove(&s->waiting);
+	s->replay = NULL;
+}

@@ -1,0 +1,55 @@
+#ifndef SPILLWAY_PROXY_REPLAY_H
+#define SPILLWAY_PROXY_REPLAY_H
+
+#include "proxy/hub.h"
+#include "storage/log.h"
+
+/*
+ * Reading history for subscribers that fell behind the window.
+ *
+ * The store answers in a thread of its own, so a subscriber waits for a replay.
+ * After a restart of ours, or of a proxy, thousands come back with the same
+ * cursor: those share one read, and for a moment its result is kept for the
+ * ones that come a little later.
+ */
+struct subscriber;
+
+struct replay {
+	struct log_read read;
+	struct hub *hub;
+	struct list node;    /* of the hub's */
+	struct list waiters; /* subscribers */
+	uint64_t
+	    upto; /* all events up to here are read, unless there are more */
+	bool done;
+	unsigned users; /* who look at the result right now */
+	bool shared;    /* of one channel: others may join */
+	uint64_t done_ms;
+	/* Of a link that catches up apart from the others. */
+	bool alone;
+	struct history_part parts[];
+};
+
+/*
+ * Read on for the subscriber: for its link `alone`, or for all those that are
+ * not alone. `last` above 0: the newest so many, instead of what comes after
+ * their positions. It is called back through subscriber_replayed, perhaps
+ * before this returns. SW_ENOMEM, SW_ECLOSED.
+ */
+int replay_start(struct hub *h, struct subscriber *s, struct link *alone,
+    uint64_t last, size_t limit);
+
+/*
+ * The subscriber has seen all events up to this id that the read was for: its
+ * positions follow, those of quiet channels too.
+ */
+void replay_advance(
+    struct subscriber *s, const struct replay *r, uint64_t upto);
+
+/* It ends, or does not want to know any more. */
+void replay_leave(struct subscriber *s);
+
+/* Forget kept results: all, or those of a channel. */
+void replay_forget(struct hub *h, const struct channel *c);
+
+#endif

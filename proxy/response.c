@@ -1,0 +1,96 @@
+#include "proxy/response.h"
+
+#include "proxy/base/json.h"
+
+const char *
+status_reason(int status)
+{
+	static const struct {
+		int status;
+		const char *reason;
+	} reasons[] = {
+		{ 200, "OK" },
+		{ 201, "Created" },
+		{ 204, "No Content" },
+		{ 400, "Bad Request" },
+		{ 401, "Unauthorized" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 406, "Not Acceptable" },
+		{ 408, "Request Timeout" },
+		{ 410, "Gone" },
+		{ 411, "Length Required" },
+		{ 413, "Content Too Large" },
+		{ 415, "Unsupported Media Type" },
+		{ 417, "Expectation Failed" },
+		{ 422, "Unprocessable Content" },
+		{ 426, "Upgrade Required" },
+		{ 429, "Too Many Requests" },
+		{ 431, "Request Header Fields Too Large" },
+		{ 500, "Internal Server Error" },
+		{ 501, "Not Implemented" },
+		{ 503, "Service Unavailable" },
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	return "Unknown";
+}
+
+unsigned
+retry_after(int status)
+{
+	return status == 429 || status == 503 ? 1 : 0;
+}
+
+void
+response_begin(struct buf *out, struct worker *w, int status, bool keep_alive)
+{
+	buf_puts(out, "HTTP/1.1 ");
+	buf_put_u64(out, (uint64_t)status);
+	buf_put(out, " ", 1);
+	buf_puts(out, status_reason(status));
+	buf_puts(out, "\r\nDate: ");
+	buf_puts(out, worker_date(w));
+	if (!keep_alive)
+		buf_puts(out, "\r\nConnection: close");
+	buf_puts(out, "\r\n");
+}
+
+void
+problem_put(struct buf *out, int status, const char *detail)
+{
+	buf_puts(out, "{\"type\":\"about:blank\",\"title\":\"");
+	buf_puts(out, status_reason(status));
+	buf_puts(out, "\",\"status\":");
+	buf_put_u64(out, (uint64_t)status);
+	buf_puts(out, ",\"detail\":");
+	json_put_string(out, str_of(detail));
+	buf_puts(out, "}\n");
+}
+
+void
+response_put_problem(struct buf *out, struct worker *w, int status,
+    const char *detail, bool keep_alive)
+{
+	struct buf body;
+
+	buf_init(&body, 1 << 16);
+	problem_put(&body, status, detail);
+	response_begin(out, w, status, keep_alive);
+	buf_puts(out,
+	    "Content-Type: application/problem+json\r\n"
+	    "Cache-Control: no-store\r\n");
+	if (retry_after(status) > 0)
+		buf_printf(out, "Retry-After: %u\r\n", retry_after(status));
+	if (status == 426)
+		buf_puts(out,
+		    "Upgrade: websocket\r\n"
+		    "Connection: Upgrade\r\n"
+		    "Sec-WebSocket-Version: 13\r\n");
+	buf_printf(out, "Content-Length: %zu\r\n\r\n", buf_len(&body));
+	buf_put_str(out, buf_str(&body));
+	buf_fini(&body);
+}

@@ -1,0 +1,161 @@
+#include "proxy/router.h"
+
+#include <inttypes.h>
+
+#include "proxy/api.h"
+#include "proxy/base/err.h"
+#include "proxy/base/json.h"
+#include "proxy/gateway.h"
+#include "proxy/send.h"
+#include "proxy/web.h"
+#include "proxy/worker.h"
+
+/* GET /healthz: is the process alive? */
+static void
+health(struct exchange *x)
+{
+	buf_puts(&x->reply, "ok\n");
+	exchange_answer(x, 200, "text/plain; charset=utf-8");
+}
+
+/* GET /readyz: would it take traffic? */
+static void
+readiness(struct exchange *x)
+{
+	struct log_stats stats;
+
+	log_stats(x->worker->log, &stats);
+	if (x->worker->draining) {
+		exchange_refuse(x, 503, "The gateway is shutting down.");
+	} else if (!stats.healthy) {
+		exchange_refuse(x, 503, stats.reason);
+	} else {
+		buf_puts(&x->reply, "ready\n");
+		exchange_answer(x, 200, "text/plain; charset=utf-8");
+	}
+}
+
+/* POST /stream/CHANNEL: what clients without a WebSocket send. */
+
+static void
+on_sent(struct append *a)
+{
+	struct exchange *x = a->owner;
+	const struct append_item *item = &a->items[0];
+
+	if (a->err != SW_OK) {
+		exchange_refuse(x,
+		    a->err == SW_ECORRUPT ? 503 : err_info(a->err)->http_status,
+		    a->reason != NULL ? a->reason : err_info(a->err)->sentence);
+	} else {
+		buf_puts(&x->reply, "{\"id\":\"");
+		cursor_put(&x->reply, &x->worker->codec.epoch, item->id);
+		buf_printf(&x->reply,
+		    "\",\"time\":%" PRIu64 ",\"duplicate\":%s}\n",
+		    item->time_ms, item->duplicate ? "true" : "false");
+		exchange_answer(
+		    x, item->duplicate ? 200 : 201, "application/json");
+	}
+	append_free(a);
+}
+
+static void
+echo(struct exchange *x, const struct client_message *m)
+{
+	char type[128] = "application/octet-stream";
+
+	if (m->content_type.p != NULL && m->content_type.len < sizeof(type)) {
+		memcpy(type, m->content_type.p, m->content_type.len);
+		type[m->content_type.len] = '\0';
+	}
+	buf_put_str(&x->reply, m->data);
+	exchange_answer(x, 200, type);
+}
+
+/* The session and the number of an idempotent message, if they are given. */
+static bool
+read_seq(struct exchange *x, struct client_message *m, char session[129])
+{
+	struct str text;
+
+	if (request_param(&x->request, "session", &text) && text.len > 0 &&
+	    text.len <= 128) {
+		memcpy(session, text.p, text.len);
+		session[text.len] = '\0';
+		m->session = session;
+	}
+	m->has_seq = request_param(&x->request, "seq", &text);
+	return !m->has_seq || str_to_u64(&m->seq, text, INT64_MAX) == SW_OK;
+}
+
+static void
+take_message(struct exchange *x, struct str channel)
+{
+	struct client_message m = {
+		.channel = channel,
+		.data = x->body,
+		.content_type = request_header(&x->request, "Content-Type"),
+		.done = on_sent,
+		.owner = x,
+	};
+	char session[129];
+	const char *why;
+	int err;
+
+	if (!read_seq(x, &m, session)) {
+		exchange_refuse(x, 400, "`seq` is a whole number.");
+		return;
+	}
+	switch (client_send(x->worker, &m, &err, &why)) {
+	case SEND_QUEUED:
+		exchange_wait(x);
+		break;
+	case SEND_ECHOED:
+		echo(x, &m);
+		break;
+	case SEND_REFUSED:
+		exchange_refuse(x, err_info(err)->http_status, why);
+		break;
+	}
+}
+
+static void
+handle_public(struct exchange *x)
+{
+	static const char stream[] = "/stream/";
+	struct str path = x->request.path;
+
+	if (str_starts(path, stream)) {
+		if (x->request.method == METHOD_POST) {
+			path.p += sizeof(stream) - 1;
+			path.len -= sizeof(stream) - 1;
+			take_message(x, path);
+		} else {
+			x->allow = "GET, POST";
+			exchange_refuse(x, 405,
+			    "GET subscribes to a stream, POST sends to one.");
+		}
+	} else if (str_is(path, "/") || str_is(path, "/spillway") ||
+	    str_starts(path, "/spillway/")) {
+		web_handle(x);
+	} else {
+		exchange_refuse(x, 404,
+		    "Streams are at /stream/CHANNEL, the pages at /spillway/.");
+	}
+}
+
+void
+router_handle(struct exchange *x)
+{
+	bool reads =
+	    x->request.method == METHOD_GET || x->request.method == METHOD_HEAD;
+
+	if (reads && str_is(x->request.path, "/healthz"))
+		health(x);
+	else if (reads && str_is(x->request.path, "/readyz"))
+		readiness(x);
+	else if (x->conn->listener == LISTENER_API)
+		api_handle(x);
+	else
+		handle_public(x);
+}

@@ -1,0 +1,166 @@
+#include "proxy/send.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/base/err.h"
+#include "proxy/base/json.h"
+#include "proxy/base/utf8.h"
+#include "proxy/worker.h"
+
+/* The media type without its parameters. */
+static struct str
+media_type(struct str type)
+{
+	struct str media;
+
+	str_cut(&type, ';', &media);
+	return str_trim(media);
+}
+
+static bool
+is_json_type(struct str media)
+{
+	static const char suffix[] = "+json";
+	size_t n = sizeof(suffix) - 1;
+
+	return str_is_nocase(media, "application/json") ||
+	    (media.len > n &&
+		strncasecmp(media.p + media.len - n, suffix, n) == 0);
+}
+
+static bool
+is_text_type(struct str media)
+{
+	return media.len > 5 && strncasecmp(media.p, "text/", 5) == 0;
+}
+
+int
+content_classify(struct str data, struct str *type, enum event_kind *kind)
+{
+	struct str media = type->p == NULL ? STR("") : media_type(*type);
+
+	if (media.len == 0 ||
+	    str_is_nocase(media, "application/x-www-form-urlencoded")) {
+		*kind = json_valid(data)         ? EVENT_JSON :
+		    utf8_valid(data.p, data.len) ? EVENT_TEXT :
+						   EVENT_BINARY;
+		*type = *kind == EVENT_BINARY ?
+		    STR("application/octet-stream") :
+		    STR("");
+		return SW_OK;
+	}
+	if (is_json_type(media)) {
+		if (!json_valid(data))
+			return SW_EINVAL;
+		*kind = EVENT_JSON;
+		if (str_is_nocase(media, "application/json"))
+			*type = STR("");
+		return SW_OK;
+	}
+	*kind = utf8_valid(data.p, data.len) && is_text_type(media) ?
+	    EVENT_TEXT :
+	    EVENT_BINARY;
+	if (*kind == EVENT_TEXT && str_is_nocase(media, "text/plain"))
+		*type = STR("");
+	return SW_OK;
+}
+
+int
+event_type_check(struct str *type)
+{
+	if (type->p == NULL || str_is(*type, "message")) {
+		*type = STR("");
+		return SW_OK;
+	}
+	if (type->len == 0 || type->len > EVENT_TYPE_MAX ||
+	    str_starts(*type, "spillway.") || !utf8_valid(type->p, type->len))
+		return SW_EINVAL;
+	for (size_t i = 0; i < type->len; i++)
+		if ((unsigned char)type->p[i] < 0x20 || type->p[i] == 0x7f)
+			return SW_EINVAL;
+	return SW_OK;
+}
+
+/* A retry of the same `seq` in the same session is published once. */
+static int
+seq_key(const struct client_message *m, char **out)
+{
+	*out = NULL;
+	if (!m->has_seq || m->session == NULL)
+		return SW_OK;
+	return asprintf(out, "session:%s:%" PRIu64, m->session, m->seq) < 0 ?
+	    SW_ENOMEM :
+	    SW_OK;
+}
+
+static int
+publish(struct worker *w, const struct client_message *m, struct channel *c)
+{
+	struct str type = m->content_type;
+	enum event_kind kind;
+	struct append *a;
+	int err;
+
+	if ((err = content_classify(m->data, &type, &kind)) != SW_OK)
+		return err;
+	a = append_new(1);
+	if (a == NULL)
+		return SW_ENOMEM;
+	a->done = m->done;
+	a->owner = m->owner;
+	if ((err = event_new(&a->items[0].event, c, kind, STR(""), type,
+		 m->data.len)) != SW_OK ||
+	    (err = seq_key(m, &a->items[0].key)) != SW_OK)
+		goto fail;
+	if (m->data.len > 0)
+		memcpy(
+		    event_payload(a->items[0].event), m->data.p, m->data.len);
+	if ((err = worker_append(w, a)) != SW_OK)
+		goto fail;
+	return SW_OK;
+
+fail:
+	append_free(a);
+	return err;
+}
+
+enum send_outcome
+client_send(struct worker *w, const struct client_message *m, int *err,
+    const char **why)
+{
+	enum send_outcome outcome = SEND_REFUSED;
+	struct channel *c;
+
+	METRIC_ADD(w->metrics.messages, 1);
+	*why = NULL;
+	if ((*err = channels_get(&c, w->channels, m->channel)) != SW_OK) {
+		*why = "The channel has no valid name, or there are too many.";
+		return SEND_REFUSED;
+	}
+	switch (channel_policy(c)->send) {
+	case SEND_OFF:
+		*err = SW_EFORBIDDEN;
+		*why = "Sending is off for this channel; the operator sets "
+		       "`send` in a channel block.";
+		break;
+	case SEND_ECHO:
+		outcome = SEND_ECHOED;
+		break;
+	case SEND_PUBLISH:
+		if (m->data.len > w->conf->message_max) {
+			*err = SW_ELIMIT;
+			*why = "The message is above message-max.";
+		} else if ((*err = publish(w, m, c)) == SW_OK) {
+			outcome = SEND_QUEUED;
+		} else {
+			*why = *err == SW_EINVAL ?
+			    "The body is not the JSON that its type says." :
+			    err_info(*err)->sentence;
+		}
+		break;
+	}
+	channel_unref(c);
+	return outcome;
+}

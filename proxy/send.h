@@ -1,0 +1,52 @@
+#ifndef SPILLWAY_PROXY_SEND_H
+#define SPILLWAY_PROXY_SEND_H
+
+#include <stdbool.h>
+
+#include "proxy/base/channel.h"
+#include "proxy/base/event.h"
+#include "storage/log.h"
+
+/*
+ * What becomes of a payload: the kinds of content, for everyone who publishes,
+ * and the local handler for what clients send (`send publish|echo|off`).
+ */
+struct worker;
+
+/*
+ * Which kind is it, and which content type is worth keeping? Without a type (or
+ * with a form's, which is what curl says by itself): JSON if it parses, else
+ * text, else binary. `*type` becomes empty for a kind's default. SW_EINVAL if
+ * it says JSON and is none.
+ */
+int content_classify(struct str data, struct str *type, enum event_kind *kind);
+
+/*
+ * Type of an event: 1 to 128 bytes of UTF-8 without control characters, none
+ * of ours (`spillway.`); "message" becomes empty, as the default. SW_EINVAL.
+ */
+int event_type_check(struct str *type);
+
+/* A message of a client, as its transport read it. */
+struct client_message {
+	struct str channel;
+	struct str data;
+	struct str content_type; /* p is NULL: none was given */
+	const char *session;     /* of idempotent sends, or NULL */
+	bool has_seq;
+	uint64_t seq;
+	/* Called with the outcome of SEND_PUBLISH; owner as in the append. */
+	void (*done)(struct append *a);
+	void *owner;
+};
+
+enum send_outcome {
+	SEND_QUEUED,  /* done() will be called */
+	SEND_ECHOED,  /* the sender gets its message back */
+	SEND_REFUSED, /* `*err` and `*why` say for what reason */
+};
+
+enum send_outcome client_send(struct worker *w, const struct client_message *m,
+    int *err, const char **why);
+
+#endif

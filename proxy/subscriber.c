@@ -1,0 +1,296 @@
+#include "proxy/subscriber.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "proxy/base/err.h"
+#include "proxy/base/log.h"
+#include "proxy/deliver.h"
+#include "proxy/loss.h"
+#include "proxy/poll.h"
+#include "proxy/replay.h"
+#include "proxy/stream.h"
+#include "proxy/websocket.h"
+#include "proxy/worker.h"
+
+struct hub *
+subscriber_hub(const struct subscriber *s)
+{
+	return &subscriber_worker(s)->hub;
+}
+
+uint64_t
+subscriber_now(const struct subscriber *s)
+{
+	return loop_now_ms(subscriber_worker(s)->loop);
+}
+
+struct transport_metrics *
+subscriber_metrics(const struct subscriber *s)
+{
+	return &subscriber_worker(s)->metrics.transport[s->transport->id];
+}
+
+int
+subscriber_new(struct subscriber **out, struct conn *c,
+    const struct transport *t, bool raw, const struct conn_role *role)
+{
+	struct subscriber *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return SW_ENOMEM;
+	s->conn = c;
+	s->transport = t;
+	s->form = (uint8_t)(raw ? t->raw : t->json);
+	s->raw = raw;
+	s->first.subscriber = s;
+	list_init(&s->waiting);
+	s->wrote_ms = s->read_ms = loop_now_ms(c->worker->loop);
+	conn_set_role(c, role, s);
+	METRIC_ADD(c->worker->metrics.transport[t->id].requests, 1);
+	if (t->counted)
+		METRIC_ADD(c->worker->metrics.transport[t->id].connections, 1);
+	*out = s;
+	return SW_OK;
+}
+
+/* Links. */
+
+struct link *
+subscriber_find(struct subscriber *s, const struct channel *c)
+{
+	for (struct link *l = &s->first; l != NULL; l = l->next)
+		if (l->channel != NULL && l->channel->channel == c)
+			return l;
+	return NULL;
+}
+
+static void
+count_audience(const struct subscriber *s, const struct link *l, uint32_t n)
+{
+	if (s->transport->counted)
+		atomic_fetch_add_explicit(
+		    &l->channel->channel->subscribers[s->transport->audience],
+		    n, memory_order_relaxed);
+}
+
+int
+subscriber_link(
+    struct subscriber *s, struct str channel, uint64_t pos, struct link **out)
+{
+	struct hub *h = subscriber_hub(s);
+	struct hub_channel *hc;
+	struct link *l = &s->first;
+	int err;
+
+	if (s->link_count >=
+	    subscriber_worker(s)->conf->channels_per_connection)
+		return SW_ELIMIT;
+	if ((err = hub_channel_get(&hc, h, channel)) != SW_OK)
+		return err;
+	if (subscriber_find(s, hc->channel) != NULL)
+		return SW_EBUSY;
+	/* The first one is part of the subscriber; is it taken? */
+	if (l->channel != NULL && (l = calloc(1, sizeof(*l))) == NULL)
+		return SW_ENOMEM;
+	l->subscriber = s;
+	l->alone = l->from_start = false;
+	if ((err = hub_link(h, l, hc, pos)) != SW_OK) {
+		if (l != &s->first)
+			free(l);
+		return err;
+	}
+	if (l != &s->first) {
+		l->next = s->first.next;
+		s->first.next = l;
+	}
+	s->link_count++;
+	count_audience(s, l, 1);
+	*out = l;
+	return SW_OK;
+}
+
+static void
+unlink_one(struct subscriber *s, struct link *l)
+{
+	count_audience(s, l, (uint32_t)-1);
+	hub_unlink(subscriber_hub(s), l);
+	s->link_count--;
+}
+
+int
+subscriber_unlink(struct subscriber *s, struct str channel)
+{
+	struct link **p = &s->first.next;
+
+	if (s->first.channel != NULL &&
+	    str_is(channel, s->first.channel->channel->text)) {
+		unlink_one(s, &s->first);
+		return SW_OK;
+	}
+	for (; *p != NULL; p = &(*p)->next) {
+		struct link *l = *p;
+
+		if (!str_is(channel, l->channel->channel->text))
+			continue;
+		unlink_one(s, l);
+		*p = l->next;
+		free(l);
+		return SW_OK;
+	}
+	return SW_ENOENT;
+}
+
+void
+subscriber_release(struct subscriber *s, enum close_why why)
+{
+	struct worker *w = subscriber_worker(s);
+	struct link *next;
+
+	METRIC_ADD(w->metrics.closed[why], 1);
+	if (s->transport->counted)
+		METRIC_ADD(
+		    w->metrics.transport[s->transport->id].connections, -1);
+	replay_leave(s);
+	if (s->first.channel != NULL)
+		unlink_one(s, &s->first);
+	for (struct link *l = s->first.next; l != NULL; l = next) {
+		next = l->next;
+		unlink_one(s, l);
+		free(l);
+	}
+	if (s->transport->id == TRANSPORT_WS)
+		ws_decoder_fini(&s->ws);
+	event_unref(s->partial);
+	free(s->session);
+	loss_forget(s);
+	s->conn->owner = NULL;
+	free(s);
+}
+
+static void
+log_end(const struct subscriber *s, enum close_why why)
+{
+	/* Coming and going is usual; an end that somebody caused is not. */
+	enum log_level level = why <= CLOSE_CLIENT ? LOG_DEBUG : LOG_INFO;
+	char peer[ADDRESS_TEXT];
+
+	if (!log_enabled(level))
+		return;
+	log_write(level,
+	    "closed id=%" PRIu64 " transport=%s why=%s peer=%s "
+	    "events=%" PRIu64 " seconds=%.1f",
+	    s->conn->id, s->transport->name, close_info(why)->name,
+	    address_print(&s->conn->peer, peer), s->events,
+	    (double)(subscriber_now(s) - s->conn->opened_ms) / 1000);
+}
+
+/* The last words, if the peer can still be told; true if they need time. */
+static bool
+farewell(struct subscriber *s, enum close_why why)
+{
+	if (why == CLOSE_PEER || why == CLOSE_IO || s->partial != NULL)
+		return false;
+	if (s->transport->id == TRANSPORT_WS)
+		return websocket_farewell(s, why);
+	if (!s->transport->streams)
+		return poll_farewell(s, why);
+	return sse_farewell(s, why);
+}
+
+void
+subscriber_close(struct subscriber *s, enum close_why why)
+{
+	struct conn *c = s->conn;
+	bool lingers;
+
+	if (c->closed || c->owner != s)
+		return;
+	if (s->transport->streams)
+		log_end(s, why);
+	lingers = farewell(s, why);
+	subscriber_release(s, why);
+	if (lingers)
+		conn_linger(c);
+	else
+		conn_close(c);
+}
+
+/* Writing. */
+
+void
+subscriber_send(struct subscriber *s, enum bucket b, struct str bytes)
+{
+	int err;
+
+	if (s->conn->closed)
+		return;
+	conn_count(s->conn, subscriber_metrics(s), b, bytes.len);
+	s->wrote_ms = subscriber_now(s);
+	err = s->partial != NULL ? conn_queue(s->conn, bytes.p, bytes.len) :
+				   conn_send(s->conn, bytes.p, bytes.len);
+	if (err != SW_OK)
+		subscriber_close(
+		    s, err == SW_ECLOSED ? CLOSE_IO : CLOSE_OVERLOAD);
+	else if (s->conn->blocked)
+		deliver_stuck(s, false);
+}
+
+void
+subscriber_notice(struct subscriber *s, const struct notice *n)
+{
+	struct worker *w = subscriber_worker(s);
+	struct buf out;
+
+	if (s->quiet || s->conn->closed || s->transport->notice == NULL)
+		return;
+	buf_init(&out, 1 << 20);
+	if (s->transport->notice(&out, &w->codec.epoch, n) != SW_OK)
+		subscriber_close(s, CLOSE_OVERLOAD);
+	else
+		subscriber_send(s,
+		    n->type == NOTICE_HEARTBEAT ? BUCKET_HEARTBEAT :
+						  BUCKET_FRAMING,
+		    buf_str(&out));
+	buf_fini(&out);
+}
+
+/* Time. */
+
+void
+subscriber_arm(struct subscriber *s)
+{
+	const struct conf *conf = subscriber_worker(s)->conf;
+	uint64_t now = subscriber_now(s),
+		 due = s->wrote_ms + conf->heartbeat_ms;
+
+	if (due <= now)
+		due = now + conf->heartbeat_ms;
+	if (s->stuck_ms != 0 && s->stuck_ms + conf->stall_timeout_ms < due)
+		due = s->stuck_ms + conf->stall_timeout_ms;
+	conn_arm(s->conn, due);
+}
+
+bool
+subscriber_tick(struct subscriber *s)
+{
+	const struct conf *conf = subscriber_worker(s)->conf;
+	uint64_t now = subscriber_now(s);
+
+	if (s->stuck_ms != 0 && now >= s->stuck_ms + conf->stall_timeout_ms) {
+		subscriber_close(s, CLOSE_STALLED);
+		return true;
+	}
+	if (now >= s->wrote_ms + conf->heartbeat_ms && deliver_possible(s)) {
+		const struct notice n = {
+			.type = NOTICE_HEARTBEAT,
+			.time_ms = loop_unix_ms(subscriber_worker(s)->loop),
+		};
+
+		subscriber_notice(s, &n);
+	}
+	if (s->conn->closed)
+		return true;
+	subscriber_arm(s);
+	return false;
+}

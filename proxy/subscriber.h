@@ -1,0 +1,113 @@
+#ifndef SPILLWAY_PROXY_SUBSCRIBER_H
+#define SPILLWAY_PROXY_SUBSCRIBER_H
+
+#include "proxy/close.h"
+#include "proxy/conn.h"
+#include "proxy/hub.h"
+#include "transports/stream_request.h"
+#include "transports/transport.h"
+#include "transports/ws_frame.h"
+
+/*
+ * One consumer: where it stands in each of its channels, and how it is written
+ * to. It has no queue. What its socket does not take stays in the log; only an
+ * event that was begun is held until it is whole on the wire.
+ *
+ * It ends in one place, subscriber_close, which tells the peer, the log and the
+ * metrics why.
+ */
+struct replay;
+
+struct lost;
+
+struct subscriber {
+	struct link first; /* further ones behind it */
+	struct conn *conn;
+	const struct transport *transport;
+	struct event *partial; /* begun, not whole: a reference */
+	size_t partial_sent;   /* bytes of it that are out */
+	uint32_t link_count;
+	uint8_t form;          /* enum form of its events */
+	bool raw;              /* no envelope */
+	bool quiet;            /* no notices either */
+	bool catching_up;      /* is told when that ends */
+	bool closing;          /* a WebSocket that said goodbye */
+	struct lost *lost;     /* a cursor that could not be used, or NULL */
+	struct replay *replay; /* a read of history under way */
+	struct list waiting;   /* for it, among others */
+	uint64_t wrote_ms, read_ms; /* last activity */
+	uint64_t stuck_ms; /* since when the socket takes nothing; 0: it does */
+	uint64_t events;
+	char *session; /* of idempotent sends, or NULL */
+	union {
+		struct ws_decoder ws;
+		struct {
+			uint64_t until_ms; /* a long poll's end */
+			uint64_t limit;
+			uint64_t cursor; /* of an answer without events */
+			/* Something was lost: */
+			enum gap_reason gap;
+			struct cursor gap_after;
+			uint64_t gap_first;
+			bool keep_alive;
+		} poll;
+	};
+};
+
+/*
+ * Make a connection a subscriber; it has no links yet. The connection's role is
+ * the transport's. SW_ENOMEM.
+ */
+int subscriber_new(struct subscriber **out, struct conn *c,
+    const struct transport *t, bool raw, const struct conn_role *role);
+
+/* End it, tell everybody why, and close its connection. */
+void subscriber_close(struct subscriber *s, enum close_why why);
+
+/* Release what it holds; by the role's `end`, and after a poll's answer. */
+void subscriber_release(struct subscriber *s, enum close_why why);
+
+/*
+ * A link to the channel, from `pos` on. SW_ELIMIT, SW_EINVAL for a bad name or
+ * one that it has already (SW_EBUSY), SW_ENOMEM.
+ */
+int subscriber_link(
+    struct subscriber *s, struct str channel, uint64_t pos, struct link **out);
+/* SW_ENOENT if it has none. */
+int subscriber_unlink(struct subscriber *s, struct str channel);
+struct link *subscriber_find(struct subscriber *s, const struct channel *c);
+
+/*
+ * Write a notice or an answer: at once, or in its turn behind an event that was
+ * begun. Closes the subscriber on failure.
+ */
+void subscriber_send(struct subscriber *s, enum bucket b, struct str bytes);
+void subscriber_notice(struct subscriber *s, const struct notice *n);
+
+/* Set its timer to whatever is due first: heartbeat, silence, stall. */
+void subscriber_arm(struct subscriber *s);
+/* What every stream does when that time comes; true if it was closed. */
+bool subscriber_tick(struct subscriber *s);
+
+static inline struct worker *
+subscriber_worker(const struct subscriber *s)
+{
+	return s->conn->worker;
+}
+
+struct hub *subscriber_hub(const struct subscriber *s);
+struct transport_metrics *subscriber_metrics(const struct subscriber *s);
+uint64_t subscriber_now(const struct subscriber *s); /* monotonic ms */
+
+/* Its link, if it has exactly one; else NULL. */
+static inline struct link *
+subscriber_only_link(struct subscriber *s)
+{
+	struct link *l = &s->first;
+
+	if (s->link_count != 1)
+		return NULL;
+	return l->channel != NULL ? l : l->next;
+}
+
+#endif

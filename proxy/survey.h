@@ -1,0 +1,41 @@
+#ifndef SPILLWAY_PROXY_SURVEY_H
+#define SPILLWAY_PROXY_SURVEY_H
+
+#include "proxy/worker.h"
+
+/*
+ * Asking every worker something, and answering when all have: each writes its
+ * part in its own thread, and the last word is spoken in the asker's.
+ */
+struct survey;
+
+struct survey_part {
+	struct task task;
+	struct survey *survey;
+	struct worker *worker;
+	struct buf out;
+	uint64_t count; /* whatever the question counts */
+};
+
+struct survey {
+	struct worker *asker;
+	size_t left, parts_count;
+	void (*ask)(struct survey_part *p); /* in each worker's thread */
+	void (*finish)(struct survey *s);   /* then; frees it */
+	void *ctx;                          /* the asker's */
+	uint64_t number; /* of the question: an id, a limit */
+	bool flag;
+	struct survey_part parts[];
+};
+
+/*
+ * Ask all workers; `finish` is called in the asker's thread, in a later turn.
+ * NULL if memory ran out.
+ */
+struct survey *survey_new(struct worker *asker,
+    void (*ask)(struct survey_part *p), void (*finish)(struct survey *s),
+    void *ctx);
+void survey_start(struct survey *s);
+void survey_free(struct survey *s);
+
+#endif

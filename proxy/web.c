@@ -1,0 +1,218 @@
+#include "proxy/web.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proxy/base/err.h"
+#include "proxy/base/log.h"
+#include "proxy/gateway.h"
+#include "proxy/worker.h"
+
+enum {
+	FILE_MAX = 4 << 20,
+	DEPTH_MAX = 4,
+};
+
+struct page {
+	struct page *next;
+	char *path; /* behind /spillway/ */
+	const char *type;
+	uint8_t *bytes;
+	size_t len;
+};
+
+struct web {
+	struct page *pages;
+	size_t count;
+};
+
+static const char *
+type_of(const char *name)
+{
+	static const struct {
+		const char *ending, *type;
+	} types[] = {
+		{ ".html", "text/html; charset=utf-8" },
+		{ ".js", "text/javascript; charset=utf-8" },
+		{ ".mjs", "text/javascript; charset=utf-8" },
+		{ ".css", "text/css; charset=utf-8" },
+		{ ".json", "application/json" },
+		{ ".svg", "image/svg+xml" },
+		{ ".txt", "text/plain; charset=utf-8" },
+	};
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		size_t n = strlen(types[i].ending);
+
+		if (len > n && strcmp(name + len - n, types[i].ending) == 0)
+			return types[i].type;
+	}
+	return NULL;
+}
+
+static int
+read_file(int fd, struct page *p)
+{
+	struct stat st;
+	size_t got = 0;
+
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
+	    st.st_size > FILE_MAX)
+		return SW_EINVAL;
+	p->bytes = malloc((size_t)st.st_size + 1);
+	if (p->bytes == NULL)
+		return SW_ENOMEM;
+	while (got < (size_t)st.st_size) {
+		ssize_t n = read(fd, p->bytes + got, (size_t)st.st_size - got);
+
+		if (n <= 0)
+			return SW_EIO;
+		got += (size_t)n;
+	}
+	p->len = got;
+	return SW_OK;
+}
+
+static void
+page_free(struct page *p)
+{
+	free(p->path);
+	free(p->bytes);
+	free(p);
+}
+
+static int
+load_page(struct web *w, int dir, const char *name, const char *path)
+{
+	struct page *p = calloc(1, sizeof(*p));
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int err = SW_ENOMEM;
+
+	if (p != NULL && (p->path = strdup(path)) != NULL)
+		err = fd < 0 ? SW_EIO : read_file(fd, p);
+	if (fd >= 0)
+		close(fd);
+	if (err == SW_OK) {
+		p->type = type_of(name);
+		p->next = w->pages;
+		w->pages = p;
+		w->count++;
+	} else if (p != NULL) {
+		page_free(p);
+	}
+	return err;
+}
+
+/* Everything below a directory whose name has an ending that we know. */
+static void
+load_directory(
+    struct web *w, int parent, const char *name, const char *prefix, int depth)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (d == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((e = readdir(d)) != NULL) {
+		char path[512];
+
+		if (e->d_name[0] == '.' ||
+		    (size_t)snprintf(path, sizeof(path), "%s%s", prefix,
+			e->d_name) >= sizeof(path) - 1)
+			continue;
+		if (type_of(e->d_name) != NULL) {
+			load_page(w, dirfd(d), e->d_name, path);
+		} else if (depth < DEPTH_MAX) {
+			strcat(path, "/");
+			load_directory(w, dirfd(d), e->d_name, path, depth + 1);
+		}
+	}
+	closedir(d);
+}
+
+int
+web_load(struct web **out, const char *root)
+{
+	struct web *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return SW_ENOMEM;
+	*out = w;
+	if (root == NULL)
+		return SW_OK;
+	load_directory(w, AT_FDCWD, root, "", 0);
+	if (w->count == 0)
+		log_warn("web: no pages in web-root=%s", root);
+	return SW_OK;
+}
+
+void
+web_free(struct web *w)
+{
+	struct page *next;
+
+	if (w == NULL)
+		return;
+	for (struct page *p = w->pages; p != NULL; p = next) {
+		next = p->next;
+		page_free(p);
+	}
+	free(w);
+}
+
+static const struct page *
+find(const struct web *w, struct str path)
+{
+	for (const struct page *p = w->pages; p != NULL; p = p->next)
+		if (str_is(path, p->path))
+			return p;
+	return NULL;
+}
+
+static void
+redirect(struct exchange *x)
+{
+	snprintf(x->location, sizeof(x->location), "/spillway/");
+	exchange_answer(x, 302, "text/plain; charset=utf-8");
+}
+
+void
+web_handle(struct exchange *x)
+{
+	static const char prefix[] = "/spillway/";
+	struct str path = x->request.path;
+	const struct page *p;
+
+	if (x->request.method != METHOD_GET &&
+	    x->request.method != METHOD_HEAD) {
+		x->allow = "GET, HEAD";
+		exchange_refuse(x, 405, "Pages are read with GET.");
+		return;
+	}
+	if (!str_starts(path, prefix)) {
+		redirect(x);
+		return;
+	}
+	path.p += sizeof(prefix) - 1;
+	path.len -= sizeof(prefix) - 1;
+	if (path.len == 0)
+		path = STR("index.html");
+	p = find(gateway_web(x->worker->gateway), path);
+	if (p == NULL) {
+		exchange_refuse(x, 404, "There is no such page.");
+		return;
+	}
+	buf_put(&x->reply, p->bytes, p->len);
+	x->cache = "no-cache";
+	exchange_answer(x, 200, p->type);
+}

@@ -1,0 +1,552 @@
+#include "proxy/websocket.h"
+
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+#include "proxy/base/err.h"
+#include "proxy/base/json.h"
+#include "proxy/deliver.h"
+#include "proxy/loss.h"
+#include "proxy/send.h"
+#include "proxy/worker.h"
+#include "transports/command.h"
+
+enum {
+	/* Answers that a client does not read hold its input back. */
+	ANSWERS_MAX = 256 << 10,
+	/* Messages that wait for the writer, of one client. */
+	SENDS_MAX = 1024,
+};
+
+void
+websocket_answer(struct subscriber *s, struct str message, bool binary)
+{
+	struct buf out;
+
+	buf_init(&out, SIZE_MAX / 2);
+	if (ws_put_frame(&out, binary ? WS_BINARY : WS_TEXT, message) != SW_OK)
+		subscriber_close(s, CLOSE_OVERLOAD);
+	else
+		subscriber_send(s, BUCKET_FRAMING, buf_str(&out));
+	buf_fini(&out);
+}
+
+bool
+websocket_farewell(struct subscriber *s, enum close_why why)
+{
+	const struct close_info *info = close_info(why);
+	struct buf out;
+
+	if (s->closing || info->code == 0)
+		return s->closing;
+	buf_init(&out, 256);
+	ws_put_close(&out, info->code, info->sentence);
+	conn_count(
+	    s->conn, subscriber_metrics(s), BUCKET_FRAMING, buf_len(&out));
+	conn_send(s->conn, buf_head(&out), buf_len(&out));
+	buf_fini(&out);
+	return true;
+}
+
+/* Commands. */
+
+static void
+answer_error(
+    struct subscriber *s, struct str ref, const char *code, const char *message)
+{
+	struct buf out;
+
+	buf_init(&out, 1 << 16);
+	command_put_error(&out, ref, code, message);
+	websocket_answer(s, buf_str(&out), false);
+	buf_fini(&out);
+}
+
+static void
+answer_ok(
+    struct subscriber *s, struct str ref, struct str channel, uint64_t cursor)
+{
+	struct buf out;
+
+	buf_init(&out, 1 << 16);
+	command_answer_begin(&out, "ok", ref);
+	if (channel.p != NULL) {
+		buf_puts(&out, ",\"channel\":");
+		json_put_string(&out, channel);
+		buf_puts(&out, ",\"cursor\":\"");
+		cursor_put(&out, &subscriber_worker(s)->codec.epoch, cursor);
+		buf_puts(&out, "\"");
+	}
+	buf_puts(&out, "}");
+	websocket_answer(s, buf_str(&out), false);
+	buf_fini(&out);
+}
+
+/*
+ * Where a later subscription begins: `after`, or live. What is lost is told
+ * once the channel is linked.
+ */
+static int
+subscribe_from(struct subscriber *s, const struct command *cmd, uint64_t *pos,
+    enum gap_reason *gap, struct cursor *after)
+{
+	struct worker *w = subscriber_worker(s);
+
+	*gap = GAP_NONE;
+	*pos = w->hub.seen;
+	if (cmd->after.p == NULL)
+		return SW_OK;
+	*pos = 0;
+	if (str_is(cmd->after, "start"))
+		return SW_OK;
+	if (cursor_parse(after, cmd->after) != SW_OK)
+		return SW_EINVAL;
+	if (strcmp(after->epoch.text, w->codec.epoch.text) != 0)
+		*gap = GAP_EPOCH;
+	else if (after->seq > log_head(w->log))
+		*gap = GAP_AHEAD;
+	else
+		*pos = after->seq;
+	return SW_OK;
+}
+
+static void
+do_subscribe(struct subscriber *s, const struct command *cmd)
+{
+	enum gap_reason gap;
+	struct cursor after;
+	struct link *l;
+	uint64_t pos;
+	int err = subscribe_from(s, cmd, &pos, &gap, &after);
+
+	if (err != SW_OK) {
+		answer_error(s, cmd->ref, "invalid",
+		    "`after` is the id of an event, or `start`.");
+		return;
+	}
+	err = subscriber_link(s, cmd->channel, pos, &l);
+	if (err != SW_OK) {
+		answer_error(s, cmd->ref,
+		    err == SW_EBUSY ? "subscribed" : err_info(err)->name,
+		    err == SW_EBUSY      ? "Already subscribed." :
+			err == SW_ELIMIT ? "Too many channels: see "
+					   "channels-per-connection." :
+			err == SW_EINVAL ? "A channel's name has 1 to 128 "
+					   "characters of A-Z a-z 0-9 . _ ~ "
+					   ": -" :
+					   err_info(err)->sentence);
+		return;
+	}
+	answer_ok(s, cmd->ref, cmd->channel, pos);
+	if (s->conn->closed || cmd->after.p == NULL)
+		return;
+	/* The others stay live while this one catches up. */
+	l->alone = true;
+	l->from_start = gap != GAP_NONE || str_is(cmd->after, "start");
+	if (gap != GAP_NONE && loss_note(s, gap, &after, l) != SW_OK)
+		subscriber_close(s, CLOSE_OVERLOAD);
+	else if (pos > 0)
+		loss_trim(s, l);
+	if (!s->conn->closed)
+		deliver_flush(s);
+}
+
+static void
+do_unsubscribe(struct subscriber *s, const struct command *cmd)
+{
+	if (subscriber_unlink(s, cmd->channel) == SW_OK)
+		answer_ok(s, cmd->ref, (struct str){ NULL, 0 }, 0);
+	else
+		answer_error(s, cmd->ref, "not-found", "Not subscribed.");
+}
+
+/* Sending. */
+
+/* What a queued message's answer needs; `conn` lives until then. */
+struct sending {
+	struct conn *conn;
+	bool quiet; /* raw: no news is good news */
+	size_t ref_len;
+	char ref[];
+};
+
+static void
+answer_sent(struct subscriber *s, struct str ref, const struct append *a)
+{
+	struct buf out;
+
+	buf_init(&out, 1 << 16);
+	command_answer_begin(&out, "ok", ref);
+	buf_puts(&out, ",\"id\":\"");
+	cursor_put(&out, &subscriber_worker(s)->codec.epoch, a->items[0].id);
+	buf_puts(&out,
+	    a->items[0].duplicate ? "\",\"duplicate\":true}" :
+				    "\",\"duplicate\":false}");
+	websocket_answer(s, buf_str(&out), false);
+	buf_fini(&out);
+}
+
+static void
+on_sent(struct append *a)
+{
+	struct sending *sending = a->owner;
+	struct conn *c = sending->conn;
+	struct str ref = { sending->ref_len > 0 ? sending->ref : NULL,
+		sending->ref_len };
+
+	if (conn_answered(c) && c->role == &websocket_role) {
+		struct subscriber *s = c->owner;
+
+		if (a->err != SW_OK && sending->quiet)
+			subscriber_close(s, CLOSE_OVERLOAD);
+		else if (a->err != SW_OK)
+			answer_error(s, ref, err_info(a->err)->name,
+			    a->reason != NULL ? a->reason :
+						err_info(a->err)->sentence);
+		else if (!sending->quiet)
+			answer_sent(s, ref, a);
+	}
+	free(sending);
+	append_free(a);
+}
+
+static struct sending *
+sending_new(struct subscriber *s, struct str ref)
+{
+	struct sending *sending = malloc(sizeof(*sending) + ref.len);
+
+	if (sending == NULL)
+		return NULL;
+	sending->conn = s->conn;
+	sending->quiet = s->quiet;
+	sending->ref_len = ref.len;
+	if (ref.len > 0)
+		memcpy(sending->ref, ref.p, ref.len);
+	return sending;
+}
+
+static struct str
+first_channel(const struct subscriber *s)
+{
+	const struct link *l = &s->first;
+
+	while (l != NULL && l->channel == NULL)
+		l = l->next;
+	return l == NULL ? STR("") : l->channel->channel->name;
+}
+
+/* Take the message; SEND_REFUSED also for what has no room here. */
+static enum send_outcome
+take_message(struct subscriber *s, struct client_message *m, struct str ref,
+    int *err, const char **why)
+{
+	struct sending *sending;
+	enum send_outcome outcome;
+
+	*err = SW_EBUSY;
+	*why = "Too many messages wait for their answers.";
+	if (s->conn->answers >= SENDS_MAX)
+		return SEND_REFUSED;
+	sending = sending_new(s, ref);
+	if (sending == NULL) {
+		*err = SW_ENOMEM;
+		*why = err_info(SW_ENOMEM)->sentence;
+		return SEND_REFUSED;
+	}
+	m->session = s->session;
+	m->done = on_sent;
+	m->owner = sending;
+	if (s->quiet)
+		conn_count(s->conn, subscriber_metrics(s), BUCKET_PAYLOAD,
+		    m->data.len);
+	outcome = client_send(subscriber_worker(s), m, err, why);
+	if (outcome == SEND_QUEUED)
+		conn_expect(s->conn);
+	else
+		free(sending);
+	return outcome;
+}
+
+static void
+do_send(struct subscriber *s, const struct command *cmd)
+{
+	struct client_message m = {
+		.channel =
+		    cmd->channel.p != NULL ? cmd->channel : first_channel(s),
+		.data = cmd->data,
+		.content_type = STR("application/json"),
+		.has_seq = cmd->has_seq,
+		.seq = cmd->seq,
+	};
+	const char *why;
+	struct buf out;
+	int err;
+
+	switch (take_message(s, &m, cmd->ref, &err, &why)) {
+	case SEND_QUEUED:
+		break;
+	case SEND_REFUSED:
+		answer_error(s, cmd->ref, err_info(err)->name, why);
+		break;
+	case SEND_ECHOED:
+		buf_init(&out, SIZE_MAX / 2);
+		command_answer_begin(&out, "reply", cmd->ref);
+		buf_puts(&out, ",\"data\":");
+		buf_put_str(&out, cmd->data);
+		buf_puts(&out, "}");
+		websocket_answer(s, buf_str(&out), false);
+		buf_fini(&out);
+		break;
+	}
+}
+
+static void
+do_raw(struct subscriber *s, struct str data, bool binary)
+{
+	struct client_message m = {
+		.channel = first_channel(s),
+		.data = data,
+		.content_type = binary ? STR("application/octet-stream") :
+					 (struct str){ NULL, 0 },
+	};
+	const char *why;
+	int err;
+
+	switch (take_message(s, &m, STR(""), &err, &why)) {
+	case SEND_QUEUED:
+		break;
+	case SEND_REFUSED:
+		subscriber_close(s,
+		    err == SW_EFORBIDDEN ? CLOSE_POLICY : close_for_error(err));
+		break;
+	case SEND_ECHOED:
+		websocket_answer(s, data, binary);
+		break;
+	}
+}
+
+static void
+do_command(struct subscriber *s, struct str text)
+{
+	struct command cmd;
+	const char *why;
+
+	if (command_read(&cmd, text, &why) != SW_OK) {
+		answer_error(s, cmd.ref, "invalid", why);
+		command_fini(&cmd);
+		return;
+	}
+	switch (cmd.op) {
+	case COMMAND_SUBSCRIBE:
+		do_subscribe(s, &cmd);
+		break;
+	case COMMAND_UNSUBSCRIBE:
+		do_unsubscribe(s, &cmd);
+		break;
+	case COMMAND_SEND:
+		do_send(s, &cmd);
+		break;
+	case COMMAND_AUTH:
+		answer_error(s, cmd.ref, "unsupported",
+		    "This gateway has no tokens configured.");
+		break;
+	case COMMAND_PING:
+		answer_ok(s, cmd.ref, (struct str){ NULL, 0 }, 0);
+		break;
+	}
+	command_fini(&cmd);
+}
+
+/* Frames. */
+
+/* The head of a client's frame: with a mask, and a length of its length. */
+static size_t
+client_head(size_t payload)
+{
+	return payload < 126 ? 6 : payload < 65536 ? 8 : 14;
+}
+
+/* What the decoder goes on with: the subscriber may have ended. */
+static int
+go_on(const struct conn *c)
+{
+	return c->closed || c->role != &websocket_role ? SW_ECLOSED : SW_OK;
+}
+
+static int
+on_message(void *ctx, enum ws_opcode opcode, struct str payload)
+{
+	struct conn *c = ctx;
+	struct subscriber *s = c->owner;
+
+	conn_count(c, subscriber_metrics(s), BUCKET_FRAMING,
+	    client_head(payload.len) + (s->quiet ? 0 : payload.len));
+	if (s->quiet)
+		do_raw(s, payload, opcode == WS_BINARY);
+	else if (opcode == WS_BINARY)
+		return SW_EUNSUPPORTED; /* commands are text */
+	else
+		do_command(s, payload);
+	return go_on(c);
+}
+
+/* RFC 6455 5.5.1: answer with the same code, then the server closes. */
+static int
+on_close(struct subscriber *s, struct str payload)
+{
+	unsigned code = payload.len < 2 ?
+	    0 :
+	    (unsigned)(uint8_t)payload.p[0] << 8 | (uint8_t)payload.p[1];
+	struct buf out;
+
+	if (payload.len == 1 ||
+	    (payload.len >= 2 && !ws_close_code_valid(code)))
+		return SW_EPROTO;
+	if (payload.len > 2 && !utf8_valid(payload.p + 2, payload.len - 2))
+		return SW_EUTF8;
+	buf_init(&out, 256);
+	ws_put_frame(&out, WS_CLOSE,
+	    (struct str){ payload.p, payload.len >= 2 ? 2 : 0 });
+	subscriber_send(s, BUCKET_FRAMING, buf_str(&out));
+	buf_fini(&out);
+	s->closing = true;
+	subscriber_close(s, CLOSE_CLIENT);
+	return SW_ECLOSED;
+}
+
+static int
+on_control(void *ctx, enum ws_opcode opcode, struct str payload)
+{
+	struct conn *c = ctx;
+	struct subscriber *s = c->owner;
+	struct buf out;
+
+	if (opcode == WS_CLOSE)
+		return on_close(s, payload);
+	conn_count(c, subscriber_metrics(s), BUCKET_HEARTBEAT, payload.len + 6);
+	if (opcode == WS_PING) {
+		buf_init(&out, 256);
+		ws_put_frame(&out, WS_PONG, payload);
+		subscriber_send(s, BUCKET_HEARTBEAT, buf_str(&out));
+		buf_fini(&out);
+	}
+	return go_on(c);
+}
+
+static void
+decode(struct subscriber *s, uint8_t *bytes, size_t n)
+{
+	struct conn *c = s->conn;
+	struct worker *w = c->worker;
+	const struct ws_handler handler = {
+		.message = on_message,
+		.control = on_control,
+		.ctx = c,
+		.message_max = w->conf->message_max,
+		.deflate = w->codec.deflate,
+	};
+	int err;
+
+	s->read_ms = loop_now_ms(w->loop);
+	err = ws_decode(&s->ws, bytes, n, &handler);
+	if (err != SW_OK && err != SW_ECLOSED && !c->closed)
+		subscriber_close(s, close_for_error(err));
+}
+
+/* Answers pile up: let the client read them before it asks for more. */
+static bool
+holds_back(const struct conn *c)
+{
+	return c->out != NULL && buf_len(c->out) > ANSWERS_MAX;
+}
+
+static void
+read_input(struct subscriber *s)
+{
+	struct conn *c = s->conn;
+	uint8_t *input = c->worker->input;
+
+	while (c->readable && !holds_back(c)) {
+		ssize_t n = conn_read(c, input, WORKER_INPUT, false);
+
+		if (n == SW_EAGAIN)
+			return;
+		if (n <= 0) {
+			subscriber_close(s, n == 0 ? CLOSE_PEER : CLOSE_IO);
+			return;
+		}
+		decode(s, input, (size_t)n);
+		if (go_on(c) != SW_OK)
+			return;
+	}
+}
+
+void
+websocket_begin(struct subscriber *s)
+{
+	struct conn *c = s->conn;
+
+	if (c->in != NULL) {
+		struct buf *in = c->in;
+
+		c->in = NULL;
+		decode(s, buf_head(in), buf_len(in));
+		buf_fini(in);
+		free(in);
+		if (go_on(c) != SW_OK)
+			return;
+	}
+	read_input(s);
+}
+
+static void
+websocket_ready(struct conn *c, uint32_t events)
+{
+	struct subscriber *s = c->owner;
+
+	if ((events & EPOLLOUT) != 0 &&
+	    (conn_pending(c) || s->partial != NULL || s->stuck_ms != 0))
+		deliver_flush(s);
+	if (go_on(c) != SW_OK)
+		return;
+	/* A reset, or the end of the stream: reading tells which. */
+	if (c->half_open)
+		c->readable = true;
+	read_input(s);
+}
+
+static void
+websocket_timeout(struct conn *c)
+{
+	struct subscriber *s = c->owner;
+	const struct conf *conf = c->worker->conf;
+	uint64_t silent = loop_now_ms(c->worker->loop) - s->read_ms;
+	struct buf ping;
+
+	if (silent * 2 >= conf->heartbeat_ms * 5) {
+		subscriber_close(s, CLOSE_SILENT);
+		return;
+	}
+	if (subscriber_tick(s))
+		return;
+	if (silent >= conf->heartbeat_ms && !c->blocked && !s->closing) {
+		buf_init(&ping, 16);
+		ws_put_frame(&ping, WS_PING, STR(""));
+		subscriber_send(s, BUCKET_HEARTBEAT, buf_str(&ping));
+		buf_fini(&ping);
+	}
+}
+
+static void
+websocket_end(struct conn *c)
+{
+	if (c->owner != NULL)
+		subscriber_release(c->owner, CLOSE_PEER);
+}
+
+const struct conn_role websocket_role = {
+	.name = "ws",
+	.ready = websocket_ready,
+	.timeout = websocket_timeout,
+	.end = websocket_end,
+};

@@ -1,0 +1,22 @@
+#ifndef SPILLWAY_PROXY_WEBSOCKET_H
+#define SPILLWAY_PROXY_WEBSOCKET_H
+
+#include "proxy/subscriber.h"
+
+/*
+ * The subscriber's side of a WebSocket: what it says, besides listening. With
+ * spillway.v1 it says JSON commands; with spillway.raw every message is sent to
+ * its first channel.
+ */
+extern const struct conn_role websocket_role;
+
+/* Read what came with the handshake, and what is there by now. */
+void websocket_begin(struct subscriber *s);
+
+/* Send the close frame; true if the peer's should be waited for. */
+bool websocket_farewell(struct subscriber *s, enum close_why why);
+
+/* Write an answer as a text message, or as a binary one. */
+void websocket_answer(struct subscriber *s, struct str message, bool binary);
+
+#endif

@@ -1,0 +1,226 @@
+#include "proxy/worker.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "proxy/base/err.h"
+#include "proxy/base/log.h"
+#include "proxy/drain.h"
+#include "proxy/gateway.h"
+#include "proxy/http.h"
+#include "proxy/listener.h"
+#include "proxy/look.h"
+#include "proxy/publish.h"
+#include "proxy/relay.h"
+
+/* Subscribers that are written to before others have their turn. */
+enum { DELIVERIES_PER_TURN = 512 };
+
+uint64_t
+worker_next_id(struct worker *w)
+{
+	size_t workers = gateway_worker_count(w->gateway);
+
+	/* Each worker counts in steps of their number, from its own index. */
+	return w->next_id++ * (workers == 0 ? 1 : workers) + w->index + 1;
+}
+
+const char *
+worker_date(struct worker *w)
+{
+	uint64_t now = loop_unix_ms(w->loop) / 1000;
+	time_t t = (time_t)now;
+	struct tm tm;
+
+	if (now != w->date_s) {
+		gmtime_r(&t, &tm);
+		strftime(
+		    w->date, sizeof(w->date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+		w->date_s = now;
+	}
+	return w->date;
+}
+
+int
+worker_append(struct worker *w, struct append *a)
+{
+	a->sink = w->index;
+	return log_append(w->log, &w->stage, a);
+}
+
+void
+worker_configure(struct worker *w, const struct conf *conf)
+{
+	w->conf = conf;
+	w->stream_limits = (struct stream_limits){
+		.poll_wait_ms = conf->poll_wait_ms,
+		.poll_wait_max_ms = conf->poll_wait_max_ms,
+		.poll_limit = conf->poll_limit,
+		.poll_limit_max = conf->poll_limit_max,
+		.channels = (size_t)conf->channels_per_connection,
+	};
+	w->codec.deflate_min = (size_t)conf->deflate_min;
+}
+
+/* News and answers came while a turn's events are being handled: at once. */
+static void
+between(void *ctx)
+{
+	struct worker *w = ctx;
+
+	publish_flush(w);
+	hub_deliver(&w->hub, DELIVERIES_PER_TURN);
+}
+
+static void
+free_dead(struct worker *w)
+{
+	struct list *node;
+
+	while ((node = list_shift(&w->dead)) != NULL)
+		conn_free(container_of(node, struct conn, node));
+	relay_free_dead(&w->dead_relays);
+}
+
+static bool
+turn(void *ctx)
+{
+	struct worker *w = ctx;
+	bool more;
+
+	publish_flush(w);
+	more = hub_deliver(&w->hub, DELIVERIES_PER_TURN);
+	http_turn(w->http);
+	log_kick(w->log, &w->stage);
+	free_dead(w);
+	return more;
+}
+
+static int
+may_sleep(void *ctx)
+{
+	struct worker *w = ctx;
+
+	return http_may_sleep(w->http);
+}
+
+int
+worker_new(struct worker **out, struct gateway *g, unsigned index,
+    const struct conf *conf, struct log *log, struct channels *channels)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	int err;
+
+	if (w == NULL)
+		return SW_ENOMEM;
+	w->gateway = g;
+	w->index = index;
+	w->log = log;
+	w->channels = channels;
+	list_init(&w->conns);
+	list_init(&w->dead);
+	list_init(&w->dead_relays);
+	buf_init(&w->text, SIZE_MAX / 2);
+	buf_init(&w->acks, SIZE_MAX / 2);
+	drain_init(w);
+	if ((w->input = malloc(WORKER_INPUT)) == NULL ||
+	    codec_init(&w->codec, log_epoch(log), (size_t)conf->deflate_min,
+		(int)conf->deflate_level) != SW_OK) {
+		worker_free(w);
+		return SW_ENOMEM;
+	}
+	worker_configure(w, conf);
+	if ((err = loop_new(&w->loop)) != SW_OK ||
+	    (err = hub_init(&w->hub, w)) != SW_OK ||
+	    (err = http_new(&w->http, w)) != SW_OK) {
+		worker_free(w);
+		return err;
+	}
+	loop_set_hooks(
+	    w->loop, (struct loop_hooks){ between, turn, may_sleep, w });
+	http_self_test(w);
+	*out = w;
+	return SW_OK;
+}
+
+void
+worker_close_listeners(struct worker *w)
+{
+	while (w->listener_count > 0)
+		listener_close(w->listeners[--w->listener_count]);
+	free(w->listeners);
+	w->listeners = NULL;
+}
+
+void
+worker_free(struct worker *w)
+{
+	if (w == NULL)
+		return;
+	worker_close_listeners(w);
+	list_each_safe (node, after, &w->conns)
+		conn_close(container_of(node, struct conn, node));
+	if (w->loop != NULL)
+		free_dead(w);
+	http_free(w->http);
+	if (w->loop != NULL) {
+		free_dead(w);
+		hub_fini(&w->hub);
+	}
+	codec_fini(&w->codec);
+	loop_free(w->loop);
+	buf_fini(&w->text);
+	buf_fini(&w->acks);
+	free(w->input);
+	free(w);
+}
+
+static void *
+worker_main(void *arg)
+{
+	struct worker *w = arg;
+
+	loop_run(w->loop);
+	return NULL;
+}
+
+int
+worker_start(struct worker *w)
+{
+	return pthread_create(&w->thread, NULL, worker_main, w) == 0 ? SW_OK :
+								       SW_EIO;
+}
+
+static void
+on_stop(struct task *t)
+{
+	struct worker *w = container_of(t, struct worker, stop_task);
+
+	loop_stop(w->loop);
+}
+
+void
+worker_stop(struct worker *w)
+{
+	w->stop_task.run = on_stop;
+	loop_post(w->loop, &w->stop_task);
+	pthread_join(w->thread, NULL);
+}
+
+int
+worker_listen(struct worker *w, int fd, bool shared, enum listener_kind kind)
+{
+	struct listener **p =
+	    realloc(w->listeners, (w->listener_count + 1) * sizeof(*p));
+	int err;
+
+	if (p == NULL)
+		return SW_ENOMEM;
+	w->listeners = p;
+	err = listener_open(&p[w->listener_count], w, fd, shared, kind);
+	if (err == SW_OK)
+		w->listener_count++;
+	return err;
+}

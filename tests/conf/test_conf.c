@@ -1,0 +1,876 @@
+#include <pthread.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "conf/directives.h"
+#include "conf/fields.h"
+#include "conf/pattern.h"
+#include "tests/conf/files.h"
+
+#define COUNT(table) (int)(sizeof(table) / sizeof((table)[0]))
+
+static const struct policy *
+last_policy(const struct conf *c)
+{
+	return &c->policies[c->policy_count - 1];
+}
+
+/* The base of a directive's field, outside of blocks. */
+static const void *
+base_of(const struct conf *c, const struct directive *d)
+{
+	return d->channel ? (const void *)last_policy(c) : c;
+}
+
+START_TEST(without_a_file_everything_has_its_default)
+{
+	struct conf *c = load(NULL);
+
+	ck_assert_uint_eq(c->listen_count, 1);
+	ck_assert_str_eq(c->listen[0], "127.0.0.1:8080");
+	ck_assert_uint_eq(c->api_listen_count, 1);
+	ck_assert_str_eq(c->api_listen[0], "127.0.0.1:8081");
+	ck_assert_uint_eq(c->api_token_count, 0);
+	ck_assert(!c->anonymous);
+	ck_assert_uint_eq(c->workers, 0);
+	ck_assert_str_eq(c->store, SPILLWAY_STATEDIR "/spillway.db");
+	ck_assert_int_eq(c->corrupt_store, CORRUPT_REFUSE);
+	ck_assert_uint_eq(c->store_max_bytes, UINT64_C(10) << 30);
+	ck_assert_uint_eq(c->readers, 2);
+	ck_assert_uint_eq(c->window_bytes, 64 << 20);
+	ck_assert_uint_eq(c->window_events, 1024);
+	ck_assert_uint_eq(c->publish_queue_events, 65536);
+	ck_assert_uint_eq(c->publish_queue_bytes, 64 << 20);
+	ck_assert_uint_eq(c->message_max, 1 << 20);
+	ck_assert_uint_eq(c->batch_max, 16 << 20);
+	ck_assert_uint_eq(c->batch_events_max, 10000);
+	ck_assert_uint_eq(c->idempotency_age_ms, 24 * 3600 * 1000);
+	ck_assert_uint_eq(c->header_max, 12 << 10);
+	ck_assert_uint_eq(c->header_timeout_ms, 10 * 1000);
+	ck_assert_uint_eq(c->request_timeout_ms, 60 * 1000);
+	ck_assert_uint_eq(c->idle_timeout_ms, 75 * 1000);
+	ck_assert(c->first_look);
+	ck_assert_str_eq(c->web_root, SPILLWAY_DATADIR "/web");
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(without_a_file_streams_and_polls_have_their_defaults)
+{
+	struct conf *c = load(NULL);
+	const struct policy *p = last_policy(c);
+
+	ck_assert_uint_eq(c->heartbeat_ms, 15 * 1000);
+	ck_assert_uint_eq(c->retry_ms, 2 * 1000);
+	ck_assert_uint_eq(c->stall_timeout_ms, 30 * 1000);
+	ck_assert_uint_eq(c->close_timeout_ms, 5 * 1000);
+	ck_assert_uint_eq(c->drain_time_ms, 10 * 1000);
+	ck_assert(c->deflate);
+	ck_assert_uint_eq(c->deflate_min, 256);
+	ck_assert_uint_eq(c->deflate_level, 1);
+	ck_assert_uint_eq(c->poll_wait_ms, 25 * 1000);
+	ck_assert_uint_eq(c->poll_wait_max_ms, 55 * 1000);
+	ck_assert_uint_eq(c->poll_limit, 100);
+	ck_assert_uint_eq(c->poll_limit_max, 1000);
+	ck_assert_uint_eq(c->max_connections, 0);
+	ck_assert_uint_eq(c->max_connections_per_address, 0);
+	ck_assert_uint_eq(c->channels_per_connection, 100);
+	ck_assert_uint_eq(c->max_channels, 1000000);
+	ck_assert_int_eq(c->log_level, LOG_INFO);
+	ck_assert(!c->log_json);
+	ck_assert_uint_eq(c->policy_count, 1);
+	ck_assert_str_eq(p->pattern, "*");
+	ck_assert_int_eq(p->durability, DURABILITY_NORMAL);
+	ck_assert_uint_eq(p->history_events, 10000);
+	ck_assert_uint_eq(p->history_bytes, 0);
+	ck_assert_uint_eq(p->history_age_ms, UINT64_C(7) * 86400 * 1000);
+	ck_assert_int_eq(p->send, SEND_OFF);
+	conf_free(c);
+}
+END_TEST
+
+/* Whether `d` is a number with limits. */
+static bool
+is_number(const struct directive *d)
+{
+	return d->kind == KIND_COUNT || d->kind == KIND_BYTES ||
+	    d->kind == KIND_MSEC;
+}
+
+static void
+put_setting(struct buf *out, const struct directive *d, uint64_t value)
+{
+	buf_printf(out, "%s = ", d->name);
+	field_put_number(d, value, out);
+	buf_puts(out, "\n");
+}
+
+/* A file with that value, and values that go with it where there is a pair. */
+static void
+write_number(const struct directive *d, uint64_t value)
+{
+	struct buf text;
+
+	buf_init(&text, 4096);
+	put_setting(&text, d, value);
+	for (size_t i = 0; i < directive_pair_count; i++) {
+		const struct directive *low =
+		    directive_find(str_of(directive_pairs[i].low));
+		const struct directive *high =
+		    directive_find(str_of(directive_pairs[i].high));
+
+		if (d == low)
+			put_setting(&text, high, high->max);
+		if (d == high)
+			put_setting(&text, low, low->min);
+	}
+	file_write_bytes("spillway.conf", buf_head(&text), buf_len(&text));
+	buf_fini(&text);
+}
+
+static void
+check_accepted(const struct directive *d, uint64_t value)
+{
+	struct conf *c;
+
+	write_number(d, value);
+	c = load("spillway.conf");
+	ck_assert_uint_eq(field_number(d, base_of(c, d)), value);
+	conf_free(c);
+}
+
+static void
+check_refused(const struct directive *d, uint64_t value)
+{
+	struct buf expected;
+
+	buf_init(&expected, 1024);
+	buf_printf(&expected, "spillway.conf:1: %s = \"", d->name);
+	field_put_number(d, value, &expected);
+	buf_puts(&expected, "\": write ");
+	field_put_number(d, d->min, &expected);
+	buf_puts(&expected, " to ");
+	field_put_number(d, d->max, &expected);
+	if (d->zero != NULL)
+		buf_printf(&expected, ", or 0 (%s)", d->zero);
+	buf_puts(&expected, "\n");
+	buf_put(&expected, "", 1);
+	write_number(d, value);
+	ck_assert_str_eq(
+	    load_faults("spillway.conf"), (const char *)buf_head(&expected));
+	buf_fini(&expected);
+}
+
+START_TEST(each_number_is_accepted_within_its_limits_only)
+{
+	const struct directive *d = &directives[_i];
+
+	if (!is_number(d))
+		return;
+	ck_assert_uint_lt(d->min, d->max);
+	check_accepted(d, d->min);
+	check_accepted(d, d->min + 1);
+	check_accepted(d, d->max);
+	check_refused(d, d->max + 1);
+	if (d->zero != NULL)
+		check_accepted(d, 0);
+	if (d->min > 1 || (d->min == 1 && d->zero == NULL))
+		check_refused(d, d->min - 1);
+	if (d->min > 1 && d->zero == NULL)
+		check_refused(d, 0);
+}
+END_TEST
+
+START_TEST(each_word_is_accepted_and_no_other)
+{
+	const struct directive *d = &directives[_i];
+	char text[256];
+	struct conf *c;
+
+	if (d->kind != KIND_WORD)
+		return;
+	for (unsigned i = 0; d->words[i] != NULL; i++) {
+		snprintf(text, sizeof(text), "%s = %s\n", d->name, d->words[i]);
+		c = load_text(text);
+		ck_assert_uint_eq(field_number(d, base_of(c, d)), i);
+		conf_free(c);
+	}
+	snprintf(text, sizeof(text), "\n%s = fast\n", d->name);
+	file_write("spillway.conf", text);
+	snprintf(text, sizeof(text), "spillway.conf:2: %s = \"fast\": write ",
+	    d->name);
+	ck_assert(
+	    strncmp(load_faults("spillway.conf"), text, strlen(text)) == 0);
+	for (unsigned i = 0; d->words[i] != NULL; i++)
+		ck_assert_ptr_nonnull(
+		    strstr(load_faults("spillway.conf"), d->words[i]));
+}
+END_TEST
+
+START_TEST(each_flag_is_yes_or_no)
+{
+	const struct directive *d = &directives[_i];
+	char text[256];
+	struct conf *c;
+
+	if (d->kind != KIND_FLAG)
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(text, sizeof(text), "%s = %s\n", d->name,
+		    i == 0 ? "no" : "yes");
+		c = load_text(text);
+		ck_assert_uint_eq(field_number(d, base_of(c, d)), i);
+		conf_free(c);
+	}
+	snprintf(text, sizeof(text), "%s = 1\n", d->name);
+	file_write("spillway.conf", text);
+	snprintf(text, sizeof(text),
+	    "spillway.conf:1: %s = \"1\": write yes or no\n", d->name);
+	ck_assert_str_eq(load_faults("spillway.conf"), text);
+}
+END_TEST
+
+/* A value for the directive, and another one. */
+static const char *
+some_value(const struct directive *d, int which)
+{
+	if (d->kind == KIND_ADDRESSES)
+		return which == 0 ? "127.0.0.1:1" : "127.0.0.1:2";
+	return d->fallback == NULL ? "0123456789abcdef" : d->fallback;
+}
+
+START_TEST(each_directive_is_set_once)
+{
+	const struct directive *d = &directives[_i];
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s = \"%s\"\n\n%s = \"%s\"\n", d->name,
+	    some_value(d, 0), d->name, some_value(d, 1));
+	file_write("spillway.conf", text);
+	snprintf(text, sizeof(text),
+	    "spillway.conf:3: %s is set at spillway.conf:1 already: %s\n",
+	    d->name,
+	    directive_is_list(d) ? "write += to add to it" :
+				   "leave out one of the two");
+	ck_assert_str_eq(load_faults("spillway.conf"), text);
+}
+END_TEST
+
+START_TEST(each_duration_wants_a_unit)
+{
+	const struct directive *d = &directives[_i];
+	char text[256];
+
+	if (d->kind != KIND_MSEC)
+		return;
+	snprintf(text, sizeof(text), "%s = 15\n", d->name);
+	file_write("spillway.conf", text);
+	snprintf(text, sizeof(text),
+	    "spillway.conf:1: %s = \"15\": write the unit as well (ms, s, m, "
+	    "h or d), such as 15s\n",
+	    d->name);
+	ck_assert_str_eq(load_faults("spillway.conf"), text);
+}
+END_TEST
+
+/* What is set in a block holds there, and nowhere else. */
+START_TEST(only_directives_of_channels_stand_in_blocks)
+{
+	const struct directive *d = &directives[_i];
+	char text[512];
+	struct conf *c, *defaults = load(NULL);
+
+	snprintf(text, sizeof(text), "channel \"x\" {\n%s = %s\n}\n", d->name,
+	    d->kind == KIND_WORD ? d->words[0] :
+		is_number(d)     ? "0" :
+				   "yes");
+	file_write("spillway.conf", text);
+	if (d->channel) {
+		c = load("spillway.conf");
+		ck_assert_uint_eq(c->policy_count, 2);
+		ck_assert_uint_eq(field_number(d, &c->policies[0]), 0);
+		ck_assert_uint_eq(field_number(d, &c->policies[1]),
+		    field_number(d, &defaults->policies[0]));
+		conf_free(c);
+	} else {
+		snprintf(text, sizeof(text),
+		    "spillway.conf:2: write %s outside of the channel block: "
+		    "it holds for all channels\n",
+		    d->name);
+		ck_assert_str_eq(load_faults("spillway.conf"), text);
+	}
+	conf_free(defaults);
+}
+END_TEST
+
+START_TEST(lists_take_one_value_or_several_and_grow)
+{
+	struct conf *c = load_text("listen = \"127.0.0.1:1\"\n"
+				   "api-listen = {\n"
+				   "\t\"[::1]:2\", # one\n"
+				   "\tunix:/run/api, // two\n"
+				   "}\n"
+				   "listen += { localhost:3, ':4' }\n"
+				   "anonymous = on\n");
+
+	ck_assert_uint_eq(c->listen_count, 3);
+	ck_assert_str_eq(c->listen[0], "127.0.0.1:1");
+	ck_assert_str_eq(c->listen[1], "localhost:3");
+	ck_assert_str_eq(c->listen[2], ":4");
+	ck_assert_uint_eq(c->api_listen_count, 2);
+	ck_assert_str_eq(c->api_listen[0], "[::1]:2");
+	ck_assert_str_eq(c->api_listen[1], "unix:/run/api");
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(the_word_off_leaves_the_api_without_addresses)
+{
+	struct conf *c = load_text("api-listen = off\nweb-root = off\n"
+				   "store = memory\n");
+
+	ck_assert_uint_eq(c->api_listen_count, 0);
+	ck_assert_str_eq(c->web_root, "off");
+	ck_assert_str_eq(c->store, "memory");
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(strings_may_have_escapes_and_variables)
+{
+	struct conf *c;
+
+	setenv("SPILLWAY_TEST", "/var", 1);
+	unsetenv("SPILLWAY_NONE");
+	c = load_text("store = \"${SPILLWAY_TEST}/a\\\"b\\\\\\x41\"\n"
+		      "web-root = ${SPILLWAY_NONE:-/web}\n");
+	ck_assert_str_eq(c->store, "/var/a\"b\\A");
+	ck_assert_str_eq(c->web_root, "/web");
+	conf_free(c);
+	c = load_text("store = 'it\\'s ${SPILLWAY_TEST} #'\r\nworkers = 3\r\n");
+	ck_assert_str_eq(c->store, "it's ${SPILLWAY_TEST} #");
+	ck_assert_uint_eq(c->workers, 3);
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(comments_stand_anywhere)
+{
+	struct conf *c = load_text("/* one\n * two */ workers = 5 # three\n"
+				   "## four\n"
+				   "channel \"x\" /* five */ { // six\n"
+				   "\t# seven\n"
+				   "\tsend = /* eight */ echo // nine\n"
+				   "} # ten");
+
+	ck_assert_uint_eq(c->workers, 5);
+	ck_assert_uint_eq(c->policy_count, 2);
+	ck_assert_int_eq(c->policies[0].send, SEND_ECHO);
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(an_empty_file_gives_the_defaults)
+{
+	struct conf *c = load_text(""), *defaults = load(NULL);
+
+	for (size_t i = 0; i < directive_count; i++)
+		ck_assert_msg(
+		    field_same(&directives[i], base_of(c, &directives[i]),
+			base_of(defaults, &directives[i])),
+		    "%s", directives[i].name);
+	conf_free(c);
+	conf_free(defaults);
+}
+END_TEST
+
+START_TEST(a_block_inherits_what_it_does_not_set)
+{
+	/* Also from what stands below it. */
+	struct conf *c = load_text("send = publish\n"
+				   "channel \"a\" { history-age = 1h }\n"
+				   "channel \"b\" {\n"
+				   "\tsend = echo\n"
+				   "\tdurability = full\n"
+				   "}\n"
+				   "channel \"c\" {}\n"
+				   "history-age = 2h\n"
+				   "history-events = 7\n"
+				   "history-bytes = 8k\n"
+				   "durability = memory\n");
+	static const struct {
+		const char *pattern;
+		uint64_t age_ms;
+		enum durability durability;
+		enum send_mode send;
+	} expected[] = {
+		{ "a", 3600000, DURABILITY_MEMORY, SEND_PUBLISH },
+		{ "b", 7200000, DURABILITY_FULL, SEND_ECHO },
+		{ "c", 7200000, DURABILITY_MEMORY, SEND_PUBLISH },
+		{ "*", 7200000, DURABILITY_MEMORY, SEND_PUBLISH },
+	};
+
+	ck_assert_uint_eq(c->policy_count, 4);
+	for (size_t i = 0; i < 4; i++) {
+		const struct policy *p = &c->policies[i];
+
+		ck_assert_str_eq(p->pattern, expected[i].pattern);
+		ck_assert_uint_eq(p->history_events, 7);
+		ck_assert_uint_eq(p->history_bytes, 8192);
+		ck_assert_uint_eq(p->history_age_ms, expected[i].age_ms);
+		ck_assert_int_eq(p->durability, expected[i].durability);
+		ck_assert_int_eq(p->send, expected[i].send);
+	}
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(the_first_pattern_that_matches_holds)
+{
+	struct conf *c = load_text("channel \"room-7\" { history-events = 1 }\n"
+				   "channel \"room-*\" { history-events = 2 }\n"
+				   "channel \"*-7\" { history-events = 3 }\n"
+				   "channel \"room-8\" { history-events = 4 }\n"
+				   "history-events = 5\n");
+	static const struct {
+		const char *channel;
+		size_t events;
+	} table[] = {
+		{ "room-7", 1 },
+		{ "room-8", 2 },
+		{ "room-", 2 },
+		{ "lobby-7", 3 },
+		{ "room", 5 },
+		{ "Room-7", 3 },
+		{ "x", 5 },
+	};
+
+	for (int i = 0; i < COUNT(table); i++)
+		ck_assert_uint_eq(
+		    conf_policy(c, str_of(table[i].channel))->history_events,
+		    table[i].events);
+	conf_free(c);
+}
+END_TEST
+
+static const struct {
+	const char *pattern;
+	const char *name;
+	bool matches;
+} patterns[] = {
+	{ "a", "a", true },
+	{ "a", "b", false },
+	{ "a", "aa", false },
+	{ "aa", "a", false },
+	{ "*", "", true },
+	{ "*", "anything.at~all", true },
+	{ "**", "x", true },
+	{ "a*", "a", true },
+	{ "a*", "abc", true },
+	{ "a*", "ba", false },
+	{ "*a", "a", true },
+	{ "*a", "bca", true },
+	{ "*a", "ab", false },
+	{ "*a", "aba", true },
+	{ "a*c", "ac", true },
+	{ "a*c", "abbc", true },
+	{ "a*c", "acb", false },
+	{ "a*c", "a", false },
+	{ "a*a", "a", false },
+	{ "a*a", "aa", true },
+	{ "*b*", "abc", true },
+	{ "*b*", "ac", false },
+	{ "a*b*c", "aXbYbZc", true },
+	{ "a*b*c", "acb", false },
+	{ "*ab", "aab", true },
+	{ "*abc*abd", "abcabcabd", true },
+	{ "room-*-x", "room-1-x-2-x", true },
+	{ "room-*-x", "room-x", false },
+	{ ".", "a", false },
+	{ "?", "a", false },
+	{ "", "", true },
+	{ "", "a", false },
+};
+
+START_TEST(a_star_stands_for_any_text)
+{
+	ck_assert(pattern_matches(patterns[_i].pattern,
+		      str_of(patterns[_i].name)) == patterns[_i].matches);
+}
+END_TEST
+
+/* Nested backtracking would not end before the universe does. */
+START_TEST(a_pattern_of_many_stars_is_matched_quickly)
+{
+	char pattern[PATTERN_MAX + 1], name[128];
+
+	for (size_t i = 0; i < PATTERN_MAX; i++)
+		pattern[i] = i % 2 == 0 ? '*' : 'a';
+	pattern[PATTERN_MAX] = '\0';
+	memset(name, 'a', sizeof(name));
+	ck_assert(pattern_matches(pattern, (struct str){ name, 128 }));
+	name[127] = 'b';
+	ck_assert(!pattern_matches(pattern, (struct str){ name, 128 }));
+}
+END_TEST
+
+START_TEST(a_pattern_has_characters_of_names_and_stars)
+{
+	char longest[PATTERN_MAX + 1];
+
+	ck_assert(pattern_valid(STR("AZaz09._~:-*")));
+	ck_assert(pattern_valid(STR("*")));
+	ck_assert(!pattern_valid(STR("")));
+	ck_assert(!pattern_valid(STR("a b")));
+	ck_assert(!pattern_valid(STR("a,b")));
+	ck_assert(!pattern_valid(STR("a/b")));
+	ck_assert(!pattern_valid(STR("\xc3\xa4")));
+	memset(longest, 'a', sizeof(longest));
+	ck_assert(pattern_valid((struct str){ longest, PATTERN_MAX }));
+	ck_assert(!pattern_valid((struct str){ longest, PATTERN_MAX + 1 }));
+}
+END_TEST
+
+START_TEST(an_include_stands_for_the_text_of_its_file)
+{
+	struct conf *c;
+
+	mkdir(file_path("sub"), 0777);
+	file_write("spillway.conf",
+	    "channel \"a\" {}\n"
+	    "listen = \"127.0.0.1:1\"\n"
+	    "include(\"sub/one.conf\")\n"
+	    "channel \"d\" { send = echo }\n"
+	    "listen += \"127.0.0.1:4\"\n"
+	    "heartbeat = 4s\n");
+	file_write("sub/one.conf",
+	    "listen += \"127.0.0.1:2\"\n"
+	    "channel \"b\" {}\n"
+	    "include(two.conf)");
+	file_write("sub/two.conf",
+	    "listen += \"127.0.0.1:3\"\n"
+	    "channel \"c\" {}\n"
+	    "history-events = 9\n");
+	c = load("spillway.conf");
+	ck_assert_uint_eq(c->listen_count, 4);
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_int_eq(c->listen[i][10], '1' + (char)i);
+	ck_assert_uint_eq(c->policy_count, 5);
+	for (size_t i = 0; i < 4; i++) {
+		ck_assert_int_eq(c->policies[i].pattern[0], 'a' + (char)i);
+		ck_assert_uint_eq(c->policies[i].history_events, 9);
+	}
+	ck_assert_int_eq(c->policies[3].send, SEND_ECHO);
+	ck_assert_uint_eq(c->heartbeat_ms, 4000);
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(an_include_may_name_an_absolute_path)
+{
+	char text[256];
+	struct conf *c;
+
+	file_write("other.conf", "workers = 9\n");
+	snprintf(
+	    text, sizeof(text), "include(\"%s\")\n", file_path("other.conf"));
+	c = load_text(text);
+	ck_assert_uint_eq(c->workers, 9);
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(the_path_of_the_file_may_be_relative)
+{
+	struct buf faults;
+	struct conf *c;
+
+	file_write("other.conf", "workers = 9\n");
+	file_write("spillway.conf", "include(\"other.conf\")\n");
+	ck_assert_int_eq(chdir(files_dir), 0);
+	buf_init(&faults, 1024);
+	ck_assert_int_eq(conf_load(&c, "spillway.conf", &faults), SW_OK);
+	ck_assert_uint_eq(c->workers, 9);
+	conf_free(c);
+	buf_fini(&faults);
+}
+END_TEST
+
+START_TEST(a_token_is_text_or_the_first_line_of_a_file)
+{
+	char text[512];
+	struct conf *c;
+
+	file_write("token", " first-line-of-token \nsecond\n");
+	snprintf(text, sizeof(text),
+	    "api-token = { \"0123456789abcdef\", \"file:%s\" }\n",
+	    file_path("token"));
+	c = load_text(text);
+	ck_assert_uint_eq(c->api_token_count, 2);
+	ck_assert_str_eq(c->api_token[0], "0123456789abcdef");
+	ck_assert_str_eq(c->api_token[1], "first-line-of-token");
+	conf_free(c);
+
+	/* It is read at each load, so that tokens can be changed. */
+	file_write("token", "another-token-now");
+	c = load("spillway.conf");
+	ck_assert_str_eq(c->api_token[1], "another-token-now");
+	conf_free(c);
+}
+END_TEST
+
+/* Loads to something different from the defaults in every field. */
+static const char rich[] =
+    "listen = { \"127.0.0.2:8080\", ':80' }\n"
+    "api-listen = \"[::1]:1\"\n"
+    "api-token = \"quoted\\\"$\\{backslash\\\\and-more\"\n"
+    "anonymous = yes workers = 3 store = \"/tmp/a b\\x01\"\n"
+    "corrupt-store = move-aside store-max-bytes = 0 store-readers = 5\n"
+    "window-bytes = 1537k window-events = 6 publish-queue-events = 77\n"
+    "publish-queue-bytes = 3m message-max = 2000 batch-max = 1025\n"
+    "batch-events-max = 8 idempotency-age = 61s header-max = 3k\n"
+    "header-timeout = 101ms request-timeout = 2s idle-timeout = 3s\n"
+    "first-look = no web-root = off heartbeat = 59s retry = 7s\n"
+    "stall-timeout = 1h close-timeout = 60s drain-time = 0\n"
+    "deflate = no deflate-min = 0 deflate-level = 9 poll-wait = 0\n"
+    "poll-wait-max = 90s poll-limit = 5 poll-limit-max = 6\n"
+    "max-connections = 7 max-connections-per-address = 8\n"
+    "channels-per-connection = 9 max-channels = 10 log-level = debug\n"
+    "log-format = json durability = full history-events = 0\n"
+    "history-age = 0 history-bytes = 12345 send = publish\n"
+    "channel \"room-*\" { durability = memory history-events = 11 }\n"
+    "channel \"*\" { send = echo history-age = 25h }\n";
+
+static void
+check_same(const struct conf *a, const struct conf *b)
+{
+	ck_assert_uint_eq(a->policy_count, b->policy_count);
+	ck_assert_uint_eq(a->api_token_count, b->api_token_count);
+	for (size_t i = 0; i < a->api_token_count; i++)
+		ck_assert_str_eq(a->api_token[i], b->api_token[i]);
+	for (size_t i = 0; i < directive_count; i++) {
+		const struct directive *d = &directives[i];
+
+		if (!d->channel)
+			ck_assert_msg(field_same(d, a, b), "%s", d->name);
+		for (size_t j = 0; d->channel && j < a->policy_count; j++)
+			ck_assert_msg(
+			    field_same(d, &a->policies[j], &b->policies[j]),
+			    "%s", d->name);
+	}
+	for (size_t j = 0; j < a->policy_count; j++)
+		ck_assert_str_eq(
+		    a->policies[j].pattern, b->policies[j].pattern);
+}
+
+START_TEST(the_rich_example_differs_from_every_default)
+{
+	struct conf *c = load_text(rich), *defaults = load(NULL);
+
+	for (size_t i = 0; i < directive_count; i++)
+		ck_assert_msg(
+		    !field_same(&directives[i], base_of(c, &directives[i]),
+			base_of(defaults, &directives[i])),
+		    "%s", directives[i].name);
+	ck_assert_str_eq(c->store, "/tmp/a b\x01");
+	ck_assert_str_eq(c->api_token[0], "quoted\"${backslash\\and-more");
+	conf_free(c);
+	conf_free(defaults);
+}
+END_TEST
+
+/* Print, load what was printed, and compare. */
+static void
+check_round_trip(const struct conf *c)
+{
+	struct conf *again;
+	struct buf out;
+
+	buf_init(&out, 64 * 1024);
+	ck_assert_int_eq(conf_print(c, &out), SW_OK);
+	file_write_bytes("printed.conf", buf_head(&out), buf_len(&out));
+	again = load("printed.conf");
+	check_same(c, again);
+	for (size_t i = 0; i < directive_count; i++) {
+		buf_put(&out, "", 1);
+		ck_assert_msg(
+		    strstr((char *)buf_head(&out), directives[i].name) != NULL,
+		    "%s", directives[i].name);
+	}
+	conf_free(again);
+	buf_fini(&out);
+}
+
+START_TEST(what_is_printed_loads_to_the_same)
+{
+	struct conf *c = load_text(rich);
+
+	check_round_trip(c);
+	conf_free(c);
+	c = load(NULL);
+	check_round_trip(c);
+	conf_free(c);
+	c = load_text("api-listen = off\n");
+	check_round_trip(c);
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(a_token_that_is_kept_in_a_file_is_not_printed)
+{
+	char text[512];
+	struct buf out;
+	struct conf *c;
+
+	file_write("token", "very-secret-token\n");
+	snprintf(text, sizeof(text), "api-token = \"file:%s\"\n",
+	    file_path("token"));
+	c = load_text(text);
+	check_round_trip(c);
+	buf_init(&out, 64 * 1024);
+	ck_assert_int_eq(conf_print(c, &out), SW_OK);
+	buf_put(&out, "", 1);
+	ck_assert_ptr_null(strstr((char *)buf_head(&out), "very-secret"));
+	ck_assert_ptr_nonnull(
+	    strstr((char *)buf_head(&out), file_path("token")));
+	buf_fini(&out);
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(what_needs_a_restart_is_named)
+{
+	struct conf *now = load(NULL);
+	struct conf *next = load_text(rich);
+	struct buf names;
+
+	buf_init(&names, 4096);
+	ck_assert_int_eq(conf_needs_restart(now, now, &names), SW_OK);
+	ck_assert_uint_eq(buf_len(&names), 0);
+	conf_free(next);
+	next = load_text("heartbeat = 1s\nlog-level = debug\n"
+			 "history-age = 1d\nchannel \"x\" {}\n");
+	ck_assert_int_eq(conf_needs_restart(now, next, &names), SW_OK);
+	ck_assert_uint_eq(buf_len(&names), 0);
+	conf_free(next);
+	next = load_text("store = memory\nheartbeat = 1s\n"
+			 "listen = \"127.0.0.1:1\"\n");
+	ck_assert_int_eq(conf_needs_restart(now, next, &names), SW_OK);
+	ck_assert(str_is(buf_str(&names), "listen, store"));
+	conf_free(next);
+	conf_free(now);
+	buf_fini(&names);
+}
+END_TEST
+
+/* As a daemon does on each SIGHUP: what is wrong once leaves nothing behind. */
+START_TEST(loads_are_independent_of_what_was_loaded_before)
+{
+	static const char *const broken[] = { "store = \"abc\n", "store = 'abc",
+		"/* open", "channel \"x\" {", "listen = { \"a\"",
+		"store = \"\\999\"", "include(\"nothing\")", "}", "= =", "",
+		"include(\"spillway.conf\")" };
+	struct conf *c;
+
+	for (int i = 0; i < 40; i++) {
+		file_write("spillway.conf", broken[i % COUNT(broken)]);
+		if (broken[i % COUNT(broken)][0] != '\0')
+			load_faults("spillway.conf");
+		c = load_text(rich);
+		ck_assert_uint_eq(c->workers, 3);
+		ck_assert_uint_eq(c->policy_count, 3);
+		conf_free(c);
+	}
+}
+END_TEST
+
+static void *
+load_often(void *arg)
+{
+	const char *path = arg;
+	struct buf faults;
+	struct conf *c;
+
+	buf_init(&faults, 4096);
+	for (int i = 0; i < 50; i++) {
+		if (conf_load(&c, path, &faults) != SW_OK || c->workers != 3)
+			return arg;
+		conf_free(c);
+	}
+	buf_fini(&faults);
+	return NULL;
+}
+
+START_TEST(threads_may_load_at_the_same_time)
+{
+	char path[256];
+	pthread_t threads[4];
+	void *failed;
+
+	file_write("spillway.conf", rich);
+	strcpy(path, file_path("spillway.conf"));
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(
+		    pthread_create(&threads[i], NULL, load_often, path), 0);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(pthread_join(threads[i], &failed), 0);
+		ck_assert_ptr_null(failed);
+	}
+}
+END_TEST
+
+static void
+add_table_tests(TCase *tc)
+{
+	int n = (int)directive_count;
+
+	tcase_add_loop_test(
+	    tc, each_number_is_accepted_within_its_limits_only, 0, n);
+	tcase_add_loop_test(tc, each_word_is_accepted_and_no_other, 0, n);
+	tcase_add_loop_test(tc, each_flag_is_yes_or_no, 0, n);
+	tcase_add_loop_test(tc, each_directive_is_set_once, 0, n);
+	tcase_add_loop_test(tc, each_duration_wants_a_unit, 0, n);
+	tcase_add_loop_test(
+	    tc, only_directives_of_channels_stand_in_blocks, 0, n);
+}
+
+static void
+add_channel_tests(TCase *tc)
+{
+	tcase_add_test(tc, a_block_inherits_what_it_does_not_set);
+	tcase_add_test(tc, the_first_pattern_that_matches_holds);
+	tcase_add_loop_test(tc, a_star_stands_for_any_text, 0, COUNT(patterns));
+	tcase_add_test(tc, a_pattern_of_many_stars_is_matched_quickly);
+	tcase_add_test(tc, a_pattern_has_characters_of_names_and_stars);
+}
+
+int
+main(void)
+{
+	Suite *suite = suite_create("conf/conf");
+	TCase *tc = tcase_create("load");
+
+	tcase_add_checked_fixture(tc, files_setup, files_teardown);
+	tcase_add_test(tc, without_a_file_everything_has_its_default);
+	tcase_add_test(
+	    tc, without_a_file_streams_and_polls_have_their_defaults);
+	add_table_tests(tc);
+	add_channel_tests(tc);
+	tcase_add_test(tc, lists_take_one_value_or_several_and_grow);
+	tcase_add_test(tc, the_word_off_leaves_the_api_without_addresses);
+	tcase_add_test(tc, strings_may_have_escapes_and_variables);
+	tcase_add_test(tc, comments_stand_anywhere);
+	tcase_add_test(tc, an_empty_file_gives_the_defaults);
+	tcase_add_test(tc, an_include_stands_for_the_text_of_its_file);
+	tcase_add_test(tc, an_include_may_name_an_absolute_path);
+	tcase_add_test(tc, the_path_of_the_file_may_be_relative);
+	tcase_add_test(tc, a_token_is_text_or_the_first_line_of_a_file);
+	tcase_add_test(tc, the_rich_example_differs_from_every_default);
+	tcase_add_test(tc, what_is_printed_loads_to_the_same);
+	tcase_add_test(tc, a_token_that_is_kept_in_a_file_is_not_printed);
+	tcase_add_test(tc, what_needs_a_restart_is_named);
+	tcase_add_test(tc, loads_are_independent_of_what_was_loaded_before);
+	tcase_add_test(tc, threads_may_load_at_the_same_time);
+	suite_add_tcase(suite, tc);
+	return run_cases(suite);
+}

@@ -1,0 +1,577 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "tests/conf/files.h"
+
+#define COUNT(table) (int)(sizeof(table) / sizeof((table)[0]))
+
+/* A file, and its faults without its name: ":1: ..." is line 1 of it. */
+static const struct {
+	const char *text;
+	const char *faults;
+} table[] = {
+	/* Names. */
+	{ "hartbeat = 15s\n",
+	    ":1: unknown directive \"hartbeat\": did you mean heartbeat?\n" },
+	{ "\n\nheart_beat = { 1, 2 }\nworkers = 3",
+	    ":3: unknown directive \"heart_beat\": did you mean heartbeat?\n" },
+	{ "poll_wait_max = 5s",
+	    ":1: unknown directive \"poll_wait_max\": did you mean "
+	    "poll-wait-max?\n" },
+	{ "chanel \"x\" { nonsense = 3 more {} }\nworkers = 0x3\n",
+	    ":1: unknown directive \"chanel\": did you mean channel?\n"
+	    ":2: workers = \"0x3\": write a whole number\n" },
+	{ "includes(\"x\")\n",
+	    ":1: unknown directive \"includes\": did you mean include?\n" },
+	{ "frobnicate = 1\n",
+	    ":1: unknown directive \"frobnicate\": spillway.conf(5) lists "
+	    "them all\n" },
+	{ "channel \"x\" {\n\thistory = 3\n\tsned = off\n}\n",
+	    ":2: unknown directive \"history\": spillway.conf(5) lists them "
+	    "all\n"
+	    ":3: unknown directive \"sned\": did you mean send?\n" },
+	{ "backend \"app\" {\n url = { \"http://x\" }\n}\nworkers = 999\n",
+	    ":1: unknown directive \"backend\": spillway.conf(5) lists them "
+	    "all\n"
+	    ":4: workers = \"999\": write 1 to 256, or 0 (one per core)\n" },
+	{ "a|b = 3\n\"workers\" = 3\n",
+	    ":1: unknown directive \"a|b\": spillway.conf(5) lists them all\n"
+	    ":2: write the name of a directive here\n"
+	    ":2: write the name of a directive here\n" },
+	/* Signs. */
+	{ "workers 3\nheartbeat 15s 16s 17s\n",
+	    ":1: write workers = VALUE\n"
+	    ":2: write heartbeat = VALUE\n" },
+	{ "workers\n", ":1: write workers = VALUE\n" },
+	{ "workers =\nheartbeat = 1s",
+	    ":1: write a value for workers on this line\n" },
+	{ "workers = # 3\n", ":1: write a value for workers on this line\n" },
+	{ "workers = 3;\nretry = 10ms;\n;\n",
+	    ":1: leave the semicolon out: lines end without one\n"
+	    ":2: leave the semicolon out: lines end without one\n"
+	    ":2: retry = \"10ms\": write 100ms to 10m\n"
+	    ":3: leave the semicolon out: lines end without one\n" },
+	{ "= 3\nworkers = 300\n",
+	    ":1: write the name of a directive here\n"
+	    ":2: workers = \"300\": write 1 to 256, or 0 (one per core)\n" },
+	{ "workers { 3 }\n", ":1: write workers = VALUE\n" },
+	{ "workers(3)\n", ":1: write workers = VALUE\n" },
+	{ "workers += 3\n", ":1: write workers = VALUE: only lists grow\n" },
+	{ "channel = \"x\"\n", ":1: write channel \"PATTERN\" { ... }\n" },
+	{ "channel {\n workers = 3\n}\n",
+	    ":1: write channel \"PATTERN\" { ... }\n" },
+	{ "channel \"x\"\nworkers = 300\n",
+	    ":1: write channel \"PATTERN\" { ... }\n"
+	    ":2: workers = \"300\": write 1 to 256, or 0 (one per core)\n" },
+	{ "include \"x\"\ninclude = \"x\"\ninclude()\ninclude(\"a\", \"b\")\n"
+	  "include(\n",
+	    ":1: write include(\"FILE\")\n"
+	    ":2: write include(\"FILE\")\n"
+	    ":3: write include(\"FILE\")\n"
+	    ":4: write include(\"FILE\")\n"
+	    ":5: write include(\"FILE\")\n" },
+	{ "channel \"x\" {\n\tinclude(\n}\nworkers(}",
+	    ":2: write include outside of blocks\n"
+	    ":4: write workers = VALUE\n"
+	    ":4: leave out this }: it closes no block\n" },
+	{ "channel \"x\" {\n\tinclude(\"x\")\n}\n",
+	    ":2: write include outside of blocks\n" },
+	/* Quotes and comments. */
+	{ "store = \"abc\nworkers = 300\n",
+	    ":1: close the quotes on this line\n"
+	    ":2: workers = \"300\": write 1 to 256, or 0 (one per core)\n" },
+	{ "store = 'abc\\\ndef'\n",
+	    ":1: close the quotes on this line\n"
+	    ":2: close the quotes on this line\n"
+	    ":2: unknown directive \"def\": "
+	    "spillway.conf(5) lists them all\n" },
+	{ "store = \"\\101\"\n",
+	    ":1: write \\\\ for a backslash, or \\xHH for a character by its "
+	    "number\n" },
+	{ "workers = 300\n/* open\nretry = 1\n",
+	    ":1: workers = \"300\": write 1 to 256, or 0 (one per core)\n"
+	    ":2: close the comment that begins here with */\n" },
+	{ "store = \"${HOME\nweb-root = ${HOME\nchannel ${x {\n send = x }\n",
+	    ":1: close the variable on this line with }, or write \\$ in "
+	    "double quotes\n"
+	    ":2: close the variable on this line with }, or write \\$ in "
+	    "double quotes\n"
+	    ":3: close the variable on this line with }, or write \\$ in "
+	    "double quotes\n" },
+	{ "listen = *:8080\n", ":1: write \"*:8080\" in double quotes\n" },
+	{ "api-token = abc+def/0123456789==\n",
+	    ":1: write \"abc+def/0123456789\" in double quotes\n"
+	    ":1: write the name of a directive here\n"
+	    ":1: write the name of a directive here\n" },
+	{ "api-token = abc#def\n",
+	    ":1: write \"abc\" in double quotes, or a blank before the "
+	    "comment\n" },
+	{ "channel room-* {\n send = maybe\n}\nworkers = 300\n",
+	    ":1: write \"room-*\" in double quotes\n"
+	    ":4: workers = \"300\": write 1 to 256, or 0 (one per core)\n" },
+	/* Lists. */
+	{ "listen = \"127.0.0.1:1\", \"127.0.0.1:2\"\nworkers = 300\n",
+	    ":1: write a list in braces, such as { a, b }\n"
+	    ":2: workers = \"300\": write 1 to 256, or 0 (one per core)\n" },
+	{ "listen = { \"127.0.0.1:1\"\n \"127.0.0.1:2\" }\n",
+	    ":2: write one comma between two values of a list\n" },
+	{ "listen = { \"127.0.0.1:1\",, \"127.0.0.1:2\" }\n",
+	    ":1: write one comma between two values of a list\n" },
+	{ "workers = 300\nlisten = {\n \"127.0.0.1:1\"\nretry = 1\n",
+	    ":1: workers = \"300\": write 1 to 256, or 0 (one per core)\n"
+	    ":2: close the list that begins here with }\n" },
+	{ "listen = {}\n",
+	    ":1: write a value for listen between the braces, or leave it out "
+	    "for the default\n" },
+	{ "workers = { 3 }\n",
+	    ":1: write workers without braces: it takes one value\n" },
+	{ "listen = { \"127.0.0.1:1\", \"x\",\n\"y:1\" }\nlisten += z\n",
+	    ":1: listen = \"x\": write a port of 0 to 65535 behind a colon, "
+	    "such as 127.0.0.1:8080\n"
+	    ":2: listen = \"y:1\": write an IP address, localhost or nothing "
+	    "before the port; names are not looked up\n"
+	    ":3: listen = \"z\": write a port of 0 to 65535 behind a colon, "
+	    "such as 127.0.0.1:8080\n" },
+	/* Blocks. */
+	{ "workers = 300\nchannel \"x\" {\n send = off\n",
+	    ":1: workers = \"300\": write 1 to 256, or 0 (one per core)\n"
+	    ":2: close the block that begins here with }\n" },
+	{ "channel \"x\" {\n send = off\nchannel \"y\" {\n}\n}\n",
+	    ":3: close the block above with } first: blocks do not nest\n" },
+	{ "}\nworkers = 300\n",
+	    ":1: leave out this }: it closes no block\n"
+	    ":2: workers = \"300\": write 1 to 256, or 0 (one per core)\n" },
+	{ "channel \"a b\" {}\nchannel \"\" {}\nchannel \"x\" {}\n",
+	    ":1: channel \"a b\": write a pattern of 1 to 256 of A-Z a-z 0-9 "
+	    ". _ ~ : - and *\n"
+	    ":2: channel \"\": write a pattern of 1 to 256 of A-Z a-z 0-9 . _ "
+	    "~ : - and *\n" },
+	{ "channel \"x\" {\n send = off\n}\n\nchannel \"y\" {}\n"
+	  "channel \"x\" {}\n",
+	    ":6: channel \"x\" has a block at F:1 already: put all of its "
+	    "settings there\n" },
+	{ "channel \"x\" {\n\tsend = off\n\tsend = on\n\thistory-age = 7\n}\n",
+	    ":3: send is set at F:2 already: leave out one of the two\n"
+	    ":4: history-age = \"7\": write the unit as well (ms, s, m, h or "
+	    "d), such as 7s\n" },
+	{ "channel \"x\" { history-age = 7 }\nchannel \"y\" { history-age = "
+	  "64k }\nhistory-age = 1ms\n",
+	    ":1: history-age = \"7\": write the unit as well (ms, s, m, h or "
+	    "d), such as 7s\n"
+	    ":2: history-age = \"64k\": write a whole number and one unit (ms, "
+	    "s, m, h or d), such as 15s\n"
+	    ":3: history-age = \"1ms\": write 1s to 3650d, or 0 (for ever)\n" },
+	/* Values that do not go together. */
+	{ "poll-wait = 60s\n",
+	    ":1: write poll-wait = 55s or less, or a larger poll-wait-max\n" },
+	{ "\npoll-wait-max = 20s\n",
+	    ":2: write poll-wait = 20s or less, or a larger poll-wait-max\n" },
+	{ "poll-wait-max = 20s\npoll-wait = 21s\n",
+	    ":2: write poll-wait = 20s or less, or a larger poll-wait-max\n" },
+	{ "poll-limit = 1001\n",
+	    ":1: write poll-limit = 1000 or less, or a larger "
+	    "poll-limit-max\n" },
+	{ "publish-queue-bytes = 1m\nmessage-max = 1025k\n",
+	    ":2: write message-max = 1m or less, or a larger "
+	    "publish-queue-bytes\n" },
+	/* Who may reach what. */
+	{ "listen = \":8080\"\nanonymous = no\n",
+	    ":1: write anonymous = yes if everybody who reaches \":8080\" may "
+	    "subscribe, or listen on loopback, such as 127.0.0.1:8080\n" },
+	{ "listen = {\n\"127.0.0.1:1\",\n\"10.0.0.1:1\",\n\"[::]:1\" }\n",
+	    ":3: write anonymous = yes if everybody who reaches "
+	    "\"10.0.0.1:1\" may subscribe, or listen on loopback, such as "
+	    "127.0.0.1:8080\n"
+	    ":4: write anonymous = yes if everybody who reaches \"[::]:1\" may "
+	    "subscribe, or listen on loopback, such as 127.0.0.1:8080\n" },
+	{ "anonymous = yes\napi-listen = \"0.0.0.0:8081\"\n",
+	    ":2: write api-token = \"...\" as well, or listen on loopback: "
+	    "others reach \"0.0.0.0:8081\"\n" },
+	{ "api-token = {}\napi-listen = \"0.0.0.0:8081\"\n",
+	    ":2: write api-token = \"...\" as well, or listen on loopback: "
+	    "others reach \"0.0.0.0:8081\"\n" },
+	{ "api-listen = { off,\n\"127.0.0.1:1\" }\n",
+	    ":1: write \"off\" for api-listen alone, or leave it out\n" },
+	{ "listen = off\n",
+	    ":1: listen = \"off\": write a port of 0 to 65535 behind a colon, "
+	    "such as 127.0.0.1:8080\n" },
+	{ "listen = \"127.0.0.1:8081\"\n",
+	    ":1: write another address for listen, or set api-listen as well: "
+	    "this one is its default\n" },
+	{ "listen = \"127.0.0.1:1\"\napi-listen = \"localhost:1\"\n",
+	    ":2: write another address for api-listen: listen has this one at "
+	    "F:1\n" },
+	{ "listen = { \"unix:/a\", \"unix:/a\" }\n",
+	    ":1: write another address for listen: listen has this one at "
+	    "F:1\n" },
+	{ "anonymous = yes listen = { \":1\",\n\"0.0.0.0:1\" }\n",
+	    ":2: write another address for listen: listen has this one at "
+	    "F:1\n" },
+	/* Tokens, which no fault repeats. */
+	{ "api-token = { short,\n\"0123456789 abcdef\",\n\"file:relative\",\n"
+	  "\"file:/nonexistent/token\" }\n",
+	    ":1: api-token: write a token of 16 to 1024 characters\n"
+	    ":2: api-token: write a token of ASCII characters without blanks\n"
+	    ":3: api-token: write file: and an absolute path\n"
+	    ":4: api-token: /nonexistent/token cannot be read: No such file or "
+	    "directory\n" },
+	/* And the rest. */
+	{ "store = \"\"\nweb-root = ''\n",
+	    ":1: store = \"\": write a path\n"
+	    ":2: web-root = \"\": write a path\n" },
+	{ "# one\n/* two\nthree */ workers = \"a\nb\"\n",
+	    ":3: close the quotes on this line\n"
+	    ":4: close the quotes on this line\n"
+	    ":4: unknown directive \"b\": spillway.conf(5) lists them all\n" },
+	{ "log-level = \"\x1b[31m\\\"\"\n",
+	    ":1: log-level = \"\\u001b[31m\\\"\": write error, warn, info or "
+	    "debug\n" },
+};
+
+/*
+ * ":1: text" as "spillway.conf:1: text" and "F:1" as "spillway.conf:1", with
+ * the lines further down by `offset`.
+ */
+static void
+name_file(const char *faults, unsigned offset, struct buf *out)
+{
+	const char *p = faults;
+	bool at_start = true;
+
+	while (*p != '\0') {
+		if (!at_start && (p[0] != 'F' || p[1] != ':')) {
+			at_start = *p == '\n';
+			buf_put(out, p++, 1);
+			continue;
+		}
+		p = strchr(p, ':') + 1;
+		buf_printf(out, "spillway.conf:%lu",
+		    strtoul(p, (char **)&p, 10) + offset);
+		at_start = false;
+	}
+	buf_put(out, "", 1);
+}
+
+/* The faults of a row, behind that text. */
+static void
+check_row(int row, const char *before, unsigned lines)
+{
+	struct buf expected, text;
+
+	buf_init(&expected, 16 * 1024);
+	buf_init(&text, 16 * 1024);
+	name_file(table[row].faults, lines, &expected);
+	buf_puts(&text, before);
+	buf_puts(&text, table[row].text);
+	buf_put(&text, "", 1);
+	ck_assert_str_eq(load_text_faults((const char *)buf_head(&text)),
+	    (const char *)buf_head(&expected));
+	buf_fini(&expected);
+	buf_fini(&text);
+}
+
+START_TEST(each_fault_has_its_line_and_what_to_write)
+{
+	check_row(_i, "", 0);
+}
+END_TEST
+
+/* Behind comments and all, which libconfuse counts wrong. */
+START_TEST(each_fault_has_its_line_behind_other_text)
+{
+	check_row(_i,
+	    "# a comment\n"
+	    "\n"
+	    "max-channels = 7 # and one more\r\n"
+	    "/* of two\n"
+	    "   lines */ max-connections = 8 // and another\n"
+	    "channel \"first\" { # block\n"
+	    "\t/**/ send = \"off\" }\n",
+	    7);
+}
+END_TEST
+
+START_TEST(all_faults_are_reported_at_once_in_order)
+{
+	ck_assert_str_eq(load_text_faults("listen = \"0.0.0.0:80\"\n"
+					  "hartbeat = 1s\n"
+					  "heartbeat = 1\n"
+					  "poll-wait = 56s\n"
+					  "channel \"a b\" {\n"
+					  "\tsend = maybe\n"
+					  "\tworkers = 1\n"
+					  "}\n"
+					  "workers = 1 workers = 2\n"
+					  "store = \"open\n"),
+	    "spillway.conf:1: write anonymous = yes if everybody who reaches "
+	    "\"0.0.0.0:80\" may subscribe, or listen on loopback, such as "
+	    "127.0.0.1:8080\n"
+	    "spillway.conf:2: unknown directive \"hartbeat\": did you mean "
+	    "heartbeat?\n"
+	    "spillway.conf:3: heartbeat = \"1\": write the unit as well (ms, "
+	    "s, m, h or d), such as 1s\n"
+	    "spillway.conf:4: write poll-wait = 55s or less, or a larger "
+	    "poll-wait-max\n"
+	    "spillway.conf:5: channel \"a b\": write a pattern of 1 to 256 of "
+	    "A-Z a-z 0-9 . _ ~ : - and *\n"
+	    "spillway.conf:6: send = \"maybe\": write off, publish or echo\n"
+	    "spillway.conf:7: write workers outside of the channel block: it "
+	    "holds for all channels\n"
+	    "spillway.conf:9: workers is set at spillway.conf:9 already: leave "
+	    "out one of the two\n"
+	    "spillway.conf:10: close the quotes on this line\n");
+}
+END_TEST
+
+START_TEST(a_file_that_cannot_be_read_is_a_fault)
+{
+	char longer[256];
+
+	ck_assert_str_eq(load_faults("none.conf"),
+	    "none.conf: cannot be read: No such file or directory\n");
+	mkdir(file_path("dir.conf"), 0777);
+	ck_assert_str_eq(load_faults("dir.conf"),
+	    "dir.conf: cannot be read: Is a directory\n");
+	file_write_bytes("binary.conf", "workers = 3\0", 12);
+	ck_assert_str_eq(
+	    load_faults("binary.conf"), "binary.conf: is not a text file\n");
+	file_write("large.conf", "");
+	ck_assert_int_eq(truncate(file_path("large.conf"), 1024 * 1024 + 1), 0);
+	ck_assert_str_eq(load_faults("large.conf"),
+	    "large.conf: cannot be read: larger than 1 MiB\n");
+	snprintf(longer, sizeof(longer),
+	    "include(\"none.conf\")\n\n"
+	    "include(\"dir.conf\")\n");
+	ck_assert_str_eq(load_text_faults(longer),
+	    "spillway.conf:1: none.conf cannot be read: No such file or "
+	    "directory\n"
+	    "spillway.conf:3: dir.conf cannot be read: Is a directory\n");
+}
+END_TEST
+
+START_TEST(faults_of_an_included_file_name_it)
+{
+	mkdir(file_path("sub"), 0777);
+	file_write("sub/one.conf",
+	    "# nothing\nworkers = 2\nretry = 1\n"
+	    "include(\"two.conf\")\nfoo = bar\n");
+	file_write("sub/two.conf", "store = \"open\n");
+	ck_assert_str_eq(
+	    load_text_faults("workers = 1\n# comment\n"
+			     "include(\"sub/one.conf\")\nworkers = 300\n"),
+	    "spillway.conf:4: workers is set at spillway.conf:1 already: leave "
+	    "out one of the two\n"
+	    "sub/one.conf:2: workers is set at spillway.conf:1 already: leave "
+	    "out one of the two\n"
+	    "sub/one.conf:3: retry = \"1\": write the unit as well (ms, s, m, "
+	    "h or d), such as 1s\n"
+	    "sub/one.conf:5: unknown directive \"foo\": spillway.conf(5) lists "
+	    "them all\n"
+	    "sub/two.conf:1: close the quotes on this line\n");
+}
+END_TEST
+
+START_TEST(a_file_that_includes_itself_is_a_fault)
+{
+	file_write("other.conf", "\n\ninclude(\"spillway.conf\")\n");
+	ck_assert_str_eq(load_text_faults("include(\"spillway.conf\")\n"
+					  "include(\"other.conf\")\n"),
+	    "spillway.conf:1: leave out this include: spillway.conf is being "
+	    "read already\n"
+	    "other.conf:3: leave out this include: spillway.conf is being read "
+	    "already\n");
+}
+END_TEST
+
+START_TEST(includes_nest_so_deep_and_no_deeper)
+{
+	char name[32], text[64];
+
+	for (int i = 1; i <= 8; i++) {
+		snprintf(name, sizeof(name), "%d.conf", i);
+		snprintf(text, sizeof(text), "include(\"%d.conf\")\n", i + 1);
+		file_write(name, text);
+	}
+	file_write("9.conf", "workers = 300\n");
+	ck_assert_str_eq(load_faults("1.conf"),
+	    "8.conf:1: leave out this include: at most 8 files include each "
+	    "other\n");
+	ck_assert_str_eq(load_faults("2.conf"),
+	    "9.conf:1: workers = \"300\": write 1 to 256, or 0 (one per "
+	    "core)\n");
+}
+END_TEST
+
+/* Eight levels of a hundred includes each would be read for ever. */
+START_TEST(includes_that_branch_are_bounded)
+{
+	struct buf text;
+	char name[32];
+
+	for (int i = 1; i <= 8; i++) {
+		buf_init(&text, 64 * 1024);
+		for (int j = 0; j < 100 && i < 8; j++)
+			buf_printf(&text, "include(\"%d.conf\")\n", i + 1);
+		buf_puts(&text, "\n");
+		snprintf(name, sizeof(name), "%d.conf", i);
+		file_write_bytes(name, buf_head(&text), buf_len(&text));
+		buf_fini(&text);
+	}
+	ck_assert_ptr_nonnull(
+	    strstr(load_faults("1.conf"), "there are at most 256 files"));
+}
+END_TEST
+
+START_TEST(a_token_in_a_file_is_checked_and_not_shown)
+{
+	char text[256];
+
+	file_write("token", "secret\n");
+	snprintf(text, sizeof(text), "api-token = \"file:%s\"\n",
+	    file_path("token"));
+	ck_assert_str_eq(load_text_faults(text),
+	    "spillway.conf:1: api-token: write a token of 16 to 1024 "
+	    "characters into token\n");
+	file_write("token", "");
+	ck_assert_str_eq(load_faults("spillway.conf"),
+	    "spillway.conf:1: api-token: write a token of 16 to 1024 "
+	    "characters into token\n");
+	file_write("token", "secret secret secret\n");
+	ck_assert_str_eq(load_faults("spillway.conf"),
+	    "spillway.conf:1: api-token: write a token of ASCII characters "
+	    "without blanks into token\n");
+	snprintf(text, sizeof(text), "api-token = \"file:%s\"\n", files_dir);
+	file_write("spillway.conf", text);
+	ck_assert_ptr_nonnull(
+	    strstr(load_faults("spillway.conf"), "Is a directory"));
+}
+END_TEST
+
+START_TEST(a_token_has_from_16_to_1024_characters)
+{
+	char text[2048];
+	struct conf *c;
+
+	for (int n = 15; n <= 1025; n += n == 16 ? 1008 : 1) {
+		snprintf(text, sizeof(text), "api-token = %0*d\n", n, 7);
+		file_write("spillway.conf", text);
+		if (n < 16 || n > 1024) {
+			ck_assert_str_eq(load_faults("spillway.conf"),
+			    "spillway.conf:1: api-token: write a token of 16 "
+			    "to 1024 characters\n");
+		} else {
+			c = load("spillway.conf");
+			ck_assert_uint_eq(strlen(c->api_token[0]), (size_t)n);
+			conf_free(c);
+		}
+	}
+}
+END_TEST
+
+START_TEST(faults_that_do_not_fit_are_an_error_of_their_own)
+{
+	struct conf *c;
+	struct buf faults;
+
+	file_write("spillway.conf", "workers = 300\n");
+	buf_init(&faults, 10);
+	ck_assert_int_eq(
+	    conf_load(&c, file_path("spillway.conf"), &faults), SW_ELIMIT);
+	ck_assert_ptr_null(c);
+	buf_fini(&faults);
+}
+END_TEST
+
+static const char story[] =
+    "# story\n"
+    "listen = { \"127.0.0.1:1\", unix:/x } listen += ':2' anonymous = yes\n"
+    "/* x */ api-token = \"${HOME:-x}\\\"0123456789abcdef\"\n"
+    "channel \"room-*\" { history-age = 1d // c\n"
+    " send = echo }\n"
+    "channel x {}\n"
+    "include(\"other.conf\")\n"
+    "heartbeat = 10s;\n";
+
+/*
+ * Whatever stands in a file, it is loaded or has faults, and syntax_check finds
+ * what libconfuse would stop at: these are its words.
+ */
+static void
+check_any_text(const char *text, size_t len)
+{
+	static const char *const words[] = { "unexpected token", "equal sign",
+		"no such option", "premature", "missing", "escape sequence",
+		"octal", "unterminated", "syntax error", "unexpected closing",
+		"append to non-list", "internal error", "wrong number" };
+	struct conf *c;
+	struct buf faults;
+	int err;
+
+	file_write_bytes("spillway.conf", text, len);
+	buf_init(&faults, 256 * 1024);
+	err = conf_load(&c, file_path("spillway.conf"), &faults);
+	ck_assert(err == SW_OK || err == SW_EINVAL);
+	ck_assert((err == SW_OK) == (c != NULL));
+	ck_assert((err == SW_OK) == (buf_len(&faults) == 0));
+	buf_put(&faults, "", 1);
+	for (int i = 0; i < COUNT(words); i++)
+		ck_assert_msg(
+		    strstr((char *)buf_head(&faults), words[i]) == NULL,
+		    "%s%.*s", (char *)buf_head(&faults), (int)len, text);
+	conf_free(c);
+	buf_fini(&faults);
+}
+
+START_TEST(a_file_may_be_cut_anywhere)
+{
+	file_write("other.conf", "workers = 3\n");
+	for (size_t n = 0; n < sizeof(story); n++)
+		check_any_text(story, n);
+}
+END_TEST
+
+START_TEST(a_file_may_have_any_signs_in_it)
+{
+	static const char signs[] = "{}()=+,;#\"'*/\\$|\n\r \t0aZ\x80\x01";
+	char text[sizeof(story)];
+	unsigned random = (unsigned)_i * 7919 + 1;
+
+	file_write("other.conf", "workers = 3\n");
+	for (int i = 0; i < 400; i++) {
+		memcpy(text, story, sizeof(text));
+		for (int j = 0; j < 1 + i % 4; j++) {
+			random = random * 1103515245 + 12345;
+			text[random / 65536 % (sizeof(text) - 1)] =
+			    signs[random / 256 % (sizeof(signs) - 1)];
+		}
+		check_any_text(text, sizeof(text) - 1);
+	}
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("conf/faults");
+	TCase *tc = tcase_create("faults");
+
+	tcase_add_checked_fixture(tc, files_setup, files_teardown);
+	tcase_add_loop_test(
+	    tc, each_fault_has_its_line_and_what_to_write, 0, COUNT(table));
+	tcase_add_loop_test(
+	    tc, each_fault_has_its_line_behind_other_text, 0, COUNT(table));
+	tcase_add_test(tc, all_faults_are_reported_at_once_in_order);
+	tcase_add_test(tc, a_file_that_cannot_be_read_is_a_fault);
+	tcase_add_test(tc, faults_of_an_included_file_name_it);
+	tcase_add_test(tc, a_file_that_includes_itself_is_a_fault);
+	tcase_add_test(tc, includes_nest_so_deep_and_no_deeper);
+	tcase_add_test(tc, includes_that_branch_are_bounded);
+	tcase_add_test(tc, a_token_in_a_file_is_checked_and_not_shown);
+	tcase_add_test(tc, a_token_has_from_16_to_1024_characters);
+	tcase_add_test(tc, faults_that_do_not_fit_are_an_error_of_their_own);
+	tcase_add_test(tc, a_file_may_be_cut_anywhere);
+	tcase_add_loop_test(tc, a_file_may_have_any_signs_in_it, 0, 20);
+	suite_add_tcase(suite, tc);
+	return run_cases(suite);
+}

@@ -1,0 +1,590 @@
+"""What every scenario needs: a gateway of its own, and clients that show bytes.
+
+A scenario runs the real daemon in a directory that is removed afterwards. It
+waits for what happens (a log line, a frame, the end of a process), never for
+time to pass; GUARD only keeps a broken run from hanging.
+"""
+
+import base64
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+import zlib
+
+GUARD = float(os.environ.get("SPILLWAY_TEST_GUARD", "60"))
+DAEMON = os.environ.get("SPILLWAY", "./spillway")
+TROUBLE = re.compile(
+    r"AddressSanitizer|ThreadSanitizer|LeakSanitizer|runtime error:|Assertion")
+
+
+def free_ports(count):
+    """Ports that nobody uses now, on 127.0.0.1."""
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+class Gateway:
+    """A daemon with its configuration, store and log."""
+
+    def __init__(self, conf="", store=None, workers=2, env=None, wrap=()):
+        self.dir = tempfile.mkdtemp(prefix="spillway-")
+        self.port, self.api_port = free_ports(2)
+        self.conf_path = os.path.join(self.dir, "spillway.conf")
+        self.store = store or os.path.join(self.dir, "spillway.db")
+        self.workers = workers
+        self.env = dict(os.environ, **(env or {}))
+        self.wrap = list(wrap)
+        self.process = None
+        self.lines = []
+        self.changed = threading.Condition()
+        self.configure(conf)
+
+    def configure(self, conf):
+        with open(self.conf_path, "w", encoding="utf-8") as f:
+            f.write(f"""
+listen = {{ "127.0.0.1:{self.port}" }}
+api-listen = "127.0.0.1:{self.api_port}"
+workers = {self.workers}
+store = "{self.store}"
+log-level = debug
+drain-time = "300ms"
+web-root = "off"
+{conf}
+""")
+
+    # Life.
+
+    def start(self, expect_failure=False):
+        with self.changed:
+            self.lines = []
+            self.ended = False
+        self.process = subprocess.Popen(
+            self.wrap + [DAEMON, "-c", self.conf_path],
+            stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=self.env,
+            text=True, errors="replace")
+        self.reader = threading.Thread(target=self._read, daemon=True,
+                                       args=(self.process,))
+        self.reader.start()
+        if not expect_failure:
+            self.wait_log(r"info ready$")
+        return self
+
+    def _read(self, process):
+        for line in process.stderr:
+            with self.changed:
+                self.lines.append(line.rstrip("\n"))
+                self.changed.notify_all()
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
+
+    def wait_log(self, pattern, count=1):
+        """The matching line; fails if the daemon ends without it."""
+        seen = re.compile(pattern)
+        with self.changed:
+            ok = self.changed.wait_for(
+                lambda: self.ended or
+                sum(bool(seen.search(l)) for l in self.lines) >= count, GUARD)
+            found = [l for l in self.lines if seen.search(l)]
+            if not ok or len(found) < count:
+                raise AssertionError(
+                    f"no log line {pattern!r}:\n" + "\n".join(self.lines[-30:]))
+            return found[-1]
+
+    def wait_end(self):
+        code = self.process.wait(GUARD)
+        self.reader.join(GUARD)
+        self.process.stderr.close()
+        self._check_log()
+        return code
+
+    def _check_log(self):
+        bad = [l for l in self.lines if TROUBLE.search(l)]
+        if bad:
+            raise AssertionError("\n".join(self.lines[-80:]))
+
+    def signal(self, number):
+        # The wrapped daemon is the only child of what wraps it.
+        self.process.send_signal(number)
+
+    def kill9(self):
+        self.signal(signal.SIGKILL)
+        self.wait_end()
+
+    def stop(self):
+        """SIGTERM, and the exit status."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        return self.wait_end()
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def close(self):
+        try:
+            if self.process is not None and self.process.poll() is None:
+                self.stop()
+        finally:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self.start() if self.process is None else self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def memory(self):
+        """Resident bytes."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
+            for line in f:
+                if line.startswith("VmRSS"):
+                    return int(line.split()[1]) * 1024
+        raise AssertionError("no VmRSS")
+
+    # Requests.
+
+    def request(self, method, path, body=None, headers=None, api=False):
+        """Status, headers and body of a request on a connection of its own."""
+        c = http.client.HTTPConnection(
+            "127.0.0.1", self.api_port if api else self.port, timeout=GUARD)
+        try:
+            c.request(method, path, body, headers or {})
+            r = c.getresponse()
+            return r.status, r.headers, r.read()
+        finally:
+            c.close()
+
+    def get(self, path, headers=None, api=False):
+        status, _, body = self.request("GET", path, headers=headers, api=api)
+        return status, json.loads(body) if body[:1] in b"{[" else body
+
+    def api(self, method, path, body=None, headers=None):
+        status, _, answer = self.request(method, path, body, headers, api=True)
+        return status, json.loads(answer) if answer[:1] == b"{" else answer
+
+    def publish(self, channel, data, **headers):
+        """Publish and return the receipt; the event must be stored."""
+        if not isinstance(data, (bytes, str)):
+            data = json.dumps(data)
+        names = {k.replace("_", "-"): v for k, v in headers.items()}
+        status, receipt = self.api(
+            "POST", f"/v1/channels/{channel}/events", data, names)
+        assert status in (200, 201), (status, receipt)
+        return receipt
+
+    def batch(self, events):
+        status, receipt = self.api(
+            "POST", "/v1/events", "\n".join(json.dumps(e) for e in events),
+            {"Content-Type": "application/x-ndjson"})
+        assert status == 201, (status, receipt)
+        return receipt["ids"]
+
+    def poll(self, channels, **params):
+        status, answer = self.get(f"/stream/{channels}" + query(params))
+        assert status == 200, (status, answer)
+        return answer
+
+    def metric(self, name, labels=""):
+        _, body = self.get("/metrics", api=True)
+        for line in body.decode().splitlines():
+            if line.startswith(f"spillway_{name}{labels} "):
+                return float(line.split()[-1])
+        raise AssertionError(f"no metric {name}{labels}")
+
+    def until(self, question, what="the expected state"):
+        """Ask again until the answer is true: for what has no event."""
+        pause = threading.Event()
+        for _ in range(int(GUARD * 50)):
+            answer = question()
+            if answer:
+                return answer
+            pause.wait(0.02)
+        raise AssertionError(f"never saw {what}")
+
+
+def query(params):
+    pairs = [f"{k}={v}" for k, v in params.items() if v is not None]
+    return "?" + "&".join(pairs) if pairs else ""
+
+
+class Wire:
+    """A connection that shows every byte."""
+
+    def __init__(self, port, receive_buffer=None):
+        self.s = socket.socket()
+        self.s.settimeout(GUARD)
+        if receive_buffer:
+            self.s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
+                              receive_buffer)
+        self.s.connect(("127.0.0.1", port))
+        self.s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.data = b""
+
+    def send(self, data):
+        self.s.sendall(data)
+
+    def more(self):
+        chunk = self.s.recv(65536)
+        self.data += chunk
+        return chunk
+
+    def until(self, mark):
+        """Everything up to the mark, with it."""
+        while mark not in self.data:
+            if not self.more():
+                raise EOFError(self.data)
+        head, _, self.data = self.data.partition(mark)
+        return head + mark
+
+    def exactly(self, n):
+        while len(self.data) < n:
+            if not self.more():
+                raise EOFError(self.data)
+        taken, self.data = self.data[:n], self.data[n:]
+        return taken
+
+    def rest(self):
+        """Everything until the peer closes."""
+        try:
+            while self.more():
+                pass
+        except ConnectionResetError:
+            pass
+        taken, self.data = self.data, b""
+        return taken
+
+    def response(self):
+        """Status, headers (lower case) and body of one HTTP response."""
+        head = self.until(b"\r\n\r\n").decode("latin-1")
+        lines = head.split("\r\n")
+        status = int(lines[0].split()[1])
+        headers = {}
+        for line in lines[1:-2]:
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        if status == 101 or "content-length" not in headers:
+            return status, headers, b""
+        return status, headers, self.exactly(int(headers["content-length"]))
+
+    def reset(self):
+        """Vanish with a RST instead of a FIN."""
+        self.s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                          struct.pack("ii", 1, 0))
+        self.s.close()
+
+    def close(self):
+        self.s.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+
+def request_head(path, headers=(), method="GET"):
+    lines = [f"{method} {path} HTTP/1.1", "Host: test"]
+    lines += [f"{k}: {v}" for k, v in headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+class Closed(Exception):
+    """The stream ended; `code` is the WebSocket's, if it said one."""
+
+    def __init__(self, code=None, reason=""):
+        super().__init__(f"{code} {reason}")
+        self.code, self.reason = code, reason
+
+
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+
+
+class WebSocket(Wire):
+    """RFC 6455 by hand, so that tests may also break it."""
+
+    KEY = base64.b64encode(b"0123456789abcdef").decode()
+
+    def __init__(self, port, path, protocol=None, extensions=None, headers=(),
+                 **options):
+        super().__init__(port, **options)
+        self.pongs = 0
+        head = [("Upgrade", "websocket"), ("Connection", "Upgrade"),
+                ("Sec-WebSocket-Key", self.KEY),
+                ("Sec-WebSocket-Version", "13")]
+        if protocol:
+            head.append(("Sec-WebSocket-Protocol", protocol))
+        if extensions:
+            head.append(("Sec-WebSocket-Extensions", extensions))
+        self.send(request_head(path, head + list(headers)))
+        self.status, self.headers, self.body = self.response()
+
+    @staticmethod
+    def frame(opcode, payload=b"", fin=True, rsv=0, mask=b"\x01\x02\x03\x04"):
+        if isinstance(payload, str):
+            payload = payload.encode()
+        n = len(payload)
+        head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])
+        bit = 0x80 if mask is not None else 0
+        if n < 126:
+            head += bytes([bit | n])
+        elif n < 65536:
+            head += bytes([bit | 126]) + struct.pack(">H", n)
+        else:
+            head += bytes([bit | 127]) + struct.pack(">Q", n)
+        if mask is None:
+            return head + payload
+        masked = bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
+        return head + mask + masked
+
+    def say(self, payload, opcode=TEXT, **options):
+        self.send(self.frame(opcode, payload, **options))
+
+    def command(self, **command):
+        self.say(json.dumps(command))
+
+    def read_frame(self):
+        """fin, rsv, opcode, payload."""
+        first, second = self.exactly(2)
+        assert not second & 0x80, "a server does not mask"
+        n = second & 0x7f
+        if n == 126:
+            n = struct.unpack(">H", self.exactly(2))[0]
+            assert n >= 126
+        elif n == 127:
+            n = struct.unpack(">Q", self.exactly(8))[0]
+            assert n >= 65536
+        return bool(first & 0x80), first >> 4 & 7, first & 15, self.exactly(n)
+
+    def read(self):
+        """The next message as opcode and payload; pings are answered."""
+        while True:
+            try:
+                fin, rsv, opcode, payload = self.read_frame()
+            except (EOFError, ConnectionResetError) as e:
+                raise Closed() from e
+            assert fin
+            if opcode == PING:
+                self.say(payload, PONG)
+            elif opcode == PONG:
+                self.pongs += 1
+            elif opcode == CLOSE:
+                code = struct.unpack(">H", payload[:2])[0] if payload else None
+                raise Closed(code, payload[2:].decode())
+            else:
+                if rsv == 4:
+                    z = zlib.decompressobj(-15)
+                    payload = z.decompress(payload + b"\0\0\xff\xff")
+                return opcode, payload
+
+    def message(self):
+        opcode, payload = self.read()
+        assert opcode == TEXT, opcode
+        return json.loads(payload)
+
+
+class EventStream(Wire):
+    """Server-Sent Events, parsed as WHATWG HTML says."""
+
+    def __init__(self, port, path, headers=(), **options):
+        super().__init__(port, **options)
+        self.send(request_head(
+            path, [("Accept", "text/event-stream")] + list(headers)))
+        self.status, self.headers, self.body = self.response()
+        self.last_id = None
+        self.retry = None
+
+    def block(self):
+        """The next event as (name, data)."""
+        while True:
+            try:
+                lines = self.until(b"\n\n").decode().split("\n")
+            except (EOFError, ConnectionResetError) as e:
+                raise Closed() from e
+            name, data = "message", []
+            for line in lines:
+                field, _, value = line.partition(":")
+                value = value[1:] if value.startswith(" ") else value
+                if field == "event":
+                    name = value
+                elif field == "data":
+                    data.append(value)
+                elif field == "id":
+                    self.last_id = value
+                elif field == "retry":
+                    self.retry = int(value)
+            if data:
+                return name, "\n".join(data)
+
+
+# The four transports behind one face.
+
+class Subscriber:
+    """Receives envelopes and notices, wherever they come from.
+
+    next() returns the next event as its envelope, or a notice as an object
+    whose `type` begins with "spillway."; cursor follows the events.
+    """
+
+    def __init__(self, gateway, channels, cursor=None, **params):
+        self.gateway, self.channels = gateway, channels
+        self.cursor, self.params = cursor, params
+        self.open()
+
+    def path(self, **more):
+        params = dict(self.params, **more)
+        if self.cursor is not None:
+            params["after"] = self.cursor
+            params.pop("last", None)
+        return f"/stream/{self.channels}" + query(params)
+
+    def event(self):
+        """The next event; notices are passed over."""
+        while True:
+            e = self.next()
+            if not e["type"].startswith("spillway."):
+                return e
+
+    def events(self, count):
+        return [self.event() for _ in range(count)]
+
+    def notice(self, name):
+        """The next notice of that name; no event may come before it."""
+        while True:
+            e = self.next()
+            if e["type"] == "spillway." + name:
+                return e
+            assert e["type"].startswith("spillway."), e
+
+
+class WsSubscriber(Subscriber):
+    name = "ws"
+
+    def open(self):
+        self.ws = WebSocket(self.gateway.port, self.path())
+        if self.ws.status != 101:
+            raise Closed(self.ws.status, self.ws.body.decode())
+
+    def next(self):
+        m = self.ws.message()
+        if "id" in m:
+            self.cursor = m["id"]
+        return m
+
+    def close(self):
+        self.ws.close()
+
+
+class SseSubscriber(Subscriber):
+    name = "sse"
+
+    def open(self):
+        self.stream = EventStream(self.gateway.port, self.path(format="json"))
+        if self.stream.status != 200:
+            raise Closed(self.stream.status, self.stream.rest().decode())
+
+    def next(self):
+        name, data = self.stream.block()
+        m = json.loads(data)
+        if name.startswith("spillway."):
+            return dict(m, type=name)
+        assert m["type"] == name and m["id"] == self.stream.last_id
+        self.cursor = m["id"]
+        return m
+
+    def close(self):
+        self.stream.close()
+
+
+class PollSubscriber(Subscriber):
+    """Polls make their notices of the answers' members."""
+
+    def open(self):
+        self.wire = None
+        self.queue = []
+        self.asked = False
+
+    def ask(self):
+        if self.wire is None:
+            self.wire = Wire(self.gateway.port)
+        try:
+            self.wire.send(request_head(self.path(**self.extra)))
+            status, headers, body = self.wire.response()
+        except (EOFError, ConnectionError) as e:
+            self.close()
+            raise Closed() from e
+        if headers.get("connection") == "close":
+            self.close()
+        if status != 200:
+            raise Closed(status, body.decode())
+        answer = json.loads(body)
+        if "gap" in answer:
+            self.queue.append(dict(answer["gap"], type="spillway.gap"))
+        self.queue += answer["events"]
+        self.cursor = answer["cursor"]
+        if not answer.get("more"):
+            self.queue.append({"type": "spillway.caughtup",
+                               "cursor": answer["cursor"]})
+        self.asked = True
+
+    def next(self):
+        while not self.queue:
+            self.ask()
+        return self.queue.pop(0)
+
+    def close(self):
+        if self.wire is not None:
+            self.wire.close()
+        self.wire = None
+
+
+class LongSubscriber(PollSubscriber):
+    name = "long"
+    extra = {"wait": 20}
+
+
+class ShortSubscriber(PollSubscriber):
+    name = "short"
+    extra = {}
+
+
+TRANSPORTS = (WsSubscriber, SseSubscriber, LongSubscriber, ShortSubscriber)
+STREAMS = (WsSubscriber, SseSubscriber)
+
+
+class Scenario(unittest.TestCase):
+    """A test with a gateway; `conf` is added to its configuration."""
+
+    conf = ""
+    workers = 2
+    maxDiff = None
+
+    def setUp(self):
+        self.gateway = Gateway(self.conf, workers=self.workers)
+        self.addCleanup(self.gateway.close)
+        self.gateway.start()
+
+    def each(self, transports=TRANSPORTS):
+        """One sub-test per transport."""
+        for transport in transports:
+            with self.subTest(transport=transport.name):
+                yield transport
+
+
+def main():
+    unittest.main(argv=[sys.argv[0], "-v"] + sys.argv[1:])

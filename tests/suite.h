@@ -1,0 +1,53 @@
+#ifndef SPILLWAY_TESTS_SUITE_H
+#define SPILLWAY_TESTS_SUITE_H
+
+#include <check.h>
+#include <stdlib.h>
+
+/*
+ * The main of a unit test program: its suite's name, and its tests by name.
+ * LOOP(test, n) runs one n times with _i from 0.
+ *
+ *	SUITE("cursor", TEST(a_cursor_reads_back), LOOP(cut_anywhere, 20))
+ */
+struct suite_entry {
+	const TTest *test;
+	int times;
+};
+
+#define TEST(name) { name, 0 }
+#define LOOP(name, n) { name, (int)(n) }
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+static inline int
+suite_run(const char *name, const struct suite_entry *entries, size_t count)
+{
+	Suite *s = suite_create(name);
+	TCase *c = tcase_create(name);
+	SRunner *r;
+	int failed;
+
+	tcase_set_timeout(c, 120);
+	for (size_t i = 0; i < count; i++) {
+		if (entries[i].times > 0)
+			tcase_add_loop_test(c, entries[i].test, 0,
+			    entries[i].times);
+		else
+			tcase_add_test(c, entries[i].test);
+	}
+	suite_add_tcase(s, c);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+#define SUITE(name, ...)                                              \
+	int main(void)                                                \
+	{                                                             \
+		struct suite_entry entries[] = { __VA_ARGS__ }; \
+		return suite_run(name, entries, COUNT(entries));      \
+	}
+
+#endif
