@@ -50,7 +50,7 @@ writer_set_health(struct writer *w, int err)
 		log_info("store: events are accepted again");
 }
 
-/* Give the answer where it is wanted; it leaves with post_all. */
+/* Give the answer where it is wanted; it leaves with post_answers. */
 static void
 answer(struct writer *w, struct append *a)
 {
@@ -58,14 +58,6 @@ answer(struct writer *w, struct append *a)
 		task_chain_add(&w->chains[a->sink], &a->task);
 	else
 		a->done(a);
-}
-
-/* One wake-up for each sink, when all of its tasks are there. */
-static void
-post_all(struct writer *w)
-{
-	for (uint32_t i = 0; i < w->sink_count; i++)
-		loop_post_chain(w->sinks[i].loop, &w->chains[i]);
 }
 
 static int
@@ -354,23 +346,59 @@ share_events(const struct writer *w, const struct log_batch *b)
 		event_ref_many(b->events[i], w->sink_count);
 }
 
-static void
-deliver(struct writer *w, struct log_batch *b)
+static bool
+has_answers(const struct writer *w, uint32_t sink)
 {
-	b->head = w->last_id;
-	b->committed_ns = clock_ns(CLOCK_MONOTONIC);
-	if (w->sink_count == 0 || (b->count == 0 && b->clear == NULL)) {
-		batch_free(b);
-		return;
-	}
+	return w->chains[sink].newest != NULL;
+}
+
+/* The answers of each sink, with one wake-up. */
+static void
+post_answers(struct writer *w)
+{
+	for (uint32_t i = 0; i < w->sink_count; i++)
+		loop_post_chain(w->sinks[i].loop, &w->chains[i]);
+}
+
+/*
+ * Hand the batch to all sinks, and then give the answers: whoever was answered
+ * finds the event wherever it asks. A sink that alone has answers gets them
+ * first, and with the same wake-up: a publisher's next event may then join the
+ * next group.
+ */
+static void
+post_batch(struct writer *w, struct log_batch *b)
+{
+	uint32_t answering = 0;
+
 	for (uint32_t i = 0; i < w->sink_count; i++) {
 		struct log_delivery *d = &b->deliveries[i];
 
 		d->batch = b;
 		d->ctx = w->sinks[i].ctx;
 		d->task.run = w->sinks[i].run;
-		task_chain_add(&w->chains[i], &d->task);
+		answering += has_answers(w, i);
 	}
+	for (uint32_t i = 0; i < w->sink_count; i++)
+		if (answering > 1 || !has_answers(w, i))
+			loop_post(w->sinks[i].loop, &b->deliveries[i].task);
+	if (answering == 1)
+		for (uint32_t i = 0; i < w->sink_count; i++)
+			if (has_answers(w, i))
+				task_chain_add(
+				    &w->chains[i], &b->deliveries[i].task);
+}
+
+static void
+deliver(struct writer *w, struct log_batch *b)
+{
+	b->head = w->last_id;
+	b->committed_ns = clock_ns(CLOCK_MONOTONIC);
+	if (w->sink_count == 0 || (b->count == 0 && b->clear == NULL))
+		batch_free(b);
+	else
+		post_batch(w, b);
+	post_answers(w);
 }
 
 static void
@@ -442,11 +470,10 @@ commit_once(struct writer *w, struct group *g)
 	janitor_notice(&w->janitor, g->batch->count);
 	/* Before anyone can ask about an id that an answer gave away. */
 	atomic_store_explicit(&w->head, w->last_id, memory_order_release);
-	/* Answers first: a publisher's next event may join the next group. */
+	/* Collects the answers, which drop the askers' references later. */
 	share_events(w, g->batch);
 	answer_group(w, g, SW_OK);
 	deliver(w, g->batch);
-	post_all(w);
 	atomic_fetch_add(&w->commit_ns, clock_ns(CLOCK_MONOTONIC) - start);
 	return SW_OK;
 }
@@ -458,7 +485,7 @@ refuse_group(struct writer *w, struct group *g, int err)
 	atomic_fetch_add(&w->failures, 1);
 	writer_set_health(w, err);
 	answer_group(w, g, err);
-	post_all(w);
+	post_answers(w);
 }
 
 /*

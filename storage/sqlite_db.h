@@ -56,10 +56,12 @@ db_bind_u64(sqlite3_stmt *s, int i, uint64_t value)
 	sqlite3_bind_int64(s, i, (sqlite3_int64)value);
 }
 
+/* No text is the empty one: NULL would compare with nothing. */
 static inline void
 db_bind_text(sqlite3_stmt *s, int i, struct str text)
 {
-	sqlite3_bind_text(s, i, text.p, (int)text.len, SQLITE_STATIC);
+	sqlite3_bind_text(s, i, text.p == NULL ? "" : text.p, (int)text.len,
+	    SQLITE_STATIC);
 }
 
 #endif

@@ -380,6 +380,19 @@ static const struct store_ops memory_ops = {
 	.reader_event = memory_reader_event,
 };
 
+/* The writer goes first: readers that never pause would keep it out. */
+static void
+init_lock(pthread_rwlock_t *lock)
+{
+	pthread_rwlockattr_t attr;
+
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(
+	    &attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+}
+
 int
 store_memory_open(struct store **out)
 {
@@ -389,7 +402,7 @@ store_memory_open(struct store **out)
 		return SW_ENOMEM;
 	s->base.ops = &memory_ops;
 	epoch_make(&s->epoch);
-	pthread_rwlock_init(&s->lock, NULL);
+	init_lock(&s->lock);
 	if (keys_new(&s->keys) != SW_OK) {
 		memory_close(&s->base);
 		return SW_ENOMEM;

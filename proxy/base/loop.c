@@ -417,12 +417,13 @@ loop_run(struct loop *l)
 		int n = wait_for_events(l, events, sleep_ms(l, work_left));
 
 		read_clock(l);
+		/* First what others posted: an event may be its consequence. */
 		for (int i = 0; i < n; i++) {
 			struct io *io = events[i].data.ptr;
 
-			io->ready(io, events[i].events);
 			if (run_tasks(l) && l->hooks.between != NULL)
 				l->hooks.between(l->hooks.ctx);
+			io->ready(io, events[i].events);
 		}
 		run_tasks(l);
 		run_timers(l);

@@ -447,7 +447,7 @@ class Subscriber:
         self.open()
 
     def path(self, **more):
-        params = dict(self.params, **more)
+        params = {**self.params, **more}
         if self.cursor is not None:
             params["after"] = self.cursor
             params.pop("last", None)
@@ -523,7 +523,8 @@ class PollSubscriber(Subscriber):
         if self.wire is None:
             self.wire = Wire(self.gateway.port)
         try:
-            self.wire.send(request_head(self.path(**self.extra)))
+            self.wire.send(request_head(
+                self.path(**dict(self.extra, **self.params))))
             status, headers, body = self.wire.response()
         except (EOFError, ConnectionError) as e:
             self.close()
@@ -580,10 +581,17 @@ class Scenario(unittest.TestCase):
         self.gateway.start()
 
     def each(self, transports=TRANSPORTS):
-        """One sub-test per transport."""
-        for transport in transports:
-            with self.subTest(transport=transport.name):
-                yield transport
+        """The transports one by one; a failure names the one it was."""
+        for self.transport in transports:
+            yield self.transport
+
+    def _callTestMethod(self, method):
+        try:
+            super()._callTestMethod(method)
+        except Exception as e:
+            if getattr(self, "transport", None):
+                e.add_note(f"transport: {self.transport.name}")
+            raise
 
 
 def main():
