@@ -82,7 +82,7 @@ START_TEST(without_a_file_streams_and_polls_have_their_defaults)
 	ck_assert_str_eq(p->pattern, "*");
 	ck_assert_int_eq(p->durability, DURABILITY_NORMAL);
 	ck_assert_uint_eq(p->history_events, 10000);
-	ck_assert_uint_eq(p->history_bytes, 0);
+	ck_assert_uint_eq(p->history_bytes, 64 * 1024 * 1024);
 	ck_assert_uint_eq(p->history_age_ms, UINT64_C(7) * 86400 * 1000);
 	ck_assert_int_eq(p->send, SEND_OFF);
 	conf_free(c);
