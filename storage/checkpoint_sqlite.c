@@ -20,9 +20,10 @@ struct checkpointer {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	bool started, due, stop;
-	int moved_at;      /* pages when the last pass began */
-	_Atomic int pages; /* in the log */
-	_Atomic int moved; /* of them in the database */
+	int moved_at;              /* pages when the last pass began */
+	_Atomic int pages;         /* in the log */
+	_Atomic int moved;         /* of them in the database */
+	struct payloads *payloads; /* borrowed */
 	struct db db;
 	char reason[256];
 };
@@ -30,8 +31,10 @@ struct checkpointer {
 static void
 move_pages(struct checkpointer *c)
 {
-	int pages = 0, moved = 0;
-	int code = sqlite3_wal_checkpoint_v2(
+	int pages = 0, moved = 0, code;
+
+	payloads_sync(c->payloads);
+	code = sqlite3_wal_checkpoint_v2(
 	    c->db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &moved);
 
 	if (code == SQLITE_OK)
@@ -61,13 +64,15 @@ checkpointer_main(void *arg)
 }
 
 int
-checkpointer_open(struct checkpointer **out, const char *path)
+checkpointer_open(
+    struct checkpointer **out, const char *path, struct payloads *payloads)
 {
 	struct checkpointer *c = calloc(1, sizeof(*c));
 	int err;
 
 	if (c == NULL)
 		return SW_ENOMEM;
+	c->payloads = payloads;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->work, NULL);
 	if ((err = db_open(&c->db, path, DB_WRITER, c->reason)) != SW_OK ||
@@ -140,6 +145,7 @@ checkpointer_assist(struct checkpointer *c, struct db *writer)
 		wake(c);
 		return;
 	}
+	payloads_sync(c->payloads);
 	if (sqlite3_wal_checkpoint_v2(writer->handle, NULL,
 		SQLITE_CHECKPOINT_PASSIVE, &pages, &moved) == SQLITE_OK)
 		atomic_store(&c->moved, moved);

@@ -1,8 +1,7 @@
 #ifndef SPILLWAY_STORAGE_CHECKPOINT_SQLITE_H
 #define SPILLWAY_STORAGE_CHECKPOINT_SQLITE_H
 
-#include <stddef.h>
-
+#include "storage/payloads_sqlite.h"
 #include "storage/sqlite_db.h"
 
 /*
@@ -16,7 +15,10 @@
  */
 struct checkpointer;
 
-int checkpointer_open(struct checkpointer **out, const char *path);
+/* `payloads` is borrowed for its lifetime, and synced before each checkpoint.
+ */
+int checkpointer_open(
+    struct checkpointer **out, const char *path, struct payloads *payloads);
 void checkpointer_close(struct checkpointer *c);
 
 /* Writer: a commit left so many pages in the log. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "proxy/base/err.h"
-#include "storage/sqlite_db.h"
+#include "storage/payloads_sqlite.h"
 
 enum statement { SQL_BEGIN, SQL_END, SQL_ROW, STATEMENTS };
 
@@ -18,6 +18,7 @@ struct reader_sqlite {
 	struct store_reader base;
 	struct db db;
 	sqlite3_stmt *statements[STATEMENTS];
+	struct payload_reader payloads;
 };
 
 static struct reader_sqlite *
@@ -34,7 +35,9 @@ reader_sqlite_open(struct store_reader **out, const char *path)
 
 	if (r == NULL)
 		return SW_ENOMEM;
-	if ((err = db_open(&r->db, path, DB_READER, r->base.reason)) != SW_OK)
+	if ((err = db_open(&r->db, path, DB_READER, r->base.reason)) != SW_OK ||
+	    (err = payload_reader_init(&r->payloads, path, r->base.reason)) !=
+		SW_OK)
 		goto fail;
 	for (size_t i = 0; i < STATEMENTS; i++)
 		if ((err = db_prepare(&r->db, &r->statements[i], sql[i])) !=
@@ -58,6 +61,7 @@ reader_sqlite_close(struct store_reader *base)
 	r = self(base);
 	for (size_t i = 0; i < STATEMENTS; i++)
 		sqlite3_finalize(r->statements[i]);
+	payload_reader_fini(&r->payloads);
 	db_close(&r->db);
 	free(r);
 }
@@ -110,40 +114,57 @@ reader_sqlite_row(struct store_reader *base, uint64_t id, struct store_row *out)
 	return err;
 }
 
+/* The event of the row that the statement stands at. */
+static int
+read_event(struct reader_sqlite *r, const struct store_row *row,
+    struct channel *c, struct event **out)
+{
+	sqlite3_stmt *q = r->statements[SQL_ROW];
+	unsigned kind = (unsigned)db_u64(q, 7);
+	const void *data = sqlite3_column_blob(q, 10);
+	size_t size = (size_t)sqlite3_column_bytes(q, 10);
+	struct str stored = { data, size };
+	struct event *e = NULL;
+	int err;
+
+	/* An empty blob is NULL as well; only the connection knows. */
+	if (data == NULL && size == 0 &&
+	    sqlite3_errcode(r->db.handle) == SQLITE_NOMEM)
+		return SW_ENOMEM;
+	if (kind >= PAYLOAD_KIND &&
+	    (err = payload_place_size(stored, &size)) != SW_OK)
+		return err;
+	err = event_new(&e, c, (enum event_kind)(kind % PAYLOAD_KIND),
+	    db_text(q, 8), db_text(q, 9), size);
+	if (err != SW_OK)
+		return err;
+	e->id = row->id;
+	e->previous = row->previous;
+	e->jump = row->jump;
+	e->number = row->number;
+	e->total = row->total;
+	e->time_ms = row->time_ms;
+	if (kind >= PAYLOAD_KIND)
+		err = payload_read(&r->payloads, stored, event_payload(e));
+	else if (size > 0)
+		memcpy(event_payload(e), data, size);
+	if (err == SW_OK)
+		*out = e;
+	else
+		event_unref(e);
+	return err;
+}
+
 int
 reader_sqlite_event(struct store_reader *base, uint64_t id, struct channel *c,
     struct event **out)
 {
 	struct reader_sqlite *r = self(base);
-	sqlite3_stmt *q = r->statements[SQL_ROW];
 	struct store_row row;
-	struct event *e = NULL;
-	const void *data;
-	size_t size;
 	int err = find_row(r, id, &row);
 
-	if (err != SW_OK)
-		return err;
-	data = sqlite3_column_blob(q, 10);
-	size = (size_t)sqlite3_column_bytes(q, 10);
-	/* An empty blob is NULL as well; only the connection knows. */
-	if (data == NULL && size == 0 &&
-	    sqlite3_errcode(r->db.handle) == SQLITE_NOMEM)
-		err = SW_ENOMEM;
-	else
-		err = event_new(&e, c, (enum event_kind)db_u64(q, 7),
-		    db_text(q, 8), db_text(q, 9), size);
-	if (err == SW_OK) {
-		e->id = row.id;
-		e->previous = row.previous;
-		e->jump = row.jump;
-		e->number = row.number;
-		e->total = row.total;
-		e->time_ms = row.time_ms;
-		if (size > 0)
-			memcpy(event_payload(e), data, size);
-		*out = e;
-	}
-	sqlite3_reset(q);
+	if (err == SW_OK)
+		err = read_event(r, &row, c, out);
+	sqlite3_reset(r->statements[SQL_ROW]);
 	return err;
 }

@@ -15,6 +15,8 @@
  * The log has no index but its ids: every index by channel would make a commit
  * dirty a page per row. A channel's past is found along `previous` and `jump`,
  * see storage/chain.h. `number` counts the channel's events, `total` its bytes.
+ * A kind of 16 and above means that `data` is a place in a file, see
+ * storage/payloads_sqlite.h.
  */
 static const char *const steps[] = {
 	/* 1 */
@@ -35,6 +37,9 @@ static const char *const steps[] = {
 	" channel TEXT NOT NULL, key TEXT NOT NULL,"
 	" id INTEGER NOT NULL, time INTEGER NOT NULL,"
 	" PRIMARY KEY (channel, key)) WITHOUT ROWID;"
+	"CREATE TABLE payload_file ("
+	" number INTEGER PRIMARY KEY, size INTEGER NOT NULL,"
+	" live INTEGER NOT NULL);"
 	"INSERT INTO state VALUES ('reserved', 0), ('head', 0),"
 	" ('floor', 0), ('saved', 0);",
 };

@@ -60,8 +60,8 @@ db_bind_u64(sqlite3_stmt *s, int i, uint64_t value)
 static inline void
 db_bind_text(sqlite3_stmt *s, int i, struct str text)
 {
-	sqlite3_bind_text(s, i, text.p == NULL ? "" : text.p, (int)text.len,
-	    SQLITE_STATIC);
+	sqlite3_bind_text(
+	    s, i, text.p == NULL ? "" : text.p, (int)text.len, SQLITE_STATIC);
 }
 
 #endif

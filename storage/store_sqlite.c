@@ -2,17 +2,16 @@
  * History in SQLite: the writer's side. Reading is in reader_sqlite.c, the
  * tables are in schema_sqlite.c, checkpoints in checkpoint_sqlite.c.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
 #include "storage/checkpoint_sqlite.h"
+#include "storage/files_sqlite.h"
+#include "storage/payloads_sqlite.h"
 #include "storage/reader_sqlite.h"
 #include "storage/schema_sqlite.h"
 #include "storage/store.h"
@@ -75,6 +74,7 @@ struct store_sqlite {
 	struct db db;
 	sqlite3_stmt *statements[STATEMENTS];
 	struct checkpointer *checkpointer;
+	struct payloads *payloads;
 	/* Where expire_keys goes on. */
 	struct buf expire_channel, expire_key;
 };
@@ -251,9 +251,13 @@ static int
 sqlite_commit(struct store *base, bool sync)
 {
 	struct store_sqlite *s = self(base);
-	int err = run(s, SQL_COMMIT);
+	int err;
 
-	if (err == SW_OK && sync)
+	if ((err = payloads_prepare(s->payloads, sync)) != SW_OK ||
+	    (err = run(s, SQL_COMMIT)) != SW_OK)
+		return err;
+	payloads_committed(s->payloads);
+	if (sync)
 		err = sync_log(s);
 	return err;
 }
@@ -268,6 +272,7 @@ sqlite_rollback(struct store *base)
 	memcpy(reason, s->base.reason, sizeof(reason));
 	if (sqlite3_get_autocommit(s->db.handle) == 0)
 		run(s, SQL_ROLLBACK);
+	payloads_rolled_back(s->payloads);
 	memcpy(s->base.reason, reason, sizeof(reason));
 }
 
@@ -327,7 +332,15 @@ sqlite_append(struct store *base, uint64_t channel, const struct event *e)
 	struct store_sqlite *s = self(base);
 	sqlite3_stmt *q = s->statements[SQL_APPEND];
 	struct str data = event_data(e);
+	char place[PAYLOAD_PLACE_MAX];
+	bool large = data.len >= PAYLOAD_LARGE;
+	int err;
 
+	if (large) {
+		if ((err = payloads_append(s->payloads, data, place)) != SW_OK)
+			return err;
+		data = str_of(place);
+	}
 	db_bind_u64(q, 1, e->id);
 	db_bind_u64(q, 2, channel);
 	db_bind_u64(q, 3, e->number);
@@ -335,7 +348,7 @@ sqlite_append(struct store *base, uint64_t channel, const struct event *e)
 	db_bind_u64(q, 5, e->jump);
 	db_bind_u64(q, 6, e->total);
 	db_bind_u64(q, 7, e->time_ms);
-	db_bind_u64(q, 8, e->kind);
+	db_bind_u64(q, 8, e->kind + (large ? PAYLOAD_KIND : 0U));
 	db_bind_text(q, 9, event_type(e));
 	db_bind_text(q, 10, event_content_type(e));
 	sqlite3_bind_blob(q, 11, data.p, (int)data.len, SQLITE_STATIC);
@@ -346,7 +359,10 @@ static int
 sqlite_remove(struct store *base, uint64_t first, uint64_t last)
 {
 	struct store_sqlite *s = self(base);
+	int err = payloads_release(s->payloads, first, last);
 
+	if (err != SW_OK)
+		return err;
 	db_bind_u64(s->statements[SQL_REMOVE], 1, first);
 	db_bind_u64(s->statements[SQL_REMOVE], 2, last);
 	return run(s, SQL_REMOVE);
@@ -470,7 +486,8 @@ sqlite_used_bytes(struct store *base)
 	struct store_sqlite *s = self(base);
 
 	return (read_pages(s, SQL_PAGES) - read_pages(s, SQL_FREE_PAGES)) *
-	    PAGE_BYTES;
+	    PAGE_BYTES +
+	    payloads_bytes(s->payloads);
 }
 
 static int
@@ -508,6 +525,7 @@ sqlite_close(struct store *base)
 		return;
 	s = self(base);
 	checkpointer_close(s->checkpointer);
+	payloads_close(s->payloads);
 	for (size_t i = 0; i < STATEMENTS; i++)
 		sqlite3_finalize(s->statements[i]);
 	/* The last connection moves all pages and removes the log's file. */
@@ -552,43 +570,6 @@ static const struct store_ops sqlite_ops = {
 	.reader_event = reader_sqlite_event,
 };
 
-/*
- * A lock file beside the database: SQLite's own locks would let a second daemon
- * in between two transactions, and give the same ids out again.
- */
-static int
-take_lock(struct store_sqlite *s)
-{
-	char name[4096], owner[32];
-	ssize_t n;
-
-	if ((size_t)snprintf(name, sizeof(name), "%s.lock", s->path) >=
-	    sizeof(name))
-		return SW_EINVAL;
-	s->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-	if (s->lock_fd < 0) {
-		snprintf(s->base.reason, sizeof(s->base.reason), "%s.lock: %s",
-		    "cannot open", strerror(errno));
-		return errno == EROFS ? SW_OK : SW_ESTORE;
-	}
-	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0) {
-		n = snprintf(owner, sizeof(owner), "%ld\n", (long)getpid());
-		/* Only a hint for people: the lock itself is what counts. */
-		if (ftruncate(s->lock_fd, 0) == 0 &&
-		    pwrite(s->lock_fd, owner, (size_t)n, 0) != n)
-			log_debug("store: cannot write the lock's owner");
-		return SW_OK;
-	}
-	n = pread(s->lock_fd, owner, sizeof(owner) - 1, 0);
-	owner[n > 0 ? n : 0] = '\0';
-	owner[strcspn(owner, "\n")] = '\0';
-	snprintf(s->base.reason, sizeof(s->base.reason),
-	    "in use by process %s: stop that one, or give this one a store of "
-	    "its own",
-	    owner);
-	return SW_ELOCKED;
-}
-
 static int
 on_commit(void *arg, sqlite3 *handle, const char *name, int pages)
 {
@@ -620,35 +601,11 @@ open_database(struct store_sqlite *s)
 		if ((err = db_prepare(&s->db, &s->statements[i], sql[i])) !=
 		    SW_OK)
 			return err;
-	if ((err = checkpointer_open(&s->checkpointer, s->path)) != SW_OK)
+	if ((err = payloads_open(&s->payloads, &s->db, s->path)) != SW_OK ||
+	    (err = checkpointer_open(&s->checkpointer, s->path, s->payloads)) !=
+		SW_OK)
 		return err;
 	sqlite3_wal_hook(s->db.handle, on_commit, s);
-	return SW_OK;
-}
-
-int
-store_sqlite_move_aside(const char *path)
-{
-	static const char *const suffixes[] = { "", "-wal", "-shm" };
-	char from[4096], to[4096], stamp[32];
-	time_t now = time(NULL);
-	struct tm tm;
-
-	gmtime_r(&now, &tm);
-	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
-	for (size_t i = 0; i < 3; i++) {
-		snprintf(from, sizeof(from), "%s%s", path, suffixes[i]);
-		snprintf(to, sizeof(to), "%s.corrupt-%s%s", path, stamp,
-		    suffixes[i]);
-		if (rename(from, to) != 0 && (errno != ENOENT || i == 0)) {
-			log_error("store: rename %s to %s: %s", from, to,
-			    strerror(errno));
-			return SW_ESTORE;
-		}
-	}
-	log_warn("store: damaged, moved aside and begun anew path=%s "
-		 "kept=%s.corrupt-%s",
-	    path, path, stamp);
 	return SW_OK;
 }
 
@@ -667,7 +624,8 @@ store_sqlite_open(struct store **out, const char *path)
 	s->path = strdup(path);
 	if (s->path == NULL)
 		err = SW_ENOMEM;
-	else if ((err = take_lock(s)) != SW_OK ||
+	else if ((err = lock_take(s->path, &s->lock_fd, s->base.reason)) !=
+		SW_OK ||
 	    (err = open_database(s)) != SW_OK)
 		explain_failure(s, err);
 	if (err == SW_OK)
