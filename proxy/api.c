@@ -147,12 +147,12 @@ handle_connection(struct exchange *x, struct str rest)
 		exchange_refuse(x, 404, "A connection's id is a number.");
 		return;
 	}
-	if (x->request.method == METHOD_GET)
+	if (x->request.method == METHOD_GET || x->request.method == METHOD_HEAD)
 		api_connection_describe(x, id);
 	else if (x->request.method == METHOD_DELETE)
 		api_connection_close(x, id);
 	else
-		method_not_allowed(x, "GET, DELETE");
+		method_not_allowed(x, "GET, HEAD, DELETE");
 }
 
 /* The calls whose path is fixed. */

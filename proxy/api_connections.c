@@ -167,11 +167,17 @@ static void
 close_part(struct survey_part *p)
 {
 	const struct conn *c = find(p->worker, p->survey->number);
+	struct subscriber *s;
 
 	if (c == NULL)
 		return;
-	subscriber_close(
-	    subscriber_of(c), p->survey->flag ? CLOSE_RECONNECT : CLOSE_KICKED);
+	s = subscriber_of(c);
+	/* A poll that may come back is just answered before its time. */
+	if (p->survey->flag && !s->transport->streams)
+		poll_release(s);
+	else
+		subscriber_close(
+		    s, p->survey->flag ? CLOSE_RECONNECT : CLOSE_KICKED);
 	p->count = 1;
 }
 

@@ -9,6 +9,7 @@
 #include "proxy/base/json.h"
 #include "proxy/draft.h"
 #include "proxy/publish.h"
+#include "proxy/send.h"
 #include "proxy/worker.h"
 
 /* Answers. */
@@ -95,12 +96,19 @@ read_one(struct exchange *x, struct draft *d, struct refusal *f)
 
 	d->content_type = request_header(r, "Content-Type");
 	d->data = x->body;
+	if (content_is_coded(r))
+		return draft_fault(f, 415, content_coded_help);
 	if (media_is(d->content_type, "application/cloudevents+json")) {
 		d->content_type = (struct str){ NULL, 0 };
 		if (!json_valid(x->body))
 			return draft_fault(f, 400, "The body is not JSON.");
 		return draft_read_cloud_object(d, x->body, f);
 	}
+	/* Its first letters alone say that it is an event in some format. */
+	if (str_starts_nocase(d->content_type, "application/cloudevents"))
+		return draft_fault(f, 415,
+		    "A CloudEvent is read as application/cloudevents+json; "
+		    "batches go to /v1/events?channel=.");
 	if (request_header(r, "ce-specversion").p != NULL ||
 	    request_header(r, "ce-id").p != NULL)
 		return draft_read_cloud_headers(x, d, f);
@@ -116,7 +124,7 @@ api_publish_one(struct exchange *x, struct str channel)
 	struct draft d;
 	struct refusal f = { 503, err_info(SW_ENOMEM)->sentence };
 
-	draft_init(&d, 4 * x->body.len + (64 << 10));
+	draft_init(&d, 4 * x->body.len + (256 << 10));
 	if (a != NULL && read_one(x, &d, &f)) {
 		d.channel = channel;
 		if (draft_event(&d, x->worker, &a->items[0], &f)) {
@@ -308,6 +316,10 @@ api_publish_batch(struct exchange *x)
 	size_t n;
 	int status;
 
+	if (content_is_coded(&x->request)) {
+		exchange_refuse(x, 415, content_coded_help);
+		return;
+	}
 	if (x->body.len > conf->batch_max) {
 		exchange_refuse(x, 413, "The body is above batch-max.");
 		return;

@@ -58,6 +58,7 @@ struct conn {
 	bool half_open;   /* the peer will send nothing more */
 	bool resumed;     /* look_resume was called while it is looked at */
 	bool close_after; /* when everything has been written */
+	bool in_head;     /* a head has begun, and its time is running */
 };
 
 /*

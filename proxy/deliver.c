@@ -34,13 +34,15 @@ count_events(
 {
 	struct transport_metrics *m = subscriber_metrics(s);
 
+	/* Deflated, it is less on the wire than was published. */
+	if (payload > bytes)
+		payload = bytes;
 	s->events += events;
 	s->wrote_ms = subscriber_now(s);
 	subscriber_hub(s)->delivered[s->transport->id] += events;
 	METRIC_ADD(m->events, events);
 	conn_count(s->conn, m, BUCKET_PAYLOAD, payload);
-	conn_count(
-	    s->conn, m, BUCKET_FRAMING, bytes > payload ? bytes - payload : 0);
+	conn_count(s->conn, m, BUCKET_FRAMING, bytes - payload);
 }
 
 /* The rest of an event that was begun. SW_OK when it is out. */
@@ -305,15 +307,13 @@ write_alone(struct subscriber *s)
 bool
 deliver_possible(const struct subscriber *s)
 {
-	return !s->conn->closed && !s->conn->blocked && !s->closing &&
+	return !subscriber_gone(s) && !s->conn->blocked && !s->closing &&
 	    s->partial == NULL && !conn_pending(s->conn);
 }
 
 static void
 flush_failed(struct subscriber *s, int err)
 {
-	if (s->conn->closed)
-		return;
 	subscriber_close(s,
 	    err == SW_ENOMEM      ? CLOSE_OVERLOAD :
 		err == SW_ECLOSED ? CLOSE_IO :
@@ -338,7 +338,7 @@ deliver_flush(struct subscriber *s)
 		if (err == SW_EAGAIN && deliver_possible(s))
 			err = write_alone(s);
 		/* A notice on the way may have ended it. */
-		if (c->closed)
+		if (subscriber_gone(s))
 			return;
 	}
 	if (err != SW_OK && err != SW_EAGAIN)
@@ -395,7 +395,7 @@ deliver_replayed(struct subscriber *s, struct replay *r)
 	const struct history_query *q = &r->read.query;
 	int err = r->read.err;
 
-	if (s->conn->closed)
+	if (subscriber_gone(s))
 		return;
 	if (!s->transport->streams) {
 		poll_replayed(s, r);
@@ -403,9 +403,9 @@ deliver_replayed(struct subscriber *s, struct replay *r)
 	}
 	if (err == SW_OK)
 		loss_after_read(s, r);
-	if (err == SW_OK && !s->conn->closed && deliver_possible(s))
+	if (err == SW_OK && deliver_possible(s))
 		err = write_events(s, r);
-	if (s->conn->closed)
+	if (subscriber_gone(s))
 		return;
 	if (err == SW_OK && deliver_possible(s)) {
 		if (!q->more)

@@ -49,8 +49,12 @@ draft_event(struct draft *d, struct worker *w, struct append_item *item,
 		return draft_fault(f, 400,
 		    "The type has 1 to 128 bytes of text and does not begin "
 		    "with `spillway.`.");
-	if (d->key.p != NULL && (d->key.len == 0 || d->key.len > KEY_MAX))
-		return draft_fault(f, 400, "The key has 1 to 255 characters.");
+	/* A NUL would end it, and make it another one's. */
+	if (d->key.p != NULL &&
+	    (d->key.len == 0 || d->key.len > KEY_MAX ||
+		memchr(d->key.p, '\0', d->key.len) != NULL))
+		return draft_fault(
+		    f, 400, "The key has 1 to 255 characters, none of them 0.");
 	if (type.p != NULL && type.len > EVENT_CONTENT_TYPE_MAX)
 		return draft_fault(
 		    f, 400, "The content type is above 255 characters.");
@@ -81,16 +85,29 @@ draft_event(struct draft *d, struct worker *w, struct append_item *item,
 /* CloudEvents 1.0. */
 
 static const char source_key_help[] =
-    "A CloudEvent has `specversion` 1.0 and texts `id`, `source` and `type`.";
+    "A CloudEvent has `specversion` 1.0 and texts `id`, `source` (a "
+    "URI-reference) and `type`.";
 
-/* `source` and `id` together are unique, which is what makes a key. */
+static bool
+is_source(struct str s)
+{
+	for (const char *p = s.p; p < s.p + s.len; p++)
+		if ((unsigned char)*p <= ' ')
+			return false;
+	return s.len > 0;
+}
+
+/*
+ * `source` and `id` together are unique, which is what makes a key: a blank
+ * ends the source, which is a URI-reference and has none.
+ */
 static bool
 cloud_key(struct draft *d, struct str source, struct str id)
 {
 	size_t start = buf_len(&d->texts);
 
 	if (buf_put_str(&d->texts, source) != SW_OK ||
-	    buf_put(&d->texts, "#", 1) != SW_OK ||
+	    buf_put(&d->texts, " ", 1) != SW_OK ||
 	    buf_put_str(&d->texts, id) != SW_OK)
 		return false;
 	d->key = (struct str){ (char *)buf_head(&d->texts) + start,
@@ -98,19 +115,56 @@ cloud_key(struct draft *d, struct str source, struct str id)
 	return true;
 }
 
+/*
+ * An attribute's text, from its header: unquoted, then percent-decoded once
+ * (HTTP binding 3.1.3.2). False if it is empty, or broken.
+ */
+static bool
+cloud_header(
+    struct draft *d, const struct request *r, const char *name, struct str *out)
+{
+	struct str value = request_header(r, name);
+	size_t start = buf_len(&d->texts);
+	struct buf plain;
+	int err;
+
+	buf_init(&plain, value.len + 1);
+	if (value.len >= 2 && value.p[0] == '"' &&
+	    value.p[value.len - 1] == '"') {
+		value = (struct str){ value.p + 1, value.len - 2 };
+		for (size_t i = 0; i < value.len; i++) {
+			i += value.p[i] == '\\' && i + 1 < value.len;
+			buf_put(&plain, value.p + i, 1);
+		}
+		value = buf_str(&plain);
+	}
+	err = percent_decode(&d->texts, value, false);
+	if (buf_error(&plain) != SW_OK)
+		err = buf_error(&plain);
+	buf_fini(&plain);
+	*out = (struct str){ (char *)buf_head(&d->texts) + start,
+		buf_len(&d->texts) - start };
+	return err == SW_OK && out->len > 0;
+}
+
 /* Binary mode: attributes in `ce-` headers, data in the body. */
 bool
 draft_read_cloud_headers(struct exchange *x, struct draft *d, struct refusal *f)
 {
 	const struct request *r = &x->request;
-	struct str id = request_header(r, "ce-id");
-	struct str source = request_header(r, "ce-source");
-	struct str type = request_header(r, "ce-type");
+	struct str id, source;
 
+	/* Everything fits: texts are never longer than in their headers. */
+	if (buf_reserve(&d->texts,
+		2 * request_header(r, "ce-id").len +
+		    2 * request_header(r, "ce-source").len +
+		    request_header(r, "ce-type").len + 2) != SW_OK)
+		return draft_fault(f, 503, err_info(SW_ENOMEM)->sentence);
 	if (!str_is(request_header(r, "ce-specversion"), "1.0") ||
-	    id.len == 0 || source.len == 0 || type.len == 0)
+	    !cloud_header(d, r, "ce-id", &id) ||
+	    !cloud_header(d, r, "ce-source", &source) ||
+	    !cloud_header(d, r, "ce-type", &d->type) || !is_source(source))
 		return draft_fault(f, 400, source_key_help);
-	d->type = type;
 	if (!cloud_key(d, source, id))
 		return draft_fault(f, 503, err_info(SW_ENOMEM)->sentence);
 	return true;
@@ -222,7 +276,7 @@ draft_read_cloud_object(struct draft *d, struct str text, struct refusal *f)
 	    !json_is(c.specversion, "1.0") || !draft_text(d, c.id, &id) ||
 	    !draft_text(d, c.source, &source) ||
 	    !draft_text(d, c.type, &d->type) || id.len == 0 ||
-	    source.len == 0 || d->type.len == 0)
+	    !is_source(source) || d->type.len == 0)
 		return draft_fault(f, 400, source_key_help);
 	if (c.datacontenttype.p != NULL &&
 	    !draft_text(d, c.datacontenttype, &d->content_type))

@@ -1,5 +1,6 @@
 #include "proxy/gateway.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -154,6 +155,9 @@ listen_shared(struct gateway *g, int fd, enum listener_kind kind)
 
 		err = copy < 0 ? SW_EIO :
 				 worker_listen(g->workers[i], copy, true, kind);
+		if (err != SW_OK)
+			log_error("listen: descriptor %d is of no use: %s", fd,
+			    strerror(errno));
 	}
 	close(fd);
 	return err;
@@ -163,12 +167,15 @@ static int
 listen_at(struct gateway *g, const char *address, enum listener_kind kind)
 {
 	bool shared = listener_is_shared(address);
-	int fd, err = SW_OK;
+	int fd, err;
 
-	if (shared) {
-		err = listener_socket(&fd, address, true);
-		return err == SW_OK ? listen_shared(g, fd, kind) : err;
-	}
+	/* Alone first: sockets with SO_REUSEPORT would join those of another
+	 * daemon, which then has half of our clients. */
+	if ((err = listener_socket(&fd, address, true)) != SW_OK)
+		return err;
+	if (shared)
+		return listen_shared(g, fd, kind);
+	close(fd);
 	for (size_t i = 0; i < g->worker_count && err == SW_OK; i++) {
 		err = listener_socket(&fd, address, false);
 		if (err == SW_OK)

@@ -1,4 +1,4 @@
-#include "proxy/http_private.h"
+#include "proxy/http.h"
 
 #include <fcntl.h>
 #include <linux/tcp.h> /* has what libc's lacks: tcpi_bytes_received */
@@ -12,6 +12,8 @@
 
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
+#include "proxy/http_private.h"
+#include "proxy/look.h"
 #include "proxy/relay.h"
 #include "proxy/worker.h"
 
@@ -51,12 +53,16 @@ on_connection(void *ctx, struct MHD_Connection *connection, void **socket_ctx,
 		relay_forsaken(l->conn);
 	} else if (l->conn != NULL) {
 		struct conn *c = l->conn;
+		int fd = fcntl(c->lent_fd, F_DUPFD_CLOEXEC, 0);
 
-		/* The library closes the socket itself. */
+		/* The library closes its own, and would lose the last answer
+		 * to a reset if the client is still sending. */
+		conn_set_role(c, &look_role, NULL);
 		c->lent_fd = -1;
-		l->conn = NULL;
-		c->owner = NULL;
-		conn_close(c);
+		if (fd < 0)
+			conn_close(c);
+		else if (conn_take_back(c, fd) == SW_OK)
+			conn_linger(c);
 	}
 	free(l);
 }
@@ -145,7 +151,7 @@ http_adopt(struct conn *c)
 	conn_arm(c,
 	    loop_now_ms(c->worker->loop) + c->worker->conf->header_timeout_ms);
 	/* On failure the library has closed the socket. */
-	if (add(h, c->lent_fd, l, &c->peer) != SW_OK && !c->closed) {
+	if (add(h, c->lent_fd, l, &c->peer) != SW_OK && c->owner == l) {
 		c->lent_fd = -1;
 		c->owner = NULL;
 		free(l);

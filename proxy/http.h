@@ -54,6 +54,7 @@ struct exchange {
 	const char *content_type;
 	struct buf reply;
 	char location[64]; /* of what was made, or empty */
+	char echoed[128];  /* a content type that is the client's */
 	const char *cache; /* Cache-Control */
 	const char *allow; /* of a 405 */
 };

@@ -86,6 +86,8 @@ add_headers(struct MHD_Response *r, const struct exchange *x, bool close)
 		MHD_add_response_header(r, "Location", x->location);
 	if (x->allow != NULL)
 		MHD_add_response_header(r, "Allow", x->allow);
+	if (x->status == 401)
+		MHD_add_response_header(r, "WWW-Authenticate", "Bearer");
 	if (retry_after(x->status) > 0) {
 		snprintf(text, sizeof(text), "%u", retry_after(x->status));
 		MHD_add_response_header(r, "Retry-After", text);
@@ -176,6 +178,36 @@ is_target(struct str s)
 	return s.len > 0 && s.p[0] == '/';
 }
 
+/* The place in a head at which its next piece has to begin; NULL: it did not */
+static enum MHD_Result
+follow_header(void *ctx, enum MHD_ValueKind kind, const char *name,
+    size_t name_len, const char *value, size_t value_len)
+{
+	const char **at = ctx, *p = name + name_len + 1;
+
+	(void)kind;
+	while (p < value && (*p == ' ' || *p == '\t'))
+		p++;
+	*at = name == *at && value == p ? value + value_len + 2 : NULL;
+	return *at == NULL ? MHD_NO : MHD_YES;
+}
+
+bool
+http_head_seamless(struct MHD_Connection *connection, const char *method,
+    const char *url, const char *version, size_t target_len)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	    connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	const char *at = method + strlen(method) + 1;
+
+	if (info == NULL || url != at || version != at + target_len + 1)
+		return false;
+	at = version + strlen(version) + 2;
+	MHD_get_connection_values_n(
+	    connection, MHD_HEADER_KIND, follow_header, &at);
+	return at != NULL && at + 2 == method + info->header_size;
+}
+
 /*
  * The library's parser lets pass what could be understood in two ways. Here
  * everything is judged once, before anything is routed: NULL if it is sound.
@@ -209,14 +241,41 @@ find_fault(struct request *r)
 		       "other.";
 	if (codings > 0 && r->http_1_0)
 		return "HTTP/1.0 has no transfer codings.";
+	/* The library reads chunks leniently: nothing behind them counts. */
+	if (codings > 0)
+		r->keep_alive = false;
 	if (request_header_count(r, "Host") > 1 ||
 	    (!r->http_1_0 && request_header_count(r, "Host") == 0))
 		return "There must be exactly one Host.";
+	if (!host_valid(request_header(r, "Host")))
+		return "Host is no host.";
 	return NULL;
 }
 
+/*
+ * RFC 9112 3.2.2: a target may name the scheme and the host as well, which has
+ * to be the one that Host names. What is left of it is the path.
+ */
+static void
+strip_origin(struct str *target, struct str host)
+{
+	size_t n = str_starts_nocase(*target, "http://") ? 7 :
+	    str_starts_nocase(*target, "https://")       ? 8 :
+							   0;
+
+	if (n == 0 || target->len - n < host.len || host.len == 0 ||
+	    strncasecmp(target->p + n, host.p, host.len) != 0)
+		return;
+	n += host.len;
+	if (n == target->len)
+		*target = STR("/");
+	else if (target->p[n] == '/')
+		*target = (struct str){ target->p + n, target->len - n };
+}
+
 static const char *
-read_request(struct pending *p, const char *method, const char *version)
+read_request(
+    struct pending *p, const char *url, const char *method, const char *version)
 {
 	struct request *r = &p->x.request;
 	struct str target = str_of(p->uri);
@@ -238,8 +297,17 @@ read_request(struct pending *p, const char *method, const char *version)
 	if (strcmp(version, "HTTP/1.1") != 0 &&
 	    strcmp(version, "HTTP/1.0") != 0)
 		return "The version is not HTTP/1.1.";
+	if (!is_token(str_of(method)))
+		return "The method is not a token.";
+	if (p->x.worker->http->heads_in_place &&
+	    !http_head_seamless(
+		p->connection, method, url, version, target.len))
+		return "The head's lines are not made as RFC 9112 says: each "
+		       "ends with CR and LF, and none goes on in the next.";
+	strip_origin(&target, request_header(r, "Host"));
 	if (!is_target(target))
-		return "The request target is not a path.";
+		return "The request target is not a path, or its host is not "
+		       "that of Host.";
 	mark = memchr(target.p, '?', target.len);
 	r->path = target;
 	if (mark != NULL) {
@@ -307,12 +375,13 @@ body_limit(const struct pending *p)
 }
 
 static enum MHD_Result
-begin(struct pending *p, const char *method, const char *version)
+begin(
+    struct pending *p, const char *url, const char *method, const char *version)
 {
 	static const char stream_prefix[] = "/stream/";
 	struct exchange *x = &p->x;
 	struct conn *c = p->lent->conn;
-	const char *fault = read_request(p, method, version);
+	const char *fault = read_request(p, url, method, version);
 	size_t n = sizeof(stream_prefix) - 1;
 
 	p->begun = true;
@@ -388,7 +457,6 @@ http_on_request(void *ctx, struct MHD_Connection *connection, const char *url,
 	struct pending *p = *request_ctx;
 	const union MHD_ConnectionInfo *info;
 
-	(void)url;
 	if (p == NULL || h->stopping)
 		return MHD_NO; /* NULL: memory ran out */
 	if (!p->begun) {
@@ -399,7 +467,7 @@ http_on_request(void *ctx, struct MHD_Connection *connection, const char *url,
 		p->x.worker = h->worker;
 		if (p->lent->conn == NULL)
 			return MHD_NO; /* closed on our side */
-		return begin(p, method, version);
+		return begin(p, url, method, version);
 	}
 	if (p->x.conn == NULL)
 		return MHD_NO;

@@ -17,8 +17,10 @@ struct http {
 	struct list suspended; /* requests that wait for their answers */
 	bool stopping;
 	size_t connections;
-	bool ready;     /* something happened: let it work */
-	bool relay_all; /* the self-test failed */
+	bool ready; /* something happened: let it work */
+	/* As the self-test found it: */
+	bool relay_all; /* it does not let go of sockets */
+	bool heads_in_place;
 };
 
 /* A connection as the library has it; outlives ours, or the other way round. */
@@ -51,6 +53,16 @@ enum MHD_Result http_on_request(void *ctx, struct MHD_Connection *connection,
 void http_on_completed(void *ctx, struct MHD_Connection *connection,
     void **request_ctx, enum MHD_RequestTerminationCode why);
 void http_log(void *ctx, const char *format, va_list args);
+
+/*
+ * Does every piece of the head begin right where the one before it ends? The
+ * library reads a head where it lies, and leaves NULs for the bytes between two
+ * pieces. Where there are more or fewer of them stood what it is generous with:
+ * a line that ends with a lone LF, a folded one, a NUL, a blank too many. Only
+ * if `heads_in_place`.
+ */
+bool http_head_seamless(struct MHD_Connection *connection, const char *method,
+    const char *url, const char *version, size_t target_len);
 
 /* Let every request that waits for its answer go: the daemon stops. */
 void http_resume_all(struct http *h);

@@ -22,6 +22,7 @@ exchange_test_bytes(int ours, int kept)
 
 struct self_test {
 	int kept; /* the duplicate, -1 before */
+	bool seamless;
 };
 
 static enum MHD_Result
@@ -33,13 +34,11 @@ leave_in_test(void *ctx, struct MHD_Connection *connection, const char *url,
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 	    connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 
-	(void)url;
-	(void)method;
-	(void)version;
 	(void)data;
 	(void)size;
 	(void)request_ctx;
 	t->kept = fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 0);
+	t->seamless = http_head_seamless(connection, method, url, version, 1);
 	return MHD_NO;
 }
 
@@ -83,6 +82,11 @@ http_self_test(struct worker *w)
 		log_warn("http: this libmicrohttpd (%s) does not let go of "
 			 "sockets as expected: connections are relayed to it",
 		    MHD_get_version());
+	if (!t.seamless)
+		log_warn("http: this libmicrohttpd (%s) does not read heads as "
+			 "expected: how their lines end is not checked",
+		    MHD_get_version());
 	w->http->relay_all = !passed;
+	w->http->heads_in_place = t.seamless;
 	return passed;
 }

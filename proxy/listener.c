@@ -143,6 +143,9 @@ on_connections(struct io *io, uint32_t events)
 	struct worker *w = l->worker;
 
 	(void)events;
+	/* Closed earlier in this turn of the loop. */
+	if (io->fd < 0)
+		return;
 	for (int i = 0; i < ACCEPT_MAX; i++) {
 		struct sockaddr_storage sa;
 		socklen_t len = sizeof(sa);
@@ -190,15 +193,23 @@ listener_open(struct listener **out, struct worker *w, int fd, bool shared,
 void
 listener_close(struct listener *l)
 {
+	if (l->io.fd < 0)
+		return;
+	/* Whoever is in the queue already is not turned away; but systemd has
+	 * a queue that the next daemon goes on with. */
+	if (!l->shared)
+		on_connections(&l->io, EPOLLIN);
+	loop_clear_timer(&l->rest);
+	loop_remove(l->worker->loop, &l->io);
+	close(l->io.fd);
+	l->io.fd = -1;
+}
+
+void
+listener_free(struct listener *l)
+{
 	if (l == NULL)
 		return;
-	loop_clear_timer(&l->rest);
-	if (l->shared) {
-		loop_remove(l->worker->loop, &l->io);
-	} else {
-		/* Whoever is in the queue already is not turned away. */
-		on_connections(&l->io, EPOLLIN);
-		close(l->io.fd);
-	}
+	listener_close(l);
 	free(l);
 }

@@ -18,9 +18,14 @@ int listener_socket(int *fd, const char *address, bool shared);
 /* Do workers have to share the socket of this address? */
 bool listener_is_shared(const char *address);
 
-/* Begin to accept; `fd` is borrowed if it is shared, else taken. */
+/* Begin to accept; takes `fd`. */
 int listener_open(struct listener **out, struct worker *w, int fd, bool shared,
     enum listener_kind kind);
+/*
+ * Accept no more. Its memory stays until it is freed: the loop may have an event
+ * for it in hand.
+ */
 void listener_close(struct listener *l);
+void listener_free(struct listener *l);
 
 #endif

@@ -146,6 +146,7 @@ consume(struct conn *c, uint8_t *bytes, size_t n)
 
 		switch (head_parse(&r, (struct str){ (char *)bytes, n })) {
 		case HEAD_OK:
+			c->in_head = false;
 			if (r.head_size > c->worker->conf->header_max) {
 				refuse(c, 431, "See header-max.");
 				return;
@@ -158,8 +159,11 @@ consume(struct conn *c, uint8_t *bytes, size_t n)
 				return;
 			}
 			outcome = PAUSED;
-			if (c->answers == 0)
+			/* Once for all of it: more bytes buy no more time. */
+			if (c->answers == 0 && !c->in_head) {
+				c->in_head = true;
 				arm_header(c);
+			}
 			break;
 		case HEAD_OTHER:
 			outcome = PAUSED;
@@ -242,9 +246,8 @@ continue_kept(struct conn *c)
 		n = conn_read(c, w->input, WORKER_INPUT, false);
 		if (n == 0)
 			end_of_input(c);
-		else if (n == SW_ECLOSED)
-			conn_close(c);
-		else if (n > 0 && buf_put(in, w->input, (size_t)n) != SW_OK)
+		else if (n == SW_ECLOSED ||
+		    (n > 0 && buf_put(in, w->input, (size_t)n) != SW_OK))
 			conn_close(c);
 	}
 	if (!c->closed)
@@ -340,13 +343,22 @@ look_ready(struct conn *c, uint32_t events)
 	look_at(c, false);
 }
 
+/* Has a request begun? On a fresh connection it is still in the socket. */
+static bool
+has_begun(struct conn *c)
+{
+	uint8_t byte;
+
+	return c->in != NULL || (c->fresh && conn_read(c, &byte, 1, true) > 0);
+}
+
 static void
 look_timeout(struct conn *c)
 {
 	if (c->answers > 0)
 		arm_header(c); /* it waits for us */
-	else if (c->in == NULL)
-		conn_close(c); /* nothing was begun */
+	else if (!has_begun(c))
+		conn_close(c);
 	else
 		refuse(
 		    c, 408, "The head was not complete within header-timeout.");

@@ -183,12 +183,14 @@ loss_skip_memory(struct subscriber *s, bool alone)
 {
 	for (struct link *l = &s->first; l != NULL; l = l->next) {
 		const struct window *w;
+		struct link before = *l;
 
 		if (l->channel == NULL || l->alone != alone ||
 		    link_in_window(l) || is_stored(l))
 			continue;
 		w = &l->channel->window;
-		tell_trimmed(s, l, w->count > 0 ? window_at(w, 0)->id : 0);
 		l->pos = w->after;
+		tell_trimmed(
+		    s, &before, w->count > 0 ? window_at(w, 0)->id : 0);
 	}
 }

@@ -137,6 +137,8 @@ block_signals(sigset_t *set)
 	sigaddset(set, SIGINT);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* A file as large as we may make it is a full disk, not the end. */
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 static sigset_t awaited;

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -240,15 +241,17 @@ print_log(struct buf *out, const struct metrics *const *workers, size_t count,
 static uint64_t
 resident_bytes(void)
 {
-	unsigned long pages = 0;
+	char line[128], *second = NULL;
 	FILE *f = fopen("/proc/self/statm", "re");
 
 	if (f == NULL)
 		return 0;
-	if (fscanf(f, "%*u %lu", &pages) != 1)
-		pages = 0;
+	if (fgets(line, sizeof(line), f) != NULL)
+		second = strchr(line, ' ');
 	fclose(f);
-	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	return second == NULL ?
+	    0 :
+	    strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static unsigned
@@ -283,14 +286,19 @@ print_process(struct buf *out, const struct metrics_info *info)
 
 	getrlimit(RLIMIT_NOFILE, &files);
 	buf_printf(out,
+	    "# HELP process_cpu_seconds_total Time of processors used.\n"
 	    "# TYPE process_cpu_seconds_total counter\n"
 	    "process_cpu_seconds_total %.3f\n"
+	    "# HELP process_resident_memory_bytes Memory in use.\n"
 	    "# TYPE process_resident_memory_bytes gauge\n"
 	    "process_resident_memory_bytes %" PRIu64 "\n"
+	    "# HELP process_open_fds Descriptors in use.\n"
 	    "# TYPE process_open_fds gauge\n"
 	    "process_open_fds %u\n"
+	    "# HELP process_max_fds Descriptors that may be used.\n"
 	    "# TYPE process_max_fds gauge\n"
 	    "process_max_fds %" PRIu64 "\n"
+	    "# HELP process_start_time_seconds Start, in Unix time.\n"
 	    "# TYPE process_start_time_seconds gauge\n"
 	    "process_start_time_seconds %.3f\n",
 	    cpu_seconds(), resident_bytes(), open_descriptors(),

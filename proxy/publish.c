@@ -45,12 +45,10 @@ publish_matches(const struct request *r, struct str *channel)
 static bool
 is_plain(const struct request *r, struct str content_type)
 {
-	static const char cloud[] = "application/cloudevents";
-
-	if (content_type.len >= sizeof(cloud) - 1 &&
-	    strncasecmp(content_type.p, cloud, sizeof(cloud) - 1) == 0)
+	if (str_starts_nocase(content_type, "application/cloudevents"))
 		return false;
 	return request_header(r, "ce-specversion").p == NULL &&
+	    request_header(r, "ce-id").p == NULL &&
 	    request_header(r, "Content-Encoding").p == NULL;
 }
 
@@ -69,11 +67,11 @@ publish_put_answer(
 	buf_puts(out, ",\"durable\":\"");
 	buf_puts(out, durability_name(channel_policy(c)->durability));
 	buf_puts(out, "\",\"subscribers\":{\"ws\":");
-	buf_put_u64(out, atomic_load(&c->subscribers[AUDIENCE_WS]));
+	buf_put_u64(out, item->audience[AUDIENCE_WS]);
 	buf_puts(out, ",\"sse\":");
-	buf_put_u64(out, atomic_load(&c->subscribers[AUDIENCE_SSE]));
+	buf_put_u64(out, item->audience[AUDIENCE_SSE]);
 	buf_puts(out, ",\"long\":");
-	buf_put_u64(out, atomic_load(&c->subscribers[AUDIENCE_LONG]));
+	buf_put_u64(out, item->audience[AUDIENCE_LONG]);
 	buf_puts(out, "}}\n");
 }
 

@@ -26,25 +26,29 @@ struct relay {
 	struct list node; /* of those to be freed at the turn's end */
 };
 
-/* What the client sent, into the library. False: it is gone. */
-static bool
+/* What the client sent, into the library. */
+static void
 push_input(struct relay *r)
 {
 	while (buf_len(&r->to_library) > 0 && !r->library_blocked) {
 		ssize_t n = send(r->io.fd, buf_head(&r->to_library),
 		    buf_len(&r->to_library), MSG_DONTWAIT | MSG_NOSIGNAL);
 
-		if (n < 0) {
-			r->library_blocked = errno == EAGAIN;
-			return r->library_blocked;
+		if (n >= 0) {
+			buf_drop(&r->to_library, (size_t)n);
+		} else if (errno == EAGAIN) {
+			r->library_blocked = true;
+		} else {
+			/* It takes no more, but its last answer counts. */
+			buf_clear(&r->to_library);
+			r->input_ended = true;
 		}
-		buf_drop(&r->to_library, (size_t)n);
 	}
 	if (r->input_ended && buf_len(&r->to_library) == 0)
 		shutdown(r->io.fd, SHUT_WR);
-	return true;
 }
 
+/* From the client. False: it is gone. */
 static bool
 pull_input(struct relay *r)
 {
@@ -63,10 +67,10 @@ pull_input(struct relay *r)
 			r->input_ended = true;
 		else if (buf_put(&r->to_library, input, (size_t)n) != SW_OK)
 			return false;
-		if (!push_input(r))
-			return false;
+		push_input(r);
 	}
-	return push_input(r);
+	push_input(r);
+	return true;
 }
 
 /* What the library answers, to the client. False: the client is gone. */
@@ -79,14 +83,15 @@ pull_output(struct relay *r)
 	while (r->library_readable && !conn_pending(c)) {
 		ssize_t n = recv(r->io.fd, input, WORKER_INPUT, MSG_DONTWAIT);
 
-		if (n < 0) {
-			r->library_readable = false;
-			return errno == EAGAIN || errno == EINTR;
-		}
-		if (n == 0) {
+		/* A reset: it closed without having read everything. */
+		if (n == 0 || (n < 0 && errno == ECONNRESET)) {
 			r->library_readable = false;
 			r->output_ended = true;
 			break;
+		}
+		if (n < 0) {
+			r->library_readable = false;
+			return errno == EAGAIN || errno == EINTR;
 		}
 		if (conn_send(c, input, (size_t)n) != SW_OK)
 			return false;
@@ -94,15 +99,36 @@ pull_output(struct relay *r)
 	return true;
 }
 
+/* Our end of the pair goes; the library closes its own. */
+static void
+relay_role_end(struct conn *c)
+{
+	struct relay *r = c->owner;
+
+	if (r == NULL)
+		return;
+	c->owner = NULL;
+	r->conn = NULL;
+	if (r->lent != NULL)
+		http_forget(c->worker->http, r->lent);
+	if (r->io.fd >= 0)
+		close(r->io.fd);
+	buf_fini(&r->to_library);
+	/* An event of this turn may still name it. */
+	list_append(&c->worker->dead_relays, &r->node);
+}
+
 static void
 move(struct relay *r)
 {
 	struct conn *c = r->conn;
 
-	if (!pull_input(r) || !pull_output(r))
+	if (!pull_input(r) || !pull_output(r)) {
 		conn_close(c);
-	else if (r->output_ended && !conn_pending(c))
+	} else if (r->output_ended && !conn_pending(c)) {
+		relay_role_end(c);
 		conn_linger(c);
+	}
 }
 
 static void
@@ -139,25 +165,6 @@ relay_timeout(struct conn *c)
 	conn_close(c);
 }
 
-/* Our end of the pair goes; the library closes its own. */
-static void
-relay_role_end(struct conn *c)
-{
-	struct relay *r = c->owner;
-
-	if (r == NULL)
-		return;
-	c->owner = NULL;
-	r->conn = NULL;
-	if (r->lent != NULL)
-		http_forget(c->worker->http, r->lent);
-	if (r->io.fd >= 0)
-		close(r->io.fd);
-	buf_fini(&r->to_library);
-	/* An event of this turn may still name it. */
-	list_append(&c->worker->dead_relays, &r->node);
-}
-
 bool
 relay_busy(const struct conn *c)
 {
@@ -192,8 +199,9 @@ relay_begin(struct conn *c, const uint8_t *bytes, size_t n)
 	buf_init(&r->to_library, 2 * HELD_MAX);
 	conn_set_role(c, &relay_role, r);
 	c->fresh = false;
-	conn_arm(
-	    c, loop_now_ms(c->worker->loop) + c->worker->conf->idle_timeout_ms);
+	/* It has begun a head: until that is complete, this is its time. */
+	conn_arm(c,
+	    loop_now_ms(c->worker->loop) + c->worker->conf->header_timeout_ms);
 	if (loop_add(c->worker->loop, &r->io,
 		EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) != SW_OK) {
 		close(pair[1]);

@@ -1,5 +1,6 @@
 #include "proxy/replay.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "proxy/base/err.h"
@@ -127,6 +128,7 @@ set_bound(struct replay *r, const struct hub *h, const struct link *only)
 		r->read.query.upto = h->seen;
 		return;
 	}
+	assert(only->channel != NULL);
 	w = &only->channel->window;
 	if (w->count > 0 && r->read.query.last == 0)
 		r->parts[0].newest = window_at(w, 0)->previous;

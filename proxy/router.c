@@ -62,14 +62,14 @@ on_sent(struct append *a)
 static void
 echo(struct exchange *x, const struct client_message *m)
 {
-	char type[128] = "application/octet-stream";
+	struct str type = m->content_type;
 
-	if (m->content_type.p != NULL && m->content_type.len < sizeof(type)) {
-		memcpy(type, m->content_type.p, m->content_type.len);
-		type[m->content_type.len] = '\0';
-	}
+	if (type.p == NULL || type.len >= sizeof(x->echoed))
+		type = STR("application/octet-stream");
+	memcpy(x->echoed, type.p, type.len);
+	x->echoed[type.len] = '\0';
 	buf_put_str(&x->reply, m->data);
-	exchange_answer(x, 200, type);
+	exchange_answer(x, 200, x->echoed);
 }
 
 /* The session and the number of an idempotent message, if they are given. */
@@ -102,6 +102,10 @@ take_message(struct exchange *x, struct str channel)
 	const char *why;
 	int err;
 
+	if (content_is_coded(&x->request)) {
+		exchange_refuse(x, 415, content_coded_help);
+		return;
+	}
 	if (!read_seq(x, &m, session)) {
 		exchange_refuse(x, 400, "`seq` is a whole number.");
 		return;
@@ -130,6 +134,9 @@ handle_public(struct exchange *x)
 			path.p += sizeof(stream) - 1;
 			path.len -= sizeof(stream) - 1;
 			take_message(x, path);
+		} else if (x->request.method == METHOD_GET) {
+			exchange_refuse(x, 400,
+			    "Name the channels: /stream/CHANNEL[,CHANNEL...]");
 		} else {
 			x->allow = "GET, POST";
 			exchange_refuse(x, 405,
@@ -149,13 +156,19 @@ router_handle(struct exchange *x)
 {
 	bool reads =
 	    x->request.method == METHOD_GET || x->request.method == METHOD_HEAD;
+	bool alive = str_is(x->request.path, "/healthz");
+	bool ready = str_is(x->request.path, "/readyz");
 
-	if (reads && str_is(x->request.path, "/healthz"))
+	if ((alive || ready) && !reads) {
+		x->allow = "GET, HEAD";
+		exchange_refuse(x, 405, "See the Allow header.");
+	} else if (alive) {
 		health(x);
-	else if (reads && str_is(x->request.path, "/readyz"))
+	} else if (ready) {
 		readiness(x);
-	else if (x->conn->listener == LISTENER_API)
+	} else if (x->conn->listener == LISTENER_API) {
 		api_handle(x);
-	else
+	} else {
 		handle_public(x);
+	}
 }

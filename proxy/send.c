@@ -67,6 +67,17 @@ content_classify(struct str data, struct str *type, enum event_kind *kind)
 	return SW_OK;
 }
 
+const char content_coded_help[] =
+    "Publish the body as it is, without a Content-Encoding.";
+
+bool
+content_is_coded(const struct request *r)
+{
+	struct str coding = request_header(r, "Content-Encoding");
+
+	return coding.p != NULL && !str_is_nocase(coding, "identity");
+}
+
 int
 event_type_check(struct str *type)
 {

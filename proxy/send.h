@@ -6,6 +6,7 @@
 #include "proxy/base/channel.h"
 #include "proxy/base/event.h"
 #include "storage/log.h"
+#include "transports/request.h"
 
 /*
  * What becomes of a payload: the kinds of content, for everyone who publishes,
@@ -20,6 +21,10 @@ struct worker;
  * it says JSON and is none.
  */
 int content_classify(struct str data, struct str *type, enum event_kind *kind);
+
+/* Does the body have a content coding? Nobody here would decode it. */
+bool content_is_coded(const struct request *r);
+extern const char content_coded_help[];
 
 /*
  * Type of an event: 1 to 128 bytes of UTF-8 without control characters, none

@@ -76,6 +76,8 @@ sse_farewell(struct subscriber *s, enum close_why why)
 	buf_puts(&out, "retry: ");
 	buf_put_u64(&out, conf->retry_ms + random % (conf->drain_time_ms + 1));
 	buf_puts(&out, "\n\n");
+	conn_count(
+	    s->conn, subscriber_metrics(s), BUCKET_FRAMING, buf_len(&out));
 	conn_send(s->conn, buf_head(&out), buf_len(&out));
 	buf_fini(&out);
 	return true;
@@ -232,6 +234,8 @@ begin_stream(struct subscriber *s, const struct stream_request *req,
 	size_t head = buf_len(out);
 	bool news;
 
+	if (s->transport->id == TRANSPORT_SSE)
+		sse_put_preamble(out, c->worker->conf->retry_ms, req->padding);
 	if (!s->quiet)
 		put_hello(out, s, req, b->hello);
 	news = deliver_has_news(s) || req->start == START_LAST ||
@@ -320,7 +324,6 @@ open_sse(
 	    "Content-Type: text/event-stream\r\n"
 	    "Cache-Control: no-store, no-transform\r\n"
 	    "X-Accel-Buffering: no\r\n\r\n");
-	sse_put_preamble(out, w->conf->retry_ms, req->padding);
 	begin_stream(s, req, b, out);
 	/* Gone before it began: no event will tell us again. */
 	if (!c->closed && c->role == &sse_role && c->half_open)

@@ -145,7 +145,6 @@ void
 subscriber_release(struct subscriber *s, enum close_why why)
 {
 	struct worker *w = subscriber_worker(s);
-	struct link *next;
 
 	METRIC_ADD(w->metrics.closed[why], 1);
 	if (s->transport->counted)
@@ -154,18 +153,37 @@ subscriber_release(struct subscriber *s, enum close_why why)
 	replay_leave(s);
 	if (s->first.channel != NULL)
 		unlink_one(s, &s->first);
-	for (struct link *l = s->first.next; l != NULL; l = next) {
-		next = l->next;
+	for (struct link *l = s->first.next; l != NULL; l = l->next)
 		unlink_one(s, l);
-		free(l);
-	}
+	s->ended = s->first.next;
+	s->first.next = NULL;
 	if (s->transport->id == TRANSPORT_WS)
 		ws_decoder_fini(&s->ws);
 	event_unref(s->partial);
+	s->partial = NULL;
 	free(s->session);
+	s->session = NULL;
 	loss_forget(s);
 	s->conn->owner = NULL;
-	free(s);
+	list_append(&w->dead_subscribers, &s->waiting);
+}
+
+void
+subscriber_free_dead(struct list *dead)
+{
+	struct list *node;
+
+	while ((node = list_shift(dead)) != NULL) {
+		struct subscriber *s =
+		    container_of(node, struct subscriber, waiting);
+		struct link *next;
+
+		for (struct link *l = s->ended; l != NULL; l = next) {
+			next = l->next;
+			free(l);
+		}
+		free(s);
+	}
 }
 
 static void
@@ -204,7 +222,7 @@ subscriber_close(struct subscriber *s, enum close_why why)
 	struct conn *c = s->conn;
 	bool lingers;
 
-	if (c->closed || c->owner != s)
+	if (subscriber_gone(s))
 		return;
 	if (s->transport->streams)
 		log_end(s, why);
@@ -223,7 +241,7 @@ subscriber_send(struct subscriber *s, enum bucket b, struct str bytes)
 {
 	int err;
 
-	if (s->conn->closed)
+	if (subscriber_gone(s))
 		return;
 	conn_count(s->conn, subscriber_metrics(s), b, bytes.len);
 	s->wrote_ms = subscriber_now(s);
@@ -242,7 +260,7 @@ subscriber_notice(struct subscriber *s, const struct notice *n)
 	struct worker *w = subscriber_worker(s);
 	struct buf out;
 
-	if (s->quiet || s->conn->closed || s->transport->notice == NULL)
+	if (s->quiet || subscriber_gone(s) || s->transport->notice == NULL)
 		return;
 	buf_init(&out, 1 << 20);
 	if (s->transport->notice(&out, &w->codec.epoch, n) != SW_OK)
@@ -264,6 +282,8 @@ subscriber_arm(struct subscriber *s)
 	uint64_t now = subscriber_now(s),
 		 due = s->wrote_ms + conf->heartbeat_ms;
 
+	if (subscriber_gone(s))
+		return;
 	if (due <= now)
 		due = now + conf->heartbeat_ms;
 	if (s->stuck_ms != 0 && s->stuck_ms + conf->stall_timeout_ms < due)
@@ -289,7 +309,7 @@ subscriber_tick(struct subscriber *s)
 
 		subscriber_notice(s, &n);
 	}
-	if (s->conn->closed)
+	if (subscriber_gone(s))
 		return true;
 	subscriber_arm(s);
 	return false;

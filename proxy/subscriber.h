@@ -34,11 +34,13 @@ struct subscriber {
 	bool closing;          /* a WebSocket that said goodbye */
 	struct lost *lost;     /* a cursor that could not be used, or NULL */
 	struct replay *replay; /* a read of history under way */
-	struct list waiting;   /* for it, among others */
+	struct list waiting;   /* for it, among others; at last, of the dead */
+	struct link *ended;    /* further links of one that has ended */
 	uint64_t wrote_ms, read_ms; /* last activity */
 	uint64_t stuck_ms; /* since when the socket takes nothing; 0: it does */
 	uint64_t events;
-	char *session; /* of idempotent sends, or NULL */
+	uint64_t unsettled; /* bytes of input that no bucket has yet */
+	char *session;      /* of idempotent sends, or NULL */
 	union {
 		struct ws_decoder ws;
 		struct {
@@ -64,8 +66,20 @@ int subscriber_new(struct subscriber **out, struct conn *c,
 /* End it, tell everybody why, and close its connection. */
 void subscriber_close(struct subscriber *s, enum close_why why);
 
-/* Release what it holds; by the role's `end`, and after a poll's answer. */
+/*
+ * Release what it holds; by the role's `end`, and after a poll's answer. It may
+ * be in use up the stack: its memory, and that of its links, goes at the end of
+ * the turn.
+ */
 void subscriber_release(struct subscriber *s, enum close_why why);
+void subscriber_free_dead(struct list *dead);
+
+/* Has it ended? After whatever may have closed it. */
+static inline bool
+subscriber_gone(const struct subscriber *s)
+{
+	return s->conn->closed || s->conn->owner != s;
+}
 
 /*
  * A link to the channel, from `pos` on. SW_ELIMIT, SW_EINVAL for a bad name or

@@ -125,15 +125,16 @@ load_directory(
 	}
 	while ((e = readdir(d)) != NULL) {
 		char path[512];
+		size_t len = (size_t)snprintf(
+		    path, sizeof(path), "%s%s", prefix, e->d_name);
 
-		if (e->d_name[0] == '.' ||
-		    (size_t)snprintf(path, sizeof(path), "%s%s", prefix,
-			e->d_name) >= sizeof(path) - 1)
+		if (e->d_name[0] == '.' || len >= sizeof(path) - 1)
 			continue;
 		if (type_of(e->d_name) != NULL) {
 			load_page(w, dirfd(d), e->d_name, path);
 		} else if (depth < DEPTH_MAX) {
-			strcat(path, "/");
+			path[len] = '/';
+			path[len + 1] = '\0';
 			load_directory(w, dirfd(d), e->d_name, path, depth + 1);
 		}
 	}

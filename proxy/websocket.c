@@ -48,6 +48,17 @@ websocket_farewell(struct subscriber *s, enum close_why why)
 	return true;
 }
 
+/* Input is counted when it is clear what it was. */
+static void
+settle(struct subscriber *s, enum bucket b, uint64_t n)
+{
+	/* A deflated payload was less on the wire. */
+	if (n > s->unsettled)
+		n = s->unsettled;
+	s->unsettled -= n;
+	conn_count(s->conn, subscriber_metrics(s), b, n);
+}
+
 /* Commands. */
 
 static void
@@ -138,7 +149,7 @@ do_subscribe(struct subscriber *s, const struct command *cmd)
 		return;
 	}
 	answer_ok(s, cmd->ref, cmd->channel, pos);
-	if (s->conn->closed || cmd->after.p == NULL)
+	if (subscriber_gone(s) || cmd->after.p == NULL)
 		return;
 	/* The others stay live while this one catches up. */
 	l->alone = true;
@@ -147,7 +158,7 @@ do_subscribe(struct subscriber *s, const struct command *cmd)
 		subscriber_close(s, CLOSE_OVERLOAD);
 	else if (pos > 0)
 		loss_trim(s, l);
-	if (!s->conn->closed)
+	if (!subscriber_gone(s))
 		deliver_flush(s);
 }
 
@@ -257,8 +268,7 @@ take_message(struct subscriber *s, struct client_message *m, struct str ref,
 	m->done = on_sent;
 	m->owner = sending;
 	if (s->quiet)
-		conn_count(s->conn, subscriber_metrics(s), BUCKET_PAYLOAD,
-		    m->data.len);
+		settle(s, BUCKET_PAYLOAD, m->data.len);
 	outcome = client_send(subscriber_worker(s), m, err, why);
 	if (outcome == SEND_QUEUED)
 		conn_expect(s->conn);
@@ -359,13 +369,6 @@ do_command(struct subscriber *s, struct str text)
 
 /* Frames. */
 
-/* The head of a client's frame: with a mask, and a length of its length. */
-static size_t
-client_head(size_t payload)
-{
-	return payload < 126 ? 6 : payload < 65536 ? 8 : 14;
-}
-
 /* What the decoder goes on with: the subscriber may have ended. */
 static int
 go_on(const struct conn *c)
@@ -379,8 +382,6 @@ on_message(void *ctx, enum ws_opcode opcode, struct str payload)
 	struct conn *c = ctx;
 	struct subscriber *s = c->owner;
 
-	conn_count(c, subscriber_metrics(s), BUCKET_FRAMING,
-	    client_head(payload.len) + (s->quiet ? 0 : payload.len));
 	if (s->quiet)
 		do_raw(s, payload, opcode == WS_BINARY);
 	else if (opcode == WS_BINARY)
@@ -423,7 +424,7 @@ on_control(void *ctx, enum ws_opcode opcode, struct str payload)
 
 	if (opcode == WS_CLOSE)
 		return on_close(s, payload);
-	conn_count(c, subscriber_metrics(s), BUCKET_HEARTBEAT, payload.len + 6);
+	settle(s, BUCKET_HEARTBEAT, payload.len + 6);
 	if (opcode == WS_PING) {
 		buf_init(&out, 256);
 		ws_put_frame(&out, WS_PONG, payload);
@@ -448,7 +449,10 @@ decode(struct subscriber *s, uint8_t *bytes, size_t n)
 	int err;
 
 	s->read_ms = loop_now_ms(w->loop);
+	s->unsettled += n;
 	err = ws_decode(&s->ws, bytes, n, &handler);
+	if (subscriber_gone(s) || !s->quiet || !ws_decoder_busy(&s->ws))
+		settle(s, BUCKET_FRAMING, s->unsettled);
 	if (err != SW_OK && err != SW_ECLOSED && !c->closed)
 		subscriber_close(s, close_for_error(err));
 }

@@ -14,6 +14,7 @@
 #include "proxy/look.h"
 #include "proxy/publish.h"
 #include "proxy/relay.h"
+#include "proxy/subscriber.h"
 
 /* Subscribers that are written to before others have their turn. */
 enum { DELIVERIES_PER_TURN = 512 };
@@ -82,6 +83,7 @@ free_dead(struct worker *w)
 	while ((node = list_shift(&w->dead)) != NULL)
 		conn_free(container_of(node, struct conn, node));
 	relay_free_dead(&w->dead_relays);
+	subscriber_free_dead(&w->dead_subscribers);
 }
 
 static bool
@@ -122,6 +124,7 @@ worker_new(struct worker **out, struct gateway *g, unsigned index,
 	list_init(&w->conns);
 	list_init(&w->dead);
 	list_init(&w->dead_relays);
+	list_init(&w->dead_subscribers);
 	buf_init(&w->text, SIZE_MAX / 2);
 	buf_init(&w->acks, SIZE_MAX / 2);
 	drain_init(w);
@@ -148,10 +151,16 @@ worker_new(struct worker **out, struct gateway *g, unsigned index,
 void
 worker_close_listeners(struct worker *w)
 {
+	for (size_t i = 0; i < w->listener_count; i++)
+		listener_close(w->listeners[i]);
+}
+
+static void
+free_listeners(struct worker *w)
+{
 	while (w->listener_count > 0)
-		listener_close(w->listeners[--w->listener_count]);
+		listener_free(w->listeners[--w->listener_count]);
 	free(w->listeners);
-	w->listeners = NULL;
 }
 
 void
@@ -159,7 +168,7 @@ worker_free(struct worker *w)
 {
 	if (w == NULL)
 		return;
-	worker_close_listeners(w);
+	free_listeners(w);
 	list_each_safe (node, after, &w->conns)
 		conn_close(container_of(node, struct conn, node));
 	if (w->loop != NULL)

@@ -47,6 +47,7 @@ struct worker {
 	struct list conns;
 	struct list dead; /* closed during this turn */
 	struct list dead_relays;
+	struct list dead_subscribers;
 	struct conn *ack_conn; /* whose answers are being collected in: */
 	struct buf acks;
 	struct conn *looking; /* whose input is being read right now */

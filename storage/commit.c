@@ -187,6 +187,13 @@ remember_key(struct writer *w, const struct record *r, struct append_item *it)
 	return w->store->ops->add_key(w->store, name, key, it->id, it->time_ms);
 }
 
+/* Does the channel's history go to the store? */
+static bool
+is_stored(const struct channel *c)
+{
+	return channel_policy(c)->durability != DURABILITY_MEMORY;
+}
+
 static int
 append_one(struct writer *w, struct group *g, struct append_item *it)
 {
@@ -197,6 +204,8 @@ append_one(struct writer *w, struct group *g, struct append_item *it)
 	if ((err = records_get(&r, &w->records, e->channel)) != SW_OK ||
 	    (err = undo_push(w, r)) != SW_OK)
 		return err;
+	/* A reload may have changed it; `durable` in the answer counts on it */
+	r->stored = is_stored(e->channel);
 	if (it->key != NULL) {
 		err = find_duplicate(w, r, it);
 		if (err != SW_ENOENT)
@@ -401,6 +410,17 @@ deliver(struct writer *w, struct log_batch *b)
 	post_answers(w);
 }
 
+/* Before the batch is delivered: that ends the polls that wait for it. */
+static void
+count_audience(struct append_item *it)
+{
+	const struct channel *c = it->event->channel;
+
+	for (size_t i = 0; i < AUDIENCE_COUNT; i++)
+		it->audience[i] = atomic_load_explicit(
+		    &c->subscribers[i], memory_order_relaxed);
+}
+
 static void
 answer_group(struct writer *w, struct group *g, int err)
 {
@@ -411,9 +431,11 @@ answer_group(struct writer *w, struct group *g, int err)
 		a->err = err;
 		if (err == SW_ESTORE || err == SW_ECORRUPT)
 			a->reason = strdup(w->store->reason);
-		for (size_t i = 0; i < a->count; i++)
+		for (size_t i = 0; i < a->count; i++) {
+			count_audience(&a->items[i]);
 			if (a->items[i].duplicate)
 				atomic_fetch_add(&w->duplicates, 1);
+		}
 		answer(w, a);
 	}
 }

@@ -1,5 +1,6 @@
 #include "storage/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "proxy/base/err.h"
@@ -289,6 +290,7 @@ void
 log_stats(struct log *l, struct log_stats *out)
 {
 	struct writer *w = &l->writer;
+	uint64_t stalled = writer_stalled_ms(w);
 
 	*out = (struct log_stats){
 		.queued_events = atomic_load(&w->queued_events),
@@ -306,5 +308,11 @@ log_stats(struct log *l, struct log_stats *out)
 	out->healthy = !w->health.failing;
 	memcpy(out->reason, w->health.reason, sizeof(out->reason));
 	pthread_mutex_unlock(&w->health.lock);
+	if (out->healthy && stalled > 0) {
+		out->healthy = false;
+		snprintf(out->reason, sizeof(out->reason),
+		    "the store has not answered for %llu s",
+		    (unsigned long long)stalled / 1000);
+	}
 	readers_stats(l->readers, &out->queued_reads, &out->reads);
 }

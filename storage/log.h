@@ -41,6 +41,7 @@ struct append_item {
 	bool duplicate; /* published before under this key, as: */
 	uint64_t id;
 	uint64_t time_ms;
+	uint32_t audience[AUDIENCE_COUNT]; /* when it was committed */
 };
 
 struct append {

@@ -34,15 +34,18 @@ classify(int code)
 int
 db_error(struct db *d, int code)
 {
-	int err = classify(code), system = 0;
+	int err = classify(code), system = 0, last = errno;
 	const char *what;
 
 	if (err == SW_OK)
 		return SW_OK;
 	what = d->handle == NULL ? sqlite3_errstr(code) :
 				   sqlite3_errmsg(d->handle);
+	/* SQLite keeps none of a commit that fails. */
 	if (d->handle != NULL)
 		system = sqlite3_system_errno(d->handle);
+	if (system == 0)
+		system = last;
 	/* SQLite's own word for a full disk depends on who found it out. */
 	if ((code & 0xff) == SQLITE_FULL ||
 	    ((code & 0xff) == SQLITE_IOERR && system == ENOSPC))
@@ -58,6 +61,7 @@ db_error(struct db *d, int code)
 int
 db_exec(struct db *d, const char *sql)
 {
+	errno = 0;
 	return db_error(d, sqlite3_exec(d->handle, sql, NULL, NULL, NULL));
 }
 
@@ -72,9 +76,11 @@ db_prepare(struct db *d, sqlite3_stmt **out, const char *sql)
 int
 db_run(struct db *d, sqlite3_stmt *s)
 {
-	int code = sqlite3_step(s);
-	int err = db_error(d, code);
+	int code, err;
 
+	errno = 0;
+	code = sqlite3_step(s);
+	err = db_error(d, code);
 	sqlite3_reset(s);
 	return err;
 }
@@ -82,8 +88,10 @@ db_run(struct db *d, sqlite3_stmt *s)
 int
 db_row(struct db *d, sqlite3_stmt *s)
 {
-	int code = sqlite3_step(s), err;
+	int code, err;
 
+	errno = 0;
+	code = sqlite3_step(s);
 	if (code == SQLITE_ROW)
 		return SW_OK;
 	err = db_error(d, code);

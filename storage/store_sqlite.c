@@ -2,6 +2,7 @@
  * History in SQLite: the writer's side. Reading is in reader_sqlite.c, the
  * tables are in schema_sqlite.c, checkpoints in checkpoint_sqlite.c.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -197,6 +198,13 @@ explain_failure(const struct store_sqlite *s, int err)
 			log_error("store: %s: the directory %s does not exist: "
 				  "create it, or set `store` to another place",
 			    s->path, dir);
+			return;
+		}
+		if (access(dir, W_OK) != 0) {
+			log_error(
+			    "store: %s: %s; nothing can be written to the "
+			    "directory %s: %s",
+			    s->path, s->base.reason, dir, strerror(errno));
 			return;
 		}
 	}

@@ -11,7 +11,27 @@ enum {
 	/* Largest transaction: bounds what one commit delays the next. */
 	GROUP_EVENTS = 2048,
 	GROUP_BYTES = 8 << 20,
+	/* Longer than a busy disk takes, and than another's lock is waited
+	 * for: now somebody should know. */
+	STALL_MS = 6000,
 };
+
+static uint64_t
+monotonic_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+uint64_t
+writer_stalled_ms(const struct writer *w)
+{
+	uint64_t since = atomic_load(&w->turn_ms), now = monotonic_ms();
+
+	return since != 0 && now > since + STALL_MS ? now - since : 0;
+}
 
 static size_t
 append_bytes(const struct append *a)
@@ -151,9 +171,11 @@ writer_main(void *arg)
 		if (!took && w->stop)
 			break;
 		pthread_mutex_unlock(&w->lock);
+		atomic_store(&w->turn_ms, monotonic_ms());
 		if (took)
 			commit_group(w, &g);
 		idle_ms = janitor_step(&w->janitor, w, took);
+		atomic_store(&w->turn_ms, 0);
 		pthread_mutex_lock(&w->lock);
 	}
 	pthread_mutex_unlock(&w->lock);

@@ -30,6 +30,7 @@ struct writer {
 	_Atomic uint64_t idempotency_age_ms;
 	_Atomic uint64_t events, commits, failures, duplicates, commit_ns;
 	_Atomic uint64_t channels;
+	_Atomic uint64_t turn_ms; /* when it turned to the store; 0: idle */
 	struct {
 		pthread_mutex_t lock;
 		bool failing;
@@ -66,6 +67,9 @@ void writer_fini(struct writer *w);
 int writer_admit(struct writer *w, struct append *a);
 /* Takes a list of admitted requests, and begins with them. */
 void writer_take(struct writer *w, struct append *first, struct append *last);
+
+/* How long it has waited for a store that does not come back; else 0. */
+uint64_t writer_stalled_ms(const struct writer *w);
 
 /* Does the store accept events? Logs when that changes. */
 void writer_set_health(struct writer *w, int err);

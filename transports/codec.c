@@ -110,8 +110,8 @@ encode_websocket(struct codec *c, struct event *e, bool raw)
 	size_t head, length;
 	int err;
 
-	buf_put(out, room, HEAD_ROOM);
-	if ((err = put_message(out, c, e, raw)) != SW_OK)
+	if ((err = buf_put(out, room, HEAD_ROOM)) != SW_OK ||
+	    (err = put_message(out, c, e, raw)) != SW_OK)
 		return err;
 	length = buf_len(out) - HEAD_ROOM;
 	head = ws_put_head(buf_head(out) + HEAD_ROOM, opcode, false, length);
@@ -135,9 +135,9 @@ encode_deflated(struct codec *c, struct event *e, bool raw, bool small)
 	if ((err = put_message(&c->scratch, c, e, raw)) != SW_OK)
 		return err;
 	plain = buf_len(&c->scratch);
-	buf_put(out, room, HEAD_ROOM);
-	if ((err = ws_compress(c->deflate, out, buf_str(&c->scratch), small)) !=
-	    SW_OK)
+	if ((err = buf_put(out, room, HEAD_ROOM)) != SW_OK ||
+	    (err = ws_compress(c->deflate, out, buf_str(&c->scratch), small)) !=
+		SW_OK)
 		return err;
 	length = buf_len(out) - HEAD_ROOM;
 	if (length >= plain)

@@ -125,7 +125,10 @@ command_read(struct command *c, struct str text, const char **why)
 	    read_text(c, m.token, &c->token) != SW_OK) {
 		*why = "`channel`, `after` and `token` are strings, of 4 kB "
 		       "together.";
-		return SW_EINVAL;
+		if (buf_error(&c->texts) != SW_ENOMEM)
+			return SW_EINVAL;
+		*why = err_info(SW_ENOMEM)->sentence;
+		return SW_ENOMEM;
 	}
 	c->has_seq = m.seq.p != NULL;
 	if (c->has_seq && str_to_u64(&c->seq, m.seq, INT64_MAX) != SW_OK) {
@@ -164,5 +167,6 @@ command_put_error(
 	buf_puts(out, code);
 	buf_puts(out, "\",\"message\":");
 	json_put_string(out, str_of(message));
-	return buf_put(out, "}", 1);
+	buf_put(out, "}", 1);
+	return buf_error(out);
 }

@@ -35,9 +35,9 @@ struct command {
 };
 
 /*
- * Read a message. SW_EINVAL with a sentence in `*why`; `ref` is filled in as
- * far as it was found. Everything is borrowed from `text`. Either way
- * command_fini.
+ * Read a message. SW_EINVAL, or SW_ENOMEM, with a sentence in `*why`; `ref` is
+ * filled in as far as it was found. Everything is borrowed from `text`. Either
+ * way command_fini.
  */
 int command_read(struct command *out, struct str text, const char **why);
 void command_fini(struct command *c);

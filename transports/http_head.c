@@ -134,7 +134,11 @@ understand(struct request *out)
 			}
 			break;
 		case 'h':
-			hosts += str_is_nocase(h->name, "Host");
+			if (!str_is_nocase(h->name, "Host"))
+				break;
+			if (!host_valid(h->value))
+				return HEAD_OTHER;
+			hosts++;
 			break;
 		case 'e':
 			if (str_is_nocase(h->name, "Expect"))

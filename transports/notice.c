@@ -92,7 +92,8 @@ notice_put_gap(
 {
 	buf_put(out, "{", 1);
 	put_gap(out, epoch, n);
-	return buf_put(out, "}", 1);
+	buf_put(out, "}", 1);
+	return buf_error(out);
 }
 
 int
@@ -120,5 +121,6 @@ notice_put(struct buf *out, const struct epoch *epoch, const struct notice *n,
 		buf_put_u64(out, n->time_ms);
 		break;
 	}
-	return buf_put(out, "}", 1);
+	buf_put(out, "}", 1);
+	return buf_error(out);
 }

@@ -106,3 +106,19 @@ percent_decode(struct buf *out, struct str text, bool plus)
 	}
 	return err;
 }
+
+bool
+host_valid(struct str host)
+{
+	/* RFC 3986 3.2.2 and 3.2.3; a comma would be two of them, joined. */
+	static const char marks[] = "-._~%!$&'()*+;=:[]";
+
+	for (size_t i = 0; i < host.len; i++) {
+		char c = host.p[i], letter = (char)(c | 0x20);
+
+		if ((letter < 'a' || letter > 'z') && (c < '0' || c > '9') &&
+		    memchr(marks, c, sizeof(marks) - 1) == NULL)
+			return false;
+	}
+	return true;
+}

@@ -66,4 +66,7 @@ int percent_decode(struct buf *out, struct str text, bool plus);
 
 enum method method_parse(struct str text);
 
+/* May a Host header say this (RFC 9112 3.2)? Nothing is fine. */
+bool host_valid(struct str host);
+
 #endif

@@ -86,9 +86,10 @@ sse_encode(
 		buf_put(out, "\n", 1);
 	}
 	err = raw ? put_raw_data(out, e) : put_envelope(out, epoch, e);
-	if (err == SW_OK)
-		err = buf_put(out, "\n", 1);
-	return err;
+	if (err != SW_OK)
+		return err;
+	buf_put(out, "\n", 1);
+	return buf_error(out);
 }
 
 int
@@ -106,5 +107,6 @@ sse_put_preamble(struct buf *out, uint64_t retry_ms, bool padding)
 	}
 	buf_puts(out, "\nretry: ");
 	buf_put_u64(out, retry_ms);
-	return buf_put(out, "\n", 1);
+	buf_put(out, "\n", 1);
+	return buf_error(out);
 }

@@ -18,6 +18,13 @@ refuse(struct refusal *r, int status, const char *detail)
 }
 
 static int
+refuse_memory(struct refusal *r)
+{
+	*r = (struct refusal){ 503, err_info(SW_ENOMEM)->sentence };
+	return SW_ENOMEM;
+}
+
+static int
 check_names(struct stream_request *s, struct refusal *refusal)
 {
 	for (size_t i = 0; i < s->channel_count; i++) {
@@ -41,6 +48,7 @@ stream_channels_read(struct stream_request *s, struct str rest, size_t max,
 {
 	struct str list = rest, name;
 	size_t count = 1, i = 0;
+	int err;
 
 	/* The usual one: a single name, without escapes. */
 	if (memchr(rest.p, ',', rest.len) == NULL &&
@@ -50,20 +58,20 @@ stream_channels_read(struct stream_request *s, struct str rest, size_t max,
 		s->channel_count = 1;
 		return check_names(s, refusal);
 	}
-	if (percent_decode(&s->names, rest, false) != SW_OK)
+	if ((err = percent_decode(&s->names, rest, false)) == SW_ENOMEM)
+		return refuse_memory(refusal);
+	if (err != SW_OK)
 		return refuse(refusal, 400,
 		    "The path has a malformed percent-escape, or is too long.");
 	list = buf_str(&s->names);
-	for (size_t k = 0; k < list.len; k++)
-		count += list.p[k] == ',';
+	for (const char *p = list.p; p < list.p + list.len; p++)
+		count += *p == ',';
 	if (count > max)
 		return refuse(refusal, 400,
 		    "More channels than channels-per-connection allows.");
 	s->channels = calloc(count, sizeof(*s->channels));
-	if (s->channels == NULL) {
-		*refusal = (struct refusal){ 503, "Memory ran out." };
-		return SW_ENOMEM;
-	}
+	if (s->channels == NULL)
+		return refuse_memory(refusal);
 	while (str_cut(&list, ',', &name))
 		s->channels[i++] = name;
 	s->channel_count = count;

@@ -9,15 +9,24 @@ static int
 websocket_notice(
     struct buf *out, const struct epoch *epoch, const struct notice *n)
 {
-	struct buf json;
-	int err;
+	enum { HEAD_ROOM = 10 };
+	static const uint8_t room[HEAD_ROOM];
+	size_t start = buf_len(out), head, length;
+	uint8_t *frame;
 
-	buf_init(&json, out->max);
-	err = notice_put(&json, epoch, n, true);
-	if (err == SW_OK)
-		err = ws_put_frame(out, WS_TEXT, buf_str(&json));
-	buf_fini(&json);
-	return err;
+	/* The head tells the length of what comes behind it. */
+	buf_put(out, room, HEAD_ROOM);
+	notice_put(out, epoch, n, true);
+	if (buf_error(out) != SW_OK) {
+		out->tail = out->head + start;
+		return buf_error(out);
+	}
+	frame = buf_head(out) + start;
+	length = buf_len(out) - start - HEAD_ROOM;
+	head = ws_put_head(frame + HEAD_ROOM, WS_TEXT, false, length);
+	memmove(frame, frame + HEAD_ROOM - head, head + length);
+	out->tail -= HEAD_ROOM - head;
+	return SW_OK;
 }
 
 /* An event with the notice's name. */
@@ -28,7 +37,8 @@ sse_notice(struct buf *out, const struct epoch *epoch, const struct notice *n)
 	buf_puts(out, notice_name(n->type));
 	buf_puts(out, "\ndata: ");
 	notice_put(out, epoch, n, false);
-	return buf_puts(out, "\n\n");
+	buf_puts(out, "\n\n");
+	return buf_error(out);
 }
 
 const struct transport transports[TRANSPORT_COUNT] = {

@@ -111,9 +111,13 @@ ws_compress(
 	return SW_OK;
 }
 
-/* Feed some input; output goes to `out` until zlib wants more input. */
+/*
+ * Feed some input; output goes to `out` until zlib wants more input. Does it
+ * stand `*between` two blocks then?
+ */
 static int
-inflate_some(z_stream *z, struct buf *out, const uint8_t *bytes, size_t n)
+inflate_some(
+    z_stream *z, struct buf *out, const uint8_t *bytes, size_t n, bool *between)
 {
 	int code = Z_OK;
 
@@ -132,6 +136,7 @@ inflate_some(z_stream *z, struct buf *out, const uint8_t *bytes, size_t n)
 			z->next_out = &extra;
 			z->avail_out = 1;
 			code = inflate(z, Z_SYNC_FLUSH);
+			z->next_out = NULL;
 			if (z->avail_out == 0)
 				return SW_ELIMIT;
 		} else {
@@ -142,11 +147,15 @@ inflate_some(z_stream *z, struct buf *out, const uint8_t *bytes, size_t n)
 			code = inflate(z, Z_SYNC_FLUSH);
 			buf_commit(out, room - z->avail_out);
 		}
+		/* A call in vain, the last one, forgets where it stands. */
+		*between = (code == Z_BUF_ERROR && *between) ||
+		    (z->data_type & BLOCK_END) != 0;
 		/* RFC 7692 7.2.3.4: a message may end its stream, and go on. */
 		if (code == Z_STREAM_END) {
 			if (inflateReset(z) != Z_OK)
 				return SW_ENOMEM;
 			code = Z_OK;
+			*between = true;
 			if (z->avail_in == 0)
 				return SW_OK;
 		}
@@ -161,17 +170,17 @@ ws_inflate(struct ws_deflate *d, struct buf *out, struct str bytes)
 {
 	static const uint8_t tail[4] = { 0x00, 0x00, 0xff, 0xff };
 	z_stream *z = decompressor(d);
+	bool between = true;
 	int err;
 
 	if (z == NULL)
 		return SW_ENOMEM;
-	err = inflate_some(z, out, (const uint8_t *)bytes.p, bytes.len);
+	err =
+	    inflate_some(z, out, (const uint8_t *)bytes.p, bytes.len, &between);
 	/* Nothing is open behind a final block: no more is needed. */
 	if (err != SW_OK || z->total_in == 0)
 		return err;
-	err = inflate_some(z, out, tail, sizeof(tail));
+	err = inflate_some(z, out, tail, sizeof(tail), &between);
 	/* The tail closes a block, or a part of the message is missing. */
-	if (err == SW_OK && z->total_in > 0 && (z->data_type & BLOCK_END) == 0)
-		err = SW_EPROTO;
-	return err;
+	return err == SW_OK && !between ? SW_EPROTO : err;
 }

@@ -72,6 +72,18 @@ ws_unmask(uint8_t *bytes, size_t n, const uint8_t mask[4], uint64_t offset)
 		bytes[i] ^= turned[i & 7];
 }
 
+/*
+ * What the frames of a message may carry in all: the message, or what the least
+ * apt of compressors makes of it.
+ */
+static size_t
+payload_max(const struct ws_decoder *d, const struct ws_handler *h)
+{
+	size_t max = h->message_max;
+
+	return d->compressed ? max + max / 8 + max / 64 + 64 : max;
+}
+
 static int
 need_parts(struct ws_decoder *d, const struct ws_handler *h)
 {
@@ -80,7 +92,7 @@ need_parts(struct ws_decoder *d, const struct ws_handler *h)
 	d->parts = calloc(1, sizeof(*d->parts));
 	if (d->parts == NULL)
 		return SW_ENOMEM;
-	buf_init(&d->parts->message, h->message_max);
+	buf_init(&d->parts->message, payload_max(d, h));
 	return SW_OK;
 }
 
@@ -164,8 +176,8 @@ step_head(struct ws_decoder *d, struct input *in)
 		return err;
 	/* Refused before a byte of it is read. */
 	if (!is_control(d->opcode) &&
-	    (d->left > in->handler->message_max ||
-		collected(d) > in->handler->message_max - d->left))
+	    (d->left > payload_max(d, in->handler) ||
+		collected(d) > payload_max(d, in->handler) - d->left))
 		return SW_ELIMIT;
 	d->state = PAYLOAD;
 	return SW_OK;
@@ -321,8 +333,10 @@ ws_put_frame(struct buf *out, enum ws_opcode opcode, struct str payload)
 	size_t n = ws_put_head(head + sizeof(head), opcode, false, payload.len);
 	int err;
 
-	if ((err = buf_put(out, head + sizeof(head) - n, n)) != SW_OK)
+	/* All of it or nothing: half a frame would swallow the next one. */
+	if ((err = buf_reserve(out, n + payload.len)) != SW_OK)
 		return err;
+	buf_put(out, head + sizeof(head) - n, n);
 	return buf_put_str(out, payload);
 }
 

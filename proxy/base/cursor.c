@@ -67,6 +67,7 @@ int
 cursor_put(struct buf *out, const struct epoch *e, uint64_t seq)
 {
 	char text[CURSOR_MAX];
+	size_t n = cursor_format(text, e, seq);
 
-	return buf_put(out, text, cursor_format(text, e, seq));
+	return buf_put(out, text, n);
 }

@@ -223,9 +223,12 @@ scan_value(struct scan *s)
 bool
 json_valid(struct str text)
 {
-	struct scan s = { text.p, text.p + text.len };
+	struct scan s;
 
-	if (text.len == 0 || !scan_value(&s))
+	if (text.len == 0)
+		return false;
+	s = (struct scan){ text.p, text.p + text.len };
+	if (!scan_value(&s))
 		return false;
 	skip_blanks(&s);
 	return s.p == s.end && utf8_valid(text.p, text.len);

@@ -52,6 +52,14 @@ str_starts(struct str s, const char *text)
 	return s.len >= len && memcmp(s.p, text, len) == 0;
 }
 
+static inline bool
+str_starts_nocase(struct str s, const char *text)
+{
+	size_t len = strlen(text);
+
+	return s.len >= len && strncasecmp(s.p, text, len) == 0;
+}
+
 /* Without the blanks and tabs around it. */
 struct str str_trim(struct str s);
 

@@ -26,8 +26,11 @@ first_byte(struct utf8 *u, uint8_t c)
 bool
 utf8_feed(struct utf8 *u, const void *bytes, size_t n)
 {
-	const uint8_t *p = bytes, *end = p + n;
+	const uint8_t *p = bytes, *end;
 
+	if (n == 0)
+		return true; /* and `bytes` may be NULL */
+	end = p + n;
 	while (p < end) {
 		if (u->left == 0) {
 			uint64_t word;
