@@ -15,8 +15,14 @@ struct suite_entry {
 	int times;
 };
 
-#define TEST(name) { name, 0 }
-#define LOOP(name, n) { name, (int)(n) }
+#define TEST(name)      \
+	{               \
+		name, 0 \
+	}
+#define LOOP(name, n)          \
+	{                      \
+		name, (int)(n) \
+	}
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 static inline int
@@ -30,8 +36,8 @@ suite_run(const char *name, const struct suite_entry *entries, size_t count)
 	tcase_set_timeout(c, 120);
 	for (size_t i = 0; i < count; i++) {
 		if (entries[i].times > 0)
-			tcase_add_loop_test(c, entries[i].test, 0,
-			    entries[i].times);
+			tcase_add_loop_test(
+			    c, entries[i].test, 0, entries[i].times);
 		else
 			tcase_add_test(c, entries[i].test);
 	}
@@ -43,11 +49,11 @@ suite_run(const char *name, const struct suite_entry *entries, size_t count)
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-#define SUITE(name, ...)                                              \
-	int main(void)                                                \
-	{                                                             \
-		struct suite_entry entries[] = { __VA_ARGS__ }; \
-		return suite_run(name, entries, COUNT(entries));      \
+#define SUITE(name, ...)                                         \
+	int main(void)                                           \
+	{                                                        \
+		struct suite_entry entries[] = { __VA_ARGS__ };  \
+		return suite_run(name, entries, COUNT(entries)); \
 	}
 
 #endif

@@ -49,6 +49,7 @@ class Gateway:
         self.workers = workers
         self.env = dict(os.environ, **(env or {}))
         self.wrap = list(wrap)
+        self.pass_fds = ()
         self.process = None
         self.lines = []
         self.changed = threading.Condition()
@@ -76,7 +77,7 @@ web-root = "off"
         self.process = subprocess.Popen(
             self.wrap + [DAEMON, "-c", self.conf_path],
             stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=self.env,
-            text=True, errors="replace")
+            text=True, errors="replace", pass_fds=self.pass_fds)
         self.reader = threading.Thread(target=self._read, daemon=True,
                                        args=(self.process,))
         self.reader.start()
@@ -349,8 +350,10 @@ class WebSocket(Wire):
             head += bytes([bit | 127]) + struct.pack(">Q", n)
         if mask is None:
             return head + payload
-        masked = bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
-        return head + mask + masked
+        # As one large number: tests send megabytes.
+        masked = (int.from_bytes(payload, "big") ^
+                  int.from_bytes((mask * (n // 4 + 1))[:n], "big"))
+        return head + mask + masked.to_bytes(n, "big")
 
     def say(self, payload, opcode=TEXT, **options):
         self.send(self.frame(opcode, payload, **options))

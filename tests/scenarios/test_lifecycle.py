@@ -1,0 +1,437 @@
+"""Reload, drain and return: no stream is cut without a word."""
+
+import json
+import re
+import signal
+import socket
+import sqlite3
+import threading
+
+from gateway import (Closed, EventStream, Gateway, STREAMS, Scenario,
+                     TRANSPORTS, WebSocket, Wire, WsSubscriber, main,
+                     request_head)
+from post import Publisher, events_path, post
+
+
+def waiting_poll(gateway, path):
+    """A long poll that certainly waits."""
+    before = gateway.metric("subscribers", '{transport="long"}')
+    w = Wire(gateway.port)
+    w.send(request_head(path))
+    gateway.until(lambda: gateway.metric(
+        "subscribers", '{transport="long"}') == before + 1)
+    return w
+
+
+class Reload(Scenario):
+    def reload(self, conf, count=1):
+        self.gateway.configure(conf)
+        self.gateway.signal(signal.SIGHUP)
+        self.gateway.wait_log("info configuration reloaded", count)
+
+    def test_limits_and_channels_change_and_streams_go_on(self):
+        g = self.gateway
+        head = g.batch([{"channel": "a", "data": n} for n in range(50)])[-1]
+        streams = [t(g, "a") for t in STREAMS]
+        for s in streams:
+            s.notice("caughtup")
+        poll = waiting_poll(g, f"/stream/a?wait=50&after={head}")
+        _, before = g.get("/v1/connections", api=True)
+        with Publisher(g) as p:
+            self.assertEqual(p.publish("b", "x" * 2000)[0], 201)
+            self.reload("""
+message-max = "1k"
+poll-limit = 3
+channel "a" { history-events = 20  send = echo  durability = full }
+""")
+            # Also on a connection that was there before.
+            self.assertEqual(p.publish("b", "x" * 2000)[0], 413)
+        _, after = g.get("/v1/connections", api=True)
+        self.assertEqual({c["id"] for c in before["connections"]},
+                         {c["id"] for c in after["connections"]})
+        receipt = g.publish("a", "live")
+        self.assertEqual(receipt["durable"], "full")
+        for s in streams:
+            self.assertEqual(s.next()["id"], receipt["id"])
+            s.close()
+        self.assertEqual(poll.response()[0], 200)
+        poll.close()
+        self.assertEqual(len(g.poll("a", after="start")["events"]), 3)
+        self.assertEqual(g.request("POST", "/stream/a", "hi")[2], b"hi")
+        _, channel = g.get("/v1/channels/a", api=True)
+        self.assertEqual((channel["depth"], channel["retention"]["events"],
+                          channel["send"]), (20, 20, "echo"))
+
+    def test_a_token_is_rotated_without_a_restart(self):
+        g = self.gateway
+        old, new = "old-token-0123456789", "new-token-0123456789"
+
+        def publish(token):
+            with Publisher(g) as p:
+                return p.publish("a", "1",
+                                 ("Authorization", "Bearer " + token))[0]
+
+        path = g.dir + "/token"
+        with open(path, "w", encoding="ascii") as f:
+            f.write(old + "\n")
+        conf = f'api-token = {{ "file:{path}" }}'
+        self.reload(conf)
+        self.assertEqual((publish(old), publish(new)), (201, 401))
+        with open(path, "w", encoding="ascii") as f:
+            f.write(new + "\n")
+        self.reload(conf, 2)
+        self.assertEqual((publish(old), publish(new)), (401, 201))
+
+    def test_a_broken_file_keeps_the_old_configuration_and_says_so(self):
+        g = self.gateway
+        self.reload('channel "a" { history-events = 7 }')
+        s = WsSubscriber(g, "a")
+        s.notice("caughtup")
+        for broken in ('channel "a" { history-events = 9',
+                       'history-events = 9\nhistory-evens = 1\n'
+                       'heartbeat = "soon"', None):
+            if broken is None:
+                with open(g.conf_path, "w", encoding="ascii") as f:
+                    f.write("\0\1\2 = ")
+            else:
+                g.configure(broken)
+            before = sum("error reload" in l for l in g.lines)
+            g.signal(signal.SIGHUP)
+            line = g.wait_log("error reload: the configuration has faults; "
+                              "the old one stays in use", before + 1)
+            self.assertIn(g.conf_path, line)
+            if broken and "soon" in broken:
+                # Each fault with its place, and what to write instead.
+                for fault in ("history-evens", "heartbeat"):
+                    g.wait_log(re.escape(g.conf_path) + r":\d+: .*" + fault)
+            _, channel = g.get("/v1/channels/a", api=True)
+            self.assertEqual(channel["retention"]["events"], 7)
+            self.assertEqual(g.request("GET", "/readyz")[0], 200)
+        id = g.publish("a", 1)["id"]
+        self.assertEqual(s.next()["id"], id)
+        s.close()
+        self.reload('channel "a" { history-events = 9 }', 2)
+        self.assertEqual(g.get("/v1/channels/a", api=True)[1]
+                         ["retention"]["events"], 9)
+
+    def test_what_needs_a_restart_is_named_and_stays_as_it_was(self):
+        g = self.gateway
+        port = g.port
+        g.workers, g.port = 3, port + 1
+        self.reload('window-events = 77\nheader-max = "4k"\nretry = "9s"')
+        line = g.wait_log("warn reload: a restart is needed for: ")
+        for name in ("listen", "workers", "header-max"):
+            self.assertIn(name, line)
+        for name in ("retry", "api-listen", "heartbeat"):
+            self.assertNotRegex(line, rf"[:,] {name}\b")
+        g.port = port
+        self.assertEqual(g.get("/v1/stats", api=True)[1]["workers"], 2)
+        self.assertEqual(g.poll("a")["retry"], 9000)
+
+    def test_reloads_in_a_row_disturb_neither_publishers_nor_streams(self):
+        g = self.gateway
+        subscribers = [t(g, "a", "start") for t in TRANSPORTS]
+        ids, stop = [], threading.Event()
+
+        def publish():
+            with Publisher(g) as p:
+                while not stop.is_set():
+                    status, _, receipt = p.publish("a", "1")
+                    assert status == 201
+                    ids.append(receipt["id"])
+
+        publisher = threading.Thread(target=publish)
+        publisher.start()
+        try:
+            for n in range(20):
+                self.reload(f'channel "a" {{ history-events = {5000 + n} }}',
+                            n + 1)
+        finally:
+            stop.set()
+            publisher.join()
+        for s in subscribers:
+            self.assertEqual([e["id"] for e in s.events(len(ids))], ids)
+            s.close()
+
+
+class Drain(Scenario):
+    """SIGTERM: everyone is told, everything accepted is stored."""
+
+    def setUp(self):
+        self.gateway = Gateway(workers=self.workers)
+        self.addCleanup(self.gateway.close)
+        self.drain_for("300ms")
+        self.gateway.start()
+
+    def drain_for(self, time):
+        """The harness has a drain-time of its own."""
+        self.gateway.configure("")
+        with open(self.gateway.conf_path, encoding="ascii") as f:
+            text = f.read()
+        with open(self.gateway.conf_path, "w", encoding="ascii") as f:
+            f.write(text.replace('drain-time = "300ms"',
+                                 f'drain-time = "{time}"'))
+
+    def term(self):
+        self.gateway.signal(signal.SIGTERM)
+        self.gateway.wait_log("info draining")
+
+    def end(self):
+        self.assertEqual(self.gateway.wait_end(), 0)
+        self.assertTrue(any(l.endswith("info stopped")
+                            for l in self.gateway.lines))
+
+    def test_every_stream_is_told_in_its_own_words(self):
+        g = self.gateway
+        head = g.publish("a", 1)["id"]
+        sockets = [WebSocket(g.port, "/stream/a") for _ in range(20)]
+        raw = WebSocket(g.port, "/stream/a?format=raw")
+        streams = [EventStream(g.port, "/stream/a") for _ in range(20)]
+        polls = [waiting_poll(g, f"/stream/a?wait=50&after={head}")
+                 for _ in range(5)]
+        for s in sockets:
+            s.message()
+            s.message()
+        for s in streams:
+            s.block()
+            s.block()
+        self.term()
+        for s in sockets + [raw]:
+            with self.assertRaises(Closed) as closed:
+                s.read()
+            self.assertEqual(closed.exception.code, 1012)
+        delays = set()
+        for s in streams:
+            with self.assertRaises(Closed):
+                s.block()
+            # With jitter: a crowd must not come back as one.
+            self.assertGreaterEqual(s.retry, 2000)
+            self.assertLessEqual(s.retry, 2300)
+            delays.add(s.retry)
+        self.assertGreater(len(delays), 5)
+        for w in polls:
+            status, headers, body = w.response()
+            self.assertEqual((status, headers["connection"]), (200, "close"))
+            answer = json.loads(body)
+            self.assertEqual((answer["events"], answer["cursor"]), ([], head))
+            self.assertEqual(w.rest(), b"")
+        self.end()
+
+    def test_clients_go_on_where_they_were_after_the_restart(self):
+        g = self.gateway
+        subscribers = [t(g, "a", "start") for t in TRANSPORTS]
+        first = [g.publish("a", n)["id"] for n in range(5)]
+        for s in subscribers:
+            self.assertEqual([e["id"] for e in s.events(5)], first)
+        self.term()
+        self.end()
+        for s in subscribers:
+            s.close()
+        g.start()
+        for s in subscribers:
+            s.open()
+        second = [g.publish("a", n)["id"] for n in range(5)]
+        for s in subscribers:
+            self.assertEqual([e["id"] for e in s.events(5)], second)
+            s.close()
+
+    def test_while_draining_nobody_new_is_taken_and_readiness_fails(self):
+        g = self.gateway
+        self.drain_for("10m")
+        g.signal(signal.SIGHUP)
+        g.wait_log("configuration reloaded")
+        stream = WsSubscriber(g, "a")
+        stream.notice("caughtup")
+        # A request that has begun is still answered; and it has, when the
+        # one before it in the same bytes was.
+        asking = {}
+        for port in (g.port, g.api_port):
+            asking[port] = w = Wire(port)
+            w.send(request_head("/readyz") +
+                   request_head("/readyz", [("Content-Length", 1)]))
+            self.assertEqual(w.response()[0], 200)
+        self.term()
+        for port in (g.port, g.api_port):
+            g.until(lambda: self.refused(port), "closed listeners")
+        for w in asking.values():
+            w.send(b"x")
+            status, headers, body = w.response()
+            self.assertEqual(status, 503)
+            self.assertEqual(headers["connection"], "close")
+            self.assertGreaterEqual(int(headers["retry-after"]), 1)
+            self.assertIn("shutting down", json.loads(body)["detail"])
+            w.close()
+        g.signal(signal.SIGTERM)
+        self.end()
+
+    @staticmethod
+    def refused(port):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except (ConnectionRefusedError, ConnectionResetError):
+            return True
+        return False
+
+    def test_a_second_signal_ends_it_at_once(self):
+        g = self.gateway
+        self.drain_for("10m")
+        for first, second in ((signal.SIGTERM, signal.SIGTERM),
+                              (signal.SIGINT, signal.SIGINT),
+                              (signal.SIGTERM, signal.SIGINT)):
+            if g.process.poll() is not None:
+                g.start()
+            else:
+                g.restart()
+            # Of this many, most would have to wait.
+            streams = [WsSubscriber(g, "a") for _ in range(10)]
+            for s in streams:
+                s.notice("caughtup")
+            g.signal(first)
+            g.wait_log("info draining")
+            self.assertIsNone(g.process.poll())
+            g.signal(second)
+            self.end()
+            for s in streams:
+                with self.assertRaises(Closed):
+                    s.next()
+                s.close()
+
+    def test_what_waits_for_the_writer_is_committed_and_acknowledged(self):
+        g = self.gateway
+        g.publish("a", 0)
+        lock = sqlite3.connect(g.store, isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        wires = [Wire(g.api_port) for _ in range(8)]
+        before = g.metric("requests_first_look_total")
+        for n, w in enumerate(wires):
+            w.send(post(events_path("a"), str(n + 1)))
+        g.until(lambda: g.metric("requests_first_look_total") == before + 8)
+        self.term()
+        lock.execute("ROLLBACK")
+        lock.close()
+        ids = []
+        for w in wires:
+            status, _, body = w.response()
+            self.assertEqual(status, 201)
+            ids.append(json.loads(body)["id"])
+            w.close()
+        self.end()
+        g.start()
+        events = g.poll("a", after="start")["events"]
+        self.assertEqual({e["id"] for e in events[1:]}, set(ids))
+
+    def test_a_body_on_its_way_is_still_taken(self):
+        g = self.gateway
+        wires = [Wire(g.api_port) for _ in range(2)]
+        heads = ((), [("Trailer", "X")])
+        bodies = [post(events_path("a"), '"first look"', heads[0]),
+                  post(events_path("a"), '"library"', heads[1])]
+        for w, body, head in zip(wires, bodies, heads):
+            # It was read up to there when the one before is answered.
+            w.send(post(events_path("b"), "1", head) + body[:-5])
+            self.assertEqual(w.response()[0], 201)
+        self.term()
+        for w, body in zip(wires, bodies):
+            w.send(body[-5:])
+            self.assertEqual(w.response()[0], 201)
+            w.close()
+        self.end()
+        g.start()
+        self.assertEqual({e["data"] for e in
+                          g.poll("a", after="start")["events"]},
+                         {"first look", "library"})
+
+    def test_who_reads_nothing_does_not_hold_the_end_up(self):
+        g = self.gateway
+        self.gateway.configure('close-timeout = "100ms"')
+        g.restart()
+        stuck = [t(g.port, "/stream/a", receive_buffer=4096)
+                 for t in (WebSocket, EventStream)]
+        half = Wire(g.api_port)
+        half.send(post(events_path("a"), "1") +
+                  post(events_path("a"), "x" * 100)[:-50])
+        self.assertEqual(half.response()[0], 201)
+        block = "x" * 100000
+        for _ in range(100):
+            g.publish("a", block, Content_Type="text/plain")
+        self.term()
+        self.end()
+        for s in stuck + [half]:
+            s.close()
+
+
+class Durable(Scenario):
+    """What each kind of durability keeps over which end."""
+
+    conf = """
+channel "memory" { durability = memory }
+channel "normal" { durability = normal }
+channel "full" { durability = full }
+"""
+
+    def test_normal_and_full_outlive_the_process_and_memory_does_not(self):
+        g = self.gateway
+        kinds = ("memory", "normal", "full")
+        ids = {k: [] for k in kinds}
+        for end in (g.kill9, g.stop):
+            for n in range(10):
+                for k in kinds:
+                    receipt = g.publish(k, n)
+                    self.assertEqual(receipt["durable"], k)
+                    ids[k].append(receipt["id"])
+            end()
+            g.start()
+            for k in ("normal", "full"):
+                answer = g.poll(k, after="start")
+                self.assertEqual([e["id"] for e in answer["events"]], ids[k])
+            self.assertEqual(g.poll("memory", after="start")["events"], [])
+            self.assertEqual(
+                g.poll("memory", after=ids["memory"][0])["gap"]["reason"],
+                "trimmed")
+
+    def test_a_cursor_from_before_a_crash_resumes_with_nothing_between(self):
+        g = self.gateway
+        head = g.publish("normal", 1)["id"]
+        for end in (g.kill9, g.kill9, g.stop, g.kill9):
+            end()
+            g.start()
+            for transport in self.each():
+                s = transport(g, "normal", head, wait=0) \
+                    if transport not in STREAMS else transport(
+                        g, "normal", head)
+                # Neither a gap nor an event: just live.
+                s.notice("caughtup")
+                s.close()
+        subscribers = [t(g, "normal", head) for t in TRANSPORTS]
+        id = g.publish("normal", 2)["id"]
+        for s in subscribers:
+            self.assertEqual(s.event()["id"], id)
+            s.close()
+
+
+class OneWorker(Scenario):
+    """The same story, however many threads tell it."""
+
+    workers = 1
+
+    def test_every_transport_gets_every_event_in_order(self):
+        g = self.gateway
+        self.assertEqual(g.get("/v1/stats", api=True)[1]["workers"],
+                         self.workers)
+        subscribers = [t(g, "a,b", "start") for t in TRANSPORTS * 8]
+        ids = []
+        for n in range(20):
+            ids.append(g.publish("ab"[n % 2], n)["id"])
+        ids += g.batch([{"channel": "ab"[n % 2], "data": n}
+                        for n in range(200)])
+        for s in subscribers:
+            self.assertEqual([e["id"] for e in s.events(220)], ids)
+            s.close()
+
+
+class FourWorkers(OneWorker):
+    workers = 4
+
+
+if __name__ == "__main__":
+    main()
