@@ -63,6 +63,15 @@ compare_faults(const void *left, const void *right)
 	return a->order < b->order ? -1 : 1;
 }
 
+/* A fault is one line, whatever a path in it is made of. */
+static void
+flatten(struct buf *out, size_t from)
+{
+	for (size_t i = from; i < buf_len(out); i++)
+		if (buf_head(out)[i] < ' ')
+			buf_head(out)[i] = '?';
+}
+
 int
 faults_put(struct faults *f, struct buf *out)
 {
@@ -70,12 +79,15 @@ faults_put(struct faults *f, struct buf *out)
 		qsort(f->items, f->count, sizeof(*f->items), compare_faults);
 	for (size_t i = 0; i < f->count; i++) {
 		const struct fault *it = &f->items[i];
+		size_t from = buf_len(out);
 
 		if (it->at.line == 0)
-			buf_printf(out, "%s: %s\n", it->at.path, it->text);
+			buf_printf(out, "%s: %s", it->at.path, it->text);
 		else
-			buf_printf(out, "%s:%u: %s\n", it->at.path, it->at.line,
+			buf_printf(out, "%s:%u: %s", it->at.path, it->at.line,
 			    it->text);
+		flatten(out, from);
+		buf_puts(out, "\n");
 	}
 	return f->error != SW_OK ? f->error : buf_error(out);
 }

@@ -95,6 +95,8 @@ finish_list(struct survey *s)
 
 	buf_puts(out, "{\"connections\":[");
 	for (size_t i = 0; i < s->parts_count; i++) {
+		if (buf_error(&s->parts[i].out) != SW_OK)
+			out->error = buf_error(&s->parts[i].out);
 		if (s->parts[i].count == 0)
 			continue;
 		buf_puts(out, total == 0 ? "" : ",");
@@ -200,6 +202,8 @@ finish_one(struct survey *s)
 		exchange_refuse(x, 404,
 		    "No subscriber has this id; a poll has one only while it "
 		    "waits.");
+	} else if (buf_error(&p->out) != SW_OK) {
+		exchange_refuse(x, 503, err_info(SW_ENOMEM)->sentence);
 	} else if (buf_len(&p->out) == 0) {
 		exchange_answer(x, 204, "application/json");
 	} else {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "proxy/admission.h"
+#include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
 #include "proxy/listener.h"
@@ -250,7 +251,8 @@ gateway_start(struct gateway **out, struct conf *conf)
 	g->conf = conf;
 	clock_gettime(CLOCK_REALTIME, &now);
 	g->started_ms = (uint64_t)now.tv_sec * 1000;
-	if ((err = admission_new(&g->admission, connection_limit(conf),
+	if ((err = digest_start()) != SW_OK ||
+	    (err = admission_new(&g->admission, connection_limit(conf),
 		 conf->max_connections_per_address)) != SW_OK ||
 	    (err = channels_new(&g->channels, (size_t)conf->max_channels)) !=
 		SW_OK)

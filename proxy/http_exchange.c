@@ -107,10 +107,14 @@ queue_answer(struct pending *p, bool close)
 	struct exchange *x = &p->x;
 	struct MHD_Response *r;
 	enum MHD_Result result;
+	uint8_t *bytes;
 	size_t len;
-	uint8_t *bytes = buf_take(&x->reply, &len);
 
 	METRIC_ADD(x->worker->metrics.http_requests, 1);
+	/* Memory ran out on the way: half an answer is worse than none. */
+	if (buf_error(&x->reply) != SW_OK)
+		return MHD_NO;
+	bytes = buf_take(&x->reply, &len);
 	r = MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_FREE);
 	if (r == NULL) {
 		free(bytes);
@@ -417,10 +421,10 @@ static enum MHD_Result
 take_body(struct pending *p, const char *data, size_t *size)
 {
 	/* What is too large is still read, up to a point, to be answered. */
-	if (p->too_large)
+	if (p->failed)
 		p->x.request.content_length += *size;
 	else if (buf_put(&p->body, data, *size) != SW_OK)
-		p->too_large = true;
+		p->failed = true;
 	*size = 0;
 	return p->x.request.content_length > 2 * body_limit(p) ? MHD_NO :
 								 MHD_YES;
@@ -434,9 +438,12 @@ complete(struct pending *p)
 	if (p->answered)
 		return queue_answer(p, !x->request.keep_alive);
 	loop_clear_timer(&x->conn->timer);
-	if (p->too_large) {
-		exchange_refuse(
-		    x, 413, "The body is above message-max and batch-max.");
+	if (p->failed) {
+		bool full = buf_error(&p->body) == SW_ELIMIT;
+
+		exchange_refuse(x, full ? 413 : 503,
+		    full ? "The body is above message-max and batch-max." :
+			   err_info(SW_ENOMEM)->sentence);
 		return queue_answer(p, true);
 	}
 	x->body = buf_str(&p->body);

@@ -39,8 +39,8 @@ struct pending {
 	char *uri;        /* as it came, before the library unescapes it */
 	struct list node; /* of the suspended */
 	struct buf body;
-	bool begun; /* the head was seen */
-	bool too_large;
+	bool begun;  /* the head was seen */
+	bool failed; /* to keep the body */
 	bool answered;
 	bool waits; /* the handler answers later */
 };

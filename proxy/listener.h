@@ -22,8 +22,8 @@ bool listener_is_shared(const char *address);
 int listener_open(struct listener **out, struct worker *w, int fd, bool shared,
     enum listener_kind kind);
 /*
- * Accept no more. Its memory stays until it is freed: the loop may have an event
- * for it in hand.
+ * Accept no more. Its memory stays until it is freed: the loop may have an
+ * event for it in hand.
  */
 void listener_close(struct listener *l);
 void listener_free(struct listener *l);

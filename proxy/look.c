@@ -28,7 +28,8 @@ refuse(struct conn *c, int status, const char *detail)
 
 	buf_init(&out, 1 << 16);
 	response_put_problem(&out, c->worker, status, detail, false);
-	if (conn_send(c, buf_head(&out), buf_len(&out)) == SW_OK)
+	if (buf_error(&out) == SW_OK &&
+	    conn_send(c, buf_head(&out), buf_len(&out)) == SW_OK)
 		conn_linger(c);
 	else
 		conn_close(c);

@@ -157,14 +157,35 @@ asked_again(void)
 	return false;
 }
 
+/*
+ * The scanner in libconfuse ends the program when memory runs out. At the start
+ * that is as good as anything; later we look first whether there is enough.
+ */
+static bool
+is_memory_left(void)
+{
+	enum { BLOCKS = 64, BYTES = 16 << 10 };
+	void *blocks[BLOCKS];
+	size_t n = 0;
+
+	while (n < BLOCKS && (blocks[n] = malloc(BYTES)) != NULL)
+		n++;
+	for (size_t i = 0; i < n; i++)
+		free(blocks[i]);
+	return n == BLOCKS;
+}
+
 static void
 reload(struct gateway *g, const struct options *o)
 {
-	struct conf *next;
+	struct conf *next = NULL;
 
 	systemd_notify("RELOADING=1");
-	next = load(o);
-	if (next == NULL)
+	if (!is_memory_left())
+		log_error("reload: memory ran out; the old configuration stays "
+			  "in use file=%s",
+		    o->file);
+	else if ((next = load(o)) == NULL)
 		log_error("reload: the configuration has faults; the old one "
 			  "stays in use file=%s",
 		    o->file);

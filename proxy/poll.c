@@ -393,7 +393,8 @@ poll_farewell(struct subscriber *s, enum close_why why)
 	buf_init(&out, 1 << 16);
 	response_put_problem(&out, w, info->http_status, info->sentence, false);
 	/* The connection closes next, whether or not it takes this. */
-	conn_send(s->conn, buf_head(&out), buf_len(&out));
+	if (buf_error(&out) == SW_OK)
+		conn_send(s->conn, buf_head(&out), buf_len(&out));
 	buf_fini(&out);
 	return true;
 }

@@ -114,6 +114,8 @@ put_success(struct conn *c, const struct append_item *item)
 	buf_put_u64(out, buf_len(body));
 	buf_puts(out, "\r\n\r\n");
 	buf_put_str(out, buf_str(body));
+	if (buf_error(body) != SW_OK)
+		out->error = buf_error(body);
 }
 
 static void
@@ -133,6 +135,9 @@ on_published(struct append *a)
 			response_put_problem(answer_buf(c), c->worker, status,
 			    detail, !c->close_after);
 		}
+		/* Memory ran out: half an answer is worse than none. */
+		if (buf_error(&c->worker->acks) != SW_OK)
+			conn_close(c);
 	}
 	append_free(a);
 }
@@ -146,7 +151,8 @@ refuse(struct conn *c, const struct refusal *why, bool keep_alive)
 	buf_init(&out, 1 << 16);
 	response_put_problem(
 	    &out, c->worker, why->status, why->detail, keep_alive);
-	if (conn_send(c, buf_head(&out), buf_len(&out)) != SW_OK)
+	if (buf_error(&out) != SW_OK ||
+	    conn_send(c, buf_head(&out), buf_len(&out)) != SW_OK)
 		conn_close(c);
 	else if (!keep_alive)
 		look_resume(c, false);

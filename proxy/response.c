@@ -92,5 +92,7 @@ response_put_problem(struct buf *out, struct worker *w, int status,
 		    "Sec-WebSocket-Version: 13\r\n");
 	buf_printf(out, "Content-Length: %zu\r\n\r\n", buf_len(&body));
 	buf_put_str(out, buf_str(&body));
+	if (buf_error(&body) != SW_OK)
+		out->error = buf_error(&body);
 	buf_fini(&body);
 }

@@ -24,7 +24,8 @@ refuse(struct conn *c, int status, const char *detail, bool keep_alive)
 
 	buf_init(&out, 1 << 16);
 	response_put_problem(&out, c->worker, status, detail, keep_alive);
-	if (conn_send(c, buf_head(&out), buf_len(&out)) == SW_OK)
+	if (buf_error(&out) == SW_OK &&
+	    conn_send(c, buf_head(&out), buf_len(&out)) == SW_OK)
 		look_resume(c, keep_alive);
 	else
 		conn_close(c);
@@ -76,9 +77,11 @@ sse_farewell(struct subscriber *s, enum close_why why)
 	buf_puts(&out, "retry: ");
 	buf_put_u64(&out, conf->retry_ms + random % (conf->drain_time_ms + 1));
 	buf_puts(&out, "\n\n");
-	conn_count(
-	    s->conn, subscriber_metrics(s), BUCKET_FRAMING, buf_len(&out));
-	conn_send(s->conn, buf_head(&out), buf_len(&out));
+	if (buf_error(&out) == SW_OK) {
+		conn_count(s->conn, subscriber_metrics(s), BUCKET_FRAMING,
+		    buf_len(&out));
+		conn_send(s->conn, buf_head(&out), buf_len(&out));
+	}
 	buf_fini(&out);
 	return true;
 }
@@ -277,7 +280,9 @@ open_websocket(struct conn *c, const struct request *r,
 
 	err = ws_handshake_read(&handshake, r, w->conf->deflate, &why);
 	if (err != SW_OK) {
-		refuse(c, err == SW_EUNSUPPORTED ? 426 : 400, why, false);
+		refuse(c,
+		    err == SW_EUNSUPPORTED ? 426 : err_info(err)->http_status,
+		    why, false);
 		return;
 	}
 	if ((err = subscribe(&s, c, req, b->pos)) != SW_OK) {

@@ -40,10 +40,11 @@ websocket_farewell(struct subscriber *s, enum close_why why)
 	if (s->closing || info->code == 0)
 		return s->closing;
 	buf_init(&out, 256);
-	ws_put_close(&out, info->code, info->sentence);
-	conn_count(
-	    s->conn, subscriber_metrics(s), BUCKET_FRAMING, buf_len(&out));
-	conn_send(s->conn, buf_head(&out), buf_len(&out));
+	if (ws_put_close(&out, info->code, info->sentence) == SW_OK) {
+		conn_count(s->conn, subscriber_metrics(s), BUCKET_FRAMING,
+		    buf_len(&out));
+		conn_send(s->conn, buf_head(&out), buf_len(&out));
+	}
 	buf_fini(&out);
 	return true;
 }
@@ -61,6 +62,17 @@ settle(struct subscriber *s, enum bucket b, uint64_t n)
 
 /* Commands. */
 
+/* Takes the text of an answer that was made for it. */
+static void
+answer_text(struct subscriber *s, struct buf *text)
+{
+	if (buf_error(text) == SW_OK)
+		websocket_answer(s, buf_str(text), false);
+	else
+		subscriber_close(s, CLOSE_OVERLOAD);
+	buf_fini(text);
+}
+
 static void
 answer_error(
     struct subscriber *s, struct str ref, const char *code, const char *message)
@@ -69,8 +81,7 @@ answer_error(
 
 	buf_init(&out, 1 << 16);
 	command_put_error(&out, ref, code, message);
-	websocket_answer(s, buf_str(&out), false);
-	buf_fini(&out);
+	answer_text(s, &out);
 }
 
 static void
@@ -89,8 +100,7 @@ answer_ok(
 		buf_puts(&out, "\"");
 	}
 	buf_puts(&out, "}");
-	websocket_answer(s, buf_str(&out), false);
-	buf_fini(&out);
+	answer_text(s, &out);
 }
 
 /*
@@ -193,8 +203,7 @@ answer_sent(struct subscriber *s, struct str ref, const struct append *a)
 	buf_puts(&out,
 	    a->items[0].duplicate ? "\",\"duplicate\":true}" :
 				    "\",\"duplicate\":false}");
-	websocket_answer(s, buf_str(&out), false);
-	buf_fini(&out);
+	answer_text(s, &out);
 }
 
 static void
@@ -304,8 +313,7 @@ do_send(struct subscriber *s, const struct command *cmd)
 		buf_puts(&out, ",\"data\":");
 		buf_put_str(&out, cmd->data);
 		buf_puts(&out, "}");
-		websocket_answer(s, buf_str(&out), false);
-		buf_fini(&out);
+		answer_text(s, &out);
 		break;
 	}
 }
@@ -340,9 +348,13 @@ do_command(struct subscriber *s, struct str text)
 {
 	struct command cmd;
 	const char *why;
+	int err = command_read(&cmd, text, &why);
 
-	if (command_read(&cmd, text, &why) != SW_OK) {
-		answer_error(s, cmd.ref, "invalid", why);
+	if (err != SW_OK) {
+		if (err == SW_ENOMEM)
+			subscriber_close(s, CLOSE_OVERLOAD);
+		else
+			answer_error(s, cmd.ref, "invalid", why);
 		command_fini(&cmd);
 		return;
 	}

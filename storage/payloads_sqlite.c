@@ -54,21 +54,32 @@ struct payloads {
 	bool last_unsynced; /* the one that is written to */
 };
 
+/* The next number of a place, up to a blank, or to the end if it is the last.
+ */
+static bool
+parse_number(struct str *text, bool last, uint64_t *out)
+{
+	const char *blank = memchr(text->p, ' ', text->len);
+	struct str digits = *text;
+
+	if ((blank == NULL) != last)
+		return false;
+	if (!last) {
+		digits.len = (size_t)(blank - text->p);
+		text->len -= digits.len + 1;
+		text->p = blank + 1;
+	}
+	return str_to_u64(out, digits, UINT64_MAX) == SW_OK;
+}
+
 static int
 parse_place(struct str text, struct place *out)
 {
-	char copy[PAYLOAD_PLACE_MAX];
-	int end = 0;
-
-	if (text.len >= sizeof(copy))
-		return SW_ECORRUPT;
-	memcpy(copy, text.p, text.len);
-	copy[text.len] = '\0';
-	if (sscanf(copy, "%20" SCNu64 " %20" SCNu64 " %20" SCNu64 "%n",
-		&out->number, &out->offset, &out->size, &end) != 3 ||
-	    (size_t)end != text.len)
-		return SW_ECORRUPT;
-	return SW_OK;
+	return text.p != NULL && parse_number(&text, false, &out->number) &&
+		parse_number(&text, false, &out->offset) &&
+		parse_number(&text, true, &out->size) ?
+	    SW_OK :
+	    SW_ECORRUPT;
 }
 
 static struct file *

@@ -10,8 +10,8 @@ enum statement { SQL_BEGIN, SQL_END, SQL_ROW, STATEMENTS };
 static const char *const sql[STATEMENTS] = {
 	[SQL_BEGIN] = "BEGIN",
 	[SQL_END] = "COMMIT",
-	[SQL_ROW] = "SELECT id, channel, number, total, previous, jump, time,"
-		    " kind, type, content_type, data FROM log WHERE id = ?",
+	[SQL_ROW] = ("SELECT id, channel, number, total, previous, jump, time,"
+		     " kind, type, content_type, data FROM log WHERE id = ?"),
 };
 
 struct reader_sqlite {

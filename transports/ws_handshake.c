@@ -168,6 +168,8 @@ int
 ws_handshake_read(struct ws_handshake *out, const struct request *r,
     bool allow_deflate, const char **why)
 {
+	int err = SW_EINVAL;
+
 	*out = (struct ws_handshake){ .server_window_bits = 15 };
 	if (r->method != METHOD_GET || r->http_1_0) {
 		*why = "A WebSocket opens with a GET of HTTP/1.1.";
@@ -186,10 +188,13 @@ ws_handshake_read(struct ws_handshake *out, const struct request *r,
 		       "here.";
 		return SW_EUNSUPPORTED;
 	}
-	if (request_header_count(r, "Sec-WebSocket-Key") != 1 ||
-	    read_key(out, request_header(r, "Sec-WebSocket-Key")) != SW_OK) {
-		*why = "Sec-WebSocket-Key must be 16 bytes in base64.";
-		return SW_EINVAL;
+	if (request_header_count(r, "Sec-WebSocket-Key") == 1)
+		err = read_key(out, request_header(r, "Sec-WebSocket-Key"));
+	if (err != SW_OK) {
+		*why = err == SW_EINVAL ?
+		    "Sec-WebSocket-Key must be 16 bytes in base64." :
+		    err_info(err)->sentence;
+		return err;
 	}
 	choose_protocol(out, r);
 	if (allow_deflate)

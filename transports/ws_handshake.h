@@ -24,7 +24,7 @@ struct ws_handshake {
 /*
  * Check an upgrade request and decide. SW_EINVAL with a sentence in `*why` if
  * it is none that RFC 6455 allows; SW_EUNSUPPORTED for another version, which
- * is answered with 426 and the version we speak.
+ * is answered with 426 and the version we speak; SW_ENOMEM.
  */
 int ws_handshake_read(struct ws_handshake *out, const struct request *r,
     bool allow_deflate, const char **why);

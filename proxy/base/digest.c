@@ -1,10 +1,11 @@
 #include "proxy/base/digest.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
@@ -25,16 +26,33 @@ digest_sha1(uint8_t out[SHA1_SIZE], struct str data)
 	pthread_once(&sha1_once, sha1_fetch);
 	if (sha1 == NULL ||
 	    EVP_Digest(data.p, data.len, out, NULL, sha1, NULL) != 1)
-		return SW_EIO;
+		return SW_ENOMEM;
 	return SW_OK;
 }
 
+int
+digest_start(void)
+{
+	uint8_t out[SHA1_SIZE];
+
+	return digest_sha1(out, STR(""));
+}
+
+/* From the system: OpenSSL's generators allocate, one in each thread. */
 void
 digest_random(void *out, size_t n)
 {
-	if (RAND_bytes(out, (int)n) != 1) {
-		log_error("no random numbers from the system");
-		abort();
+	uint8_t *p = out;
+
+	while (n > 0) {
+		ssize_t got = getrandom(p, n, 0);
+
+		if (got < 0 && errno != EINTR) {
+			log_error("no random numbers from the system");
+			abort();
+		}
+		p += got > 0 ? got : 0;
+		n -= got > 0 ? (size_t)got : 0;
 	}
 }
 

@@ -12,7 +12,13 @@
 
 enum { SHA1_SIZE = 20 };
 
-/* For the WebSocket handshake only (RFC 6455 4.2.2). SW_EIO on failure. */
+/*
+ * Have OpenSSL made ready, at the start of the program: it does not survive it
+ * if memory runs out meanwhile. SW_ENOMEM.
+ */
+int digest_start(void);
+
+/* For the WebSocket handshake only (RFC 6455 4.2.2). SW_ENOMEM. */
 int digest_sha1(uint8_t out[SHA1_SIZE], struct str data);
 
 /* From the system's generator; ends the program if there is none. */

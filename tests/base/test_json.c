@@ -239,8 +239,8 @@ END_TEST
 START_TEST(no_part_of_a_value_is_one)
 {
 	static const char *const wholes[] = {
-		"{\"a\":[1,-2.5e+3,\"x\\n\\u00e9\\\"\",null,true,false,{}],"
-		"\"b\":{\"c\":[]},\"h\xc3\xa9\":\"\xe2\x82\xac\"}",
+		("{\"a\":[1,-2.5e+3,\"x\\n\\u00e9\\\"\",null,true,false,{}],"
+		 "\"b\":{\"c\":[]},\"h\xc3\xa9\":\"\xe2\x82\xac\"}"),
 		"[[[\"a\"],{\"b\":[{}]}]]",
 		"\"text\\\\\"",
 		"true",

@@ -36,14 +36,39 @@ replace(char *text, const char *from, const char *to)
 	return (char *)buf_take(&out, &len);
 }
 
+/* A directory of this build, as the sample or the manual writes it. */
+static char *
+replace_directory(char *text, const char *from, const char *to)
+{
+	char *manual = replace(strdup(from), "-", "\\-");
+
+	text = replace(text, from, to);
+	text = replace(text, manual, to);
+	free(manual);
+	return text;
+}
+
+/* Lines break elsewhere where a directory has a longer name. */
+static void
+join_lines(char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text == '\n')
+			*text = ' ';
+}
+
 /* What is kept in the tree has the directories of a package. */
 static void
 check_kept(const char *path, int (*print)(struct buf *out))
 {
 	char *kept = file_of_tree(path), *printed = document(print);
 
-	printed = replace(printed, SPILLWAY_STATEDIR, "/var/lib/spillway");
-	printed = replace(printed, SPILLWAY_DATADIR, "/usr/share/spillway");
+	printed =
+	    replace_directory(printed, SPILLWAY_STATEDIR, "/var/lib/spillway");
+	printed =
+	    replace_directory(printed, SPILLWAY_DATADIR, "/usr/share/spillway");
+	join_lines(kept);
+	join_lines(printed);
 	ck_assert_msg(
 	    strcmp(kept, printed) == 0, "make %s again with conf/gendoc", path);
 	free(kept);

@@ -9,7 +9,7 @@
  * as NDJSON, become the same events.
  *
  * The writer's and the HTTP library's part is played here: the linker puts the
- * functions with `__wrap_` in their place ($(FUZZ_PUBLISH_LDFLAGS)).
+ * functions with `__wrap_` in the place of theirs (--wrap).
  */
 #include "proxy/api_publish.h"
 
@@ -85,7 +85,7 @@ the_worker(void)
 	must(conf_load(&c, NULL, &faults) == SW_OK);
 	w->conf = c;
 	strcpy(w->codec.epoch.text, "k3x9");
-	must(channels_new(&w->channels, 1000) == SW_OK);
+	must(channels_new(&w->channels, 1 << 20) == SW_OK);
 	return w;
 }
 

@@ -64,7 +64,7 @@ workers = {self.workers}
 store = "{self.store}"
 log-level = debug
 drain-time = "300ms"
-web-root = "off"
+{'' if 'web-root' in conf else 'web-root = "off"'}
 {conf}
 """)
 

@@ -346,9 +346,8 @@ END_TEST
 START_TEST(a_place_is_three_numbers)
 {
 	static const char *const bad[] = { "", "1", "1 2", "1 2 3 4", "1 2 3 ",
-		"x 2 3", "1 2 x",
-		"11111111111111111111111111111111111111111111111111111111111 "
-		"1 1" };
+		"x 2 3", "1 2 x", "18446744073709551616 1 1", "1  2 3",
+		"+1 2 3" };
 	size_t size;
 
 	ck_assert_int_eq(payload_place_size(STR("7 512 100000"), &size), SW_OK);
