@@ -348,10 +348,15 @@ nth_newest(struct source *s, uint64_t n, uint64_t *id)
 
 	if (err == SW_OK)
 		err = walk_first(&s->walk, newest.id, 0, &first);
-	if (err == SW_OK)
-		err = walk_last(&s->walk, newest.id, &first,
-		    newest.number > n ? newest.number - n + 1 : 1, UINT64_MAX,
-		    &row);
+	if (err != SW_OK)
+		return err;
+	/* What lies before the first one may be removed already. */
+	if (newest.number - first.number < n) {
+		*id = first.id;
+		return SW_OK;
+	}
+	err = walk_last(&s->walk, newest.id, &first, newest.number - n + 1,
+	    UINT64_MAX, &row);
 	if (err == SW_OK)
 		*id = row.id;
 	return err;

@@ -41,6 +41,10 @@ struct options {
 	bool resumes;    /* subscribers come back with a cursor */
 };
 
+/* Channels without subscribers, whose events push others out of memory: one
+ * channel alone may not have so much of it. */
+enum { FILLERS = 16 };
+
 struct channel {
 	uint32_t published;
 	uint32_t listeners; /* who everybody is, for the window */

@@ -66,7 +66,7 @@ mode_catchup(struct bench *b)
 static void
 live_begin(struct bench *b, struct pace *p)
 {
-	uint32_t i, channel = b->o.channels + 1;
+	uint32_t i, channel = b->o.channels + FILLERS;
 
 	for (i = b->o.subs; i < b->nsubs; i++) {
 		subscriber_init(&b->subs[i], b, channel, true);
@@ -105,7 +105,7 @@ mode_storm(struct bench *b)
 	/* What the far half missed leaves the memory before the near half
 	 * misses anything. */
 	publish_more(b, near, far, b->o.away);
-	publish_more(b, b->o.channels, 1, b->o.filler);
+	publish_more(b, b->o.channels, FILLERS, b->o.filler / FILLERS);
 	publish_more(b, 0, near, b->o.away);
 	bench_rest(b, 500 * MS);
 	storm_pace = quiet;

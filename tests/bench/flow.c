@@ -60,7 +60,8 @@ leave_and_return(struct bench *b)
 	absent.owed += b->o.drop * b->nsubs * (double)(now - absent.seen_ns) /
 	    (double)SECOND;
 	absent.seen_ns = now;
-	for (; absent.owed >= 1 && !absent.over; absent.owed--) {
+	while (absent.owed >= 1 && !absent.over) {
+		absent.owed -= 1;
 		who = random_below(b->nsubs);
 		if (b->subs[who].state == SUB_STANDS)
 			absent_put(b, who, now);

@@ -175,7 +175,7 @@ bench_init(struct bench *b)
 	digest_random(&random, sizeof(random));
 	snprintf(b->run, sizeof(b->run), "%08x", (uint32_t)random);
 	/* Behind those of the subscribers: filler, and what goes on. */
-	b->nchannels = b->o.channels + 2;
+	b->nchannels = b->o.channels + FILLERS + 1;
 	b->channels = calloc(b->nchannels, sizeof(*b->channels));
 	if (b->channels == NULL)
 		abort();

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 uint64_t
@@ -106,7 +107,6 @@ uint64_t
 server_memory(const struct server *s)
 {
 	char path[64], line[256];
-	unsigned long kib;
 	uint64_t sum = 0;
 	size_t i;
 	FILE *f;
@@ -119,8 +119,8 @@ server_memory(const struct server *s)
 			exit(1);
 		}
 		while (fgets(line, sizeof(line), f) != NULL)
-			if (sscanf(line, "Pss: %lu kB", &kib) == 1)
-				sum += (uint64_t)kib * 1024;
+			if (strncmp(line, "Pss:", 4) == 0)
+				sum += strtoull(line + 4, NULL, 10) * 1024;
 		fclose(f);
 	}
 	return sum;

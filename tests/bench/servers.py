@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 
 GUARD = 20  # seconds to start or stop in
 
@@ -74,6 +75,10 @@ class Server:
         with open(f"/proc/{pid}/task/{pid}/children") as f:
             return [pid] + [int(child) for child in f.read().split()]
 
+    def figures(self):
+        """What it counted itself, where that tells something."""
+        return {}
+
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -113,6 +118,18 @@ class Spillway(Server):
         with open(path, "w") as f:
             f.writelines(f"{key} = {value}\n" for key, value in lines.items())
         return [self.program, "-c", path]
+
+
+    def figures(self):
+        url = f"http://127.0.0.1:{self.pub_port}/metrics"
+        with urllib.request.urlopen(url, timeout=GUARD) as answer:
+            lines = answer.read().decode().splitlines()
+        counts = dict(line.split(" ", 1) for line in lines
+                      if not line.startswith("#"))
+        # Every client that was given something from the store.
+        return {"from_store":
+                float(counts["spillway_catchup_reads_total"]) +
+                float(counts["spillway_catchup_shared_total"])}
 
 
 class Nchan(Server):

@@ -59,7 +59,8 @@ def reconnect(_case, r, _others):
 def storm(_case, r, _others):
     return [f"{r['seconds']:.2f}", big(per(r, "deliveries")),
             ms(r["quiet_p99_us"]), ms(r["p99_us"]),
-            ratio(r["p99_us"], r["quiet_p99_us"])]
+            ratio(r["p99_us"], r["quiet_p99_us"]),
+            big(r["from_store"]) if "from_store" in r else NONE]
 
 
 TABLES = {
@@ -74,7 +75,8 @@ TABLES = {
     "reconnect": (reconnect, ["leaves", "deliveries", "per CPU s", "lost",
                               "again or late", "p50 ms"]),
     "storm": (storm, ["all caught up s", "deliveries per CPU s",
-                      "p99 ms before", "p99 ms meanwhile", "ratio"]),
+                      "p99 ms before", "p99 ms meanwhile", "ratio",
+                      "from the store"]),
 }
 
 

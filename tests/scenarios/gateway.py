@@ -49,9 +49,7 @@ class Gateway:
         self.workers = workers
         self.env = dict(os.environ, **(env or {}))
         self.wrap = list(wrap)
-        self.pass_fds = ()
-        self.process = None
-        self.lines = []
+        self.pass_fds, self.process, self.lines = (), None, []
         self.changed = threading.Condition()
         self.configure(conf)
 
@@ -499,7 +497,7 @@ class SseSubscriber(Subscriber):
     def open(self):
         self.stream = EventStream(self.gateway.port, self.path(format="json"))
         if self.stream.status != 200:
-            raise Closed(self.stream.status, self.stream.rest().decode())
+            raise Closed(self.stream.status, self.stream.body.decode())
 
     def next(self):
         name, data = self.stream.block()
@@ -589,13 +587,22 @@ class Scenario(unittest.TestCase):
             yield self.transport
 
     def _callTestMethod(self, method):
+        # Heartbeats keep a client that waits in vain from ever giving up.
+        signal.signal(signal.SIGALRM, self._hangs)
+        signal.alarm(int(GUARD * 4))
         try:
             super()._callTestMethod(method)
         except Exception as e:
             if getattr(self, "transport", None):
                 e.add_note(f"transport: {self.transport.name}")
             raise
+        finally:
+            signal.alarm(0)
+
+    def _hangs(self, number, frame):
+        raise AssertionError("the test does not end")
 
 
 def main():
-    unittest.main(argv=[sys.argv[0], "-v"] + sys.argv[1:])
+    # Clients that failed on purpose leave their sockets to the collector.
+    unittest.main(argv=[sys.argv[0], "-v"] + sys.argv[1:], warnings="ignore")

@@ -48,7 +48,8 @@ class Handshake(Scenario):
             self.ask()[1]["sec-websocket-accept"], accept_of(WebSocket.KEY))
 
     def test_case_and_lists_do_not_matter(self):
-        for upgrade in ("websocket", "WebSocket", "WEBSOCKET", "h2c, websocket"):
+        for upgrade in ("websocket", "WebSocket", "WEBSOCKET",
+                        "h2c, websocket"):
             for connection in ("Upgrade", "upgrade", "UPGRADE",
                                "keep-alive, Upgrade", "Upgrade , keep-alive",
                                ["keep-alive", "upgrade"]):

@@ -1,4 +1,4 @@
-"""RFC 7692 on the real daemon: what is agreed on, and both directions of it."""
+"""RFC 7692 on the real daemon: what is agreed on, and both directions."""
 
 import json
 import os
