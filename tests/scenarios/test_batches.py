@@ -281,9 +281,9 @@ class CloudEvents(Scenario):
         )
         for p in self.each(self.publishers):
             for n, (sent, expected) in enumerate(cases):
-                status, _, receipt = p.publish(
-                    "a", json.dumps(cloud(id=f"{p.name}{n}", type="é", **sent)),
-                    CLOUD_JSON)
+                event = cloud(id=f"{p.name}{n}", type="é", **sent)
+                status, _, receipt = p.publish("a", json.dumps(event),
+                                               CLOUD_JSON)
                 self.assertEqual(status, 201, (sent, receipt))
                 event = self.newest()
                 self.assertEqual((event.pop("id"), event.pop("type")),

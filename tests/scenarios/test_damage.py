@@ -1,4 +1,4 @@
-"""A damaged store: refused with a sentence, and moved aside only on request."""
+"""A damaged store is refused with a sentence; moved aside only on request."""
 
 import glob
 import json
@@ -7,7 +7,7 @@ import random
 import re
 import unittest
 
-from gateway import (Closed, Gateway, STREAMS, Scenario, TRANSPORTS, main)
+from gateway import Closed, Gateway, STREAMS, Scenario, TRANSPORTS, main
 
 PAGE = 4096
 

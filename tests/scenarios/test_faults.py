@@ -1,8 +1,6 @@
-"""A disk that is full, read-only, slow or damaged: nobody is lied to."""
+"""A disk that is full, read-only, slow or broken: nobody is lied to."""
 
-import ctypes
 import errno
-import glob
 import json
 import mmap
 import os
@@ -14,10 +12,8 @@ import subprocess
 import tempfile
 import unittest
 
-from gateway import (Closed, Gateway, LongSubscriber, STREAMS, Scenario,
-                     ShortSubscriber, TRANSPORTS, Wire, main, query,
-                     request_head)
-from post import Publisher, events_path, is_problem, lines, post
+from gateway import Gateway, STREAMS, TRANSPORTS, Wire, main
+from post import Publisher, is_problem, lines, post
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -26,7 +22,6 @@ class Disk:
     """What the preloaded disk.c does, in fields that the daemon maps too."""
 
     FIELDS = ("fail", "stall", "waiting", "syncs")
-    built = None
 
     def __init__(self, case):
         folder = tempfile.mkdtemp(prefix="spillway-disk-")

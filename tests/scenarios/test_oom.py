@@ -27,7 +27,8 @@ GONE = (EOFError, ConnectionError)
 def sanitized():
     """A sanitizer has an allocator of its own, which cannot be preloaded."""
     with open(shutil.which(DAEMON), "rb") as f:
-        return b"__asan_init" in f.read() or b"__tsan_init" in f.read()
+        binary = f.read()
+    return b"__asan_init" in binary or b"__tsan_init" in binary
 
 
 class Memory:
