@@ -128,3 +128,51 @@ base64_decode(struct buf *out, struct str text)
 	}
 	return SW_OK;
 }
+
+int
+base64url_encode(struct buf *out, struct str bytes)
+{
+	size_t len = BASE64_LENGTH(bytes.len);
+	int err;
+	char *p;
+
+	if (len == 0)
+		return SW_OK;
+	if ((err = buf_reserve(out, len)) != SW_OK)
+		return err;
+	p = (char *)buf_tail(out);
+	base64_encode(p, bytes.p, bytes.len);
+	while (len > 0 && p[len - 1] == '=')
+		len--;
+	for (size_t i = 0; i < len; i++)
+		p[i] = p[i] == '+' ? '-' : p[i] == '/' ? '_' : p[i];
+	buf_commit(out, len);
+	return SW_OK;
+}
+
+/* Of URLs to the usual alphabet; what belongs to neither stays. */
+static char
+usual_digit(char c)
+{
+	if (c == '+' || c == '/' || c == '=')
+		return '!';
+	return (char)(c == '-' ? '+' : c == '_' ? '/' : c);
+}
+
+int
+base64url_decode(struct buf *out, struct str text)
+{
+	int err = SW_OK;
+
+	for (size_t i = 0; i < text.len && err == SW_OK; i += 4) {
+		char group[4] = "====";
+		size_t n = text.len - i < 4 ? text.len - i : 4;
+
+		if (n == 1)
+			return SW_EINVAL;
+		for (size_t k = 0; k < n; k++)
+			group[k] = usual_digit(text.p[i + k]);
+		err = base64_decode(out, (struct str){ group, 4 });
+	}
+	return err;
+}

@@ -38,4 +38,11 @@ void base64_encode(char *out, const void *bytes, size_t n);
  */
 int base64_decode(struct buf *out, struct str text);
 
+/*
+ * The same in the alphabet of URLs and without padding (RFC 4648 5), as tokens
+ * have it (RFC 7515 2).
+ */
+int base64url_encode(struct buf *out, struct str bytes);
+int base64url_decode(struct buf *out, struct str text);
+
 #endif

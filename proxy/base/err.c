@@ -25,6 +25,7 @@ static const struct err_info table[] = {
 	    1008 },
 	[-SW_EUNSUPPORTED] = { "unsupported", "this is not supported", 501,
 	    1003 },
+	[-SW_EAUTH] = { "unauthorized", "a valid token is needed", 401, 4401 },
 };
 
 const struct err_info *

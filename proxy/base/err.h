@@ -24,6 +24,7 @@ enum {
 	SW_ELOCKED = -14,      /* another process uses the store */
 	SW_EMETHOD = -15,      /* the resource has no such method */
 	SW_EUNSUPPORTED = -16, /* understood, and not something we do */
+	SW_EAUTH = -17,        /* no token, or none that is valid */
 };
 
 /* What a code means; see the table in err.c. */

@@ -171,6 +171,53 @@ START_TEST(base64_stops_at_the_ceiling)
 }
 END_TEST
 
+static const struct {
+	const char *bytes, *text;
+} base64url[] = {
+	{ "", "" },
+	{ "f", "Zg" },
+	{ "fo", "Zm8" },
+	{ "foo", "Zm9v" },
+	{ "foob", "Zm9vYg" },
+	{ "\xff\xef\xbe", "_---" },
+	{ "\xfb\xff", "-_8" },
+};
+
+START_TEST(base64url_has_no_padding_and_its_own_alphabet)
+{
+	struct str bytes = str_of(base64url[_i].bytes);
+	struct buf out;
+
+	buf_init(&out, 64);
+	ck_assert_int_eq(base64url_encode(&out, bytes), SW_OK);
+	ck_assert_uint_eq(buf_len(&out), strlen(base64url[_i].text));
+	if (bytes.len > 0)
+		ck_assert(str_is(buf_str(&out), base64url[_i].text));
+	buf_clear(&out);
+	ck_assert_int_eq(
+	    base64url_decode(&out, str_of(base64url[_i].text)), SW_OK);
+	ck_assert_uint_eq(buf_len(&out), bytes.len);
+	if (bytes.len > 0)
+		ck_assert_mem_eq(buf_head(&out), bytes.p, bytes.len);
+	buf_fini(&out);
+}
+END_TEST
+
+static const char *const no_base64url[] = { "Z", "Zg==", "Zg=", "Zm9vY",
+	"Zm8=", "Zm9v+w", "Zm9v/w", "Zm 9v", "Zh", "Zm9v\n", "Zm9vZ!",
+	"====", "=" };
+
+START_TEST(base64url_is_read_strictly)
+{
+	struct buf out;
+
+	buf_init(&out, 64);
+	ck_assert_int_eq(
+	    base64url_decode(&out, str_of(no_base64url[_i])), SW_EINVAL);
+	buf_fini(&out);
+}
+END_TEST
+
 START_TEST(equal_texts_are_equal_and_others_are_not)
 {
 	ck_assert(digest_equal(STR("secret"), STR("secret")));
@@ -205,5 +252,7 @@ SUITE("digest", LOOP(sha1_agrees_with_its_standard, COUNT(vectors)),
     TEST(base64_brings_all_bytes_back),
     LOOP(base64_is_read_strictly, COUNT(no_base64)),
     TEST(base64_stops_at_the_ceiling),
+    LOOP(base64url_has_no_padding_and_its_own_alphabet, COUNT(base64url)),
+    LOOP(base64url_is_read_strictly, COUNT(no_base64url)),
     TEST(equal_texts_are_equal_and_others_are_not),
     TEST(random_bytes_fill_the_whole_room))

@@ -26,6 +26,7 @@ static const struct {
 	{ SW_ELOCKED, "locked", 503, 1011 },
 	{ SW_EMETHOD, "method", 405, 1008 },
 	{ SW_EUNSUPPORTED, "unsupported", 501, 1003 },
+	{ SW_EAUTH, "unauthorized", 401, 4401 },
 };
 
 START_TEST(every_code_has_its_row)
