@@ -73,12 +73,30 @@ check_reach(const struct check *k, const struct setting *s)
 		    "write api-token = \"...\" as well, or listen on loopback: "
 		    "others reach %s",
 		    quoted);
-	else if (!api && !k->conf->anonymous)
+	else if (!api && !k->conf->anonymous &&
+	    find_setting(k, directive_find(STR("token-key"))) == NULL)
 		faults_add(k->faults, s->at,
 		    "write anonymous = yes if everybody who reaches %s may "
-		    "subscribe, or listen on loopback, such as "
-		    "127.0.0.1:8080",
+		    "subscribe, token-key = \"...\" if clients carry tokens, "
+		    "or listen on loopback, such as 127.0.0.1:8080",
 		    quoted);
+}
+
+/* A channel that asks for tokens, where nobody could have one. */
+static void
+check_access(const struct check *k, const struct setting *s)
+{
+	size_t offset = s->directive->offset;
+
+	if (!s->directive->channel || strcmp(s->text, "token") != 0 ||
+	    (offset != offsetof(struct policy, subscribe) &&
+		offset != offsetof(struct policy, send_access)) ||
+	    find_setting(k, directive_find(STR("token-key"))) != NULL)
+		return;
+	faults_add(k->faults, s->at,
+	    "write token-key = \"...\" as well: without a key no token is "
+	    "valid, and %s = token lets nobody in",
+	    s->directive->name);
 }
 
 static bool
@@ -176,6 +194,7 @@ settings_check(
 	for (size_t i = 0; i < s->count; i++) {
 		const struct setting *it = &s->items[i];
 
+		check_access(&k, it);
 		if (it->directive->kind != KIND_ADDRESSES)
 			continue;
 		check_reach(&k, it);

@@ -319,6 +319,9 @@ conf_free(struct conf *c)
 	while (c->api_token_count > 0)
 		free(c->api_token[--c->api_token_count]);
 	free(c->api_token);
+	while (c->token_key_count > 0)
+		token_key_fini(&c->token_key[--c->token_key_count]);
+	free(c->token_key);
 	while (c->policy_count > 0)
 		free(c->policies[--c->policy_count].pattern);
 	free(c->policies);

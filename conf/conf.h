@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/token_key.h"
 #include "proxy/base/buf.h"
 #include "proxy/base/log.h"
 #include "proxy/base/policy.h"
@@ -35,6 +36,22 @@ struct conf {
 	char **api_token;
 	size_t api_token_count;
 	bool anonymous; /* clients need no credentials on any address */
+
+	/* Keys as written; the keys proper. */
+	char **token_key_text;
+	size_t token_key_text_count;
+	struct token_key *token_key;
+	size_t token_key_count;
+	char **token_issuer;
+	size_t token_issuer_count; /* 0: any */
+	char **token_audience;
+	size_t token_audience_count;
+	uint64_t token_leeway_ms;
+	char *token_cookie; /* or "off" */
+	bool token_in_url;
+	uint64_t auth_timeout_ms; /* 0: no first message is waited for */
+	char **allow_origin;
+	size_t allow_origin_count;
 
 	unsigned workers; /* 0: one per core */
 

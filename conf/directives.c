@@ -26,12 +26,14 @@
 #define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define DURABILITIES WORDS("memory", "normal", "full")
 #define SEND_MODES WORDS("off", "publish", "echo")
+#define ACCESSES WORDS("auto", "anyone", "token")
 #define LOG_LEVELS WORDS("error", "warn", "info", "debug")
 #define LOG_FORMATS WORDS("text", "json")
 #define CORRUPT_STORES WORDS("refuse", "move-aside")
 
 const char *const directive_groups[GROUP_COUNT] = {
 	[GROUP_EVERYDAY] = "Everyday settings",
+	[GROUP_ACCESS] = "Tokens and origins",
 	[GROUP_CHANNELS] = "Channels",
 	[GROUP_STREAMS] = "Streams",
 	[GROUP_POLLS] = "Polls",
@@ -49,9 +51,10 @@ const struct directive directives[] = {
 	{ "anonymous", KIND_FLAG, GROUP_EVERYDAY, GLOBAL(anonymous),
 	    .fallback = "no",
 	    .help = "Whether everybody who reaches a listen address may "
-		    "subscribe. With \"no\" these addresses must be loopback "
-		    "or Unix sockets, so that opening a gateway to the world "
-		    "is always a decision." },
+		    "subscribe, unless a channel asks for a token. With "
+		    "\"no\" and without a token-key these addresses must be "
+		    "loopback or Unix sockets, so that opening a gateway to "
+		    "the world is always a decision." },
 	{ "api-listen", KIND_ADDRESSES, GROUP_EVERYDAY, LIST(api_listen),
 	    .restart = true, .fallback = "127.0.0.1:8081",
 	    .words = WORDS("off"),
@@ -82,6 +85,50 @@ const struct directive directives[] = {
 	    .help = "One event is one line of key=value fields (\"text\"), or "
 		    "one JSON object (\"json\")." },
 
+	{ "token-key", KIND_KEYS, GROUP_ACCESS, LIST(token_key_text),
+	    .example = "HS256:file:/etc/spillway/token-key",
+	    .help = "Keys for the tokens (JWT) that clients carry. Each is "
+		    "for one algorithm: HS256 with a secret of 32 characters "
+		    "or more, the first line of the file; RS256, PS256 or "
+		    "ES256 with a public key in PEM, such as "
+		    "ES256:file:/etc/spillway/token.pem. With the id of the "
+		    "key, which tokens name in their header: "
+		    "ES256:kid=2026:file:/path. Any key that fits will do, so "
+		    "a new one can be added before the old one goes." },
+	{ "token-issuer", KIND_TEXTS, GROUP_ACCESS, LIST(token_issuer),
+	    .example = "https://login.example.com",
+	    .help = "Who may have issued a token: its iss must be one of "
+		    "these. None: any." },
+	{ "token-audience", KIND_TEXTS, GROUP_ACCESS, LIST(token_audience),
+	    .example = "spillway",
+	    .help = "Whom a token may be meant for: its aud must have one of "
+		    "these. None: only tokens without aud are taken." },
+	{ "token-leeway", KIND_MSEC, GROUP_ACCESS, GLOBAL(token_leeway_ms),
+	    .fallback = "10s", .max = 10 * MINUTE,
+	    .help = "How far the clocks of those who issue tokens may be off. "
+		    "A token is taken so long before its nbf and after its "
+		    "exp, and a stream ends so long after the exp." },
+	{ "token-cookie", KIND_NAME, GROUP_ACCESS, GLOBAL(token_cookie),
+	    .fallback = "off", .words = WORDS("off"),
+	    .help = "Name of a cookie that may carry the token; \"off\" for "
+		    "none. Pages of other origins can only use it if "
+		    "allow-origin names them." },
+	{ "token-in-url", KIND_FLAG, GROUP_ACCESS, GLOBAL(token_in_url),
+	    .fallback = "no",
+	    .help = "Whether ?token= may carry the token. Proxies on the way "
+		    "write URLs into their logs." },
+	{ "auth-timeout", KIND_MSEC, GROUP_ACCESS, GLOBAL(auth_timeout_ms),
+	    .fallback = "10s", .min = 100, .max = 5 * MINUTE,
+	    .zero = "the token has to come with the upgrade",
+	    .help = "Time for a WebSocket that needs a token and came without "
+		    "one to send it as its first message." },
+	{ "allow-origin", KIND_ORIGINS, GROUP_ACCESS, LIST(allow_origin),
+	    .example = "https://app.example.com",
+	    .help = "Origins whose pages may use the streams, besides the "
+		    "gateway's own. \"*\" stands for all others, which then "
+		    "cannot use cookies. Requests without an Origin do not "
+		    "come from pages, and are not asked." },
+
 	{ "durability", KIND_WORD, GROUP_CHANNELS, POLICY(durability),
 	    .fallback = "normal", .words = DURABILITIES,
 	    .help = "How safely an event is kept before it is acknowledged "
@@ -104,6 +151,16 @@ const struct directive directives[] = {
 	    .help = "What becomes of a message that a client sends: refused "
 		    "(\"off\"), published to the channel (\"publish\"), or "
 		    "returned to its sender alone (\"echo\")." },
+	{ "subscribe", KIND_WORD, GROUP_CHANNELS, POLICY(subscribe),
+	    .fallback = "auto", .words = ACCESSES,
+	    .help = "Who may subscribe: everybody (\"anyone\"), or who has a "
+		    "token whose channels.subscribe has a pattern that "
+		    "matches (\"token\"). \"auto\" is token once there is a "
+		    "token-key, unless anonymous is set." },
+	{ "send-access", KIND_WORD, GROUP_CHANNELS, POLICY(send_access),
+	    .fallback = "auto", .words = ACCESSES,
+	    .help = "Who may send, if send allows it at all: as with "
+		    "subscribe, with the token's channels.send." },
 
 	{ "heartbeat", KIND_MSEC, GROUP_STREAMS, GLOBAL(heartbeat_ms),
 	    .fallback = "15s", .min = SECOND, .max = 10 * MINUTE,

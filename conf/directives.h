@@ -29,11 +29,16 @@ enum directive_kind {
 	KIND_PATH,      /* char * */
 	KIND_ADDRESSES, /* char ** with a count, as the row below */
 	KIND_TOKENS,
+	KIND_KEYS,  /* likewise, and what they stand for in a list of its own */
+	KIND_TEXTS, /* likewise; any text that is not empty */
+	KIND_ORIGINS, /* likewise */
+	KIND_NAME,    /* char * */
 };
 
 /* The headings of the documents, in their order. */
 enum directive_group {
 	GROUP_EVERYDAY,
+	GROUP_ACCESS,
 	GROUP_CHANNELS,
 	GROUP_STREAMS,
 	GROUP_POLLS,
@@ -88,7 +93,20 @@ const char *directive_nearest(struct str name, bool in_channel);
 static inline bool
 directive_is_list(const struct directive *d)
 {
-	return d->kind == KIND_ADDRESSES || d->kind == KIND_TOKENS;
+	return d->kind >= KIND_ADDRESSES && d->kind <= KIND_ORIGINS;
+}
+
+static inline bool
+directive_is_text(const struct directive *d)
+{
+	return d->kind == KIND_PATH || d->kind == KIND_NAME;
+}
+
+/* What stands behind it is for nobody to read. */
+static inline bool
+directive_is_secret(const struct directive *d)
+{
+	return d->kind == KIND_TOKENS || d->kind == KIND_KEYS;
 }
 
 #endif

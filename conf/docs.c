@@ -190,6 +190,19 @@ static const char manual_tail[] =
     "}\n"
     ".Ed\n"
     ".Pp\n"
+    "A gateway on the open internet, for the pages of one site, whose tokens\n"
+    "say who may listen to which rooms, and a channel that needs none:\n"
+    ".Bd -literal -offset indent\n"
+    "listen = \":8080\"\n"
+    "token\\-key = { \"ES256:file:/etc/spillway/token.pem\" }\n"
+    "token\\-audience = { \"spillway\" }\n"
+    "allow\\-origin = { \"https://app.example.com\" }\n"
+    "\n"
+    "channel \"news\" {\n"
+    "        subscribe = anyone\n"
+    "}\n"
+    ".Ed\n"
+    ".Pp\n"
     "A gateway that is open to everybody, with publishers on other machines:\n"
     ".Bd -literal -offset indent\n"
     "listen = \":80\"\n"
@@ -253,7 +266,7 @@ put_fallback(const struct directive *d, struct buf *out)
 {
 	const char *value = d->fallback != NULL ? d->fallback : d->example;
 
-	if (directive_is_list(d) || d->kind == KIND_PATH)
+	if (directive_is_list(d) || directive_is_text(d))
 		field_put_quoted(out, value);
 	else
 		buf_puts(out, value);
@@ -263,7 +276,7 @@ put_fallback(const struct directive *d, struct buf *out)
 static bool
 has_range(const struct directive *d)
 {
-	return d->kind != KIND_PATH && !directive_is_list(d);
+	return !directive_is_text(d) && !directive_is_list(d);
 }
 
 static void
@@ -349,6 +362,10 @@ put_argument(const struct directive *d, struct buf *out)
 		[KIND_PATH] = " Ar path",
 		[KIND_ADDRESSES] = " { Ar address , No ... }",
 		[KIND_TOKENS] = " { Ar token , No ... }",
+		[KIND_KEYS] = " { Ar key , No ... }",
+		[KIND_TEXTS] = " { Ar text , No ... }",
+		[KIND_ORIGINS] = " { Ar origin , No ... }",
+		[KIND_NAME] = " Ar name",
 	};
 
 	if (d->kind != KIND_WORD) {

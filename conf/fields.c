@@ -125,7 +125,7 @@ put_list(const struct directive *d, struct list_field list, struct buf *out)
 int
 field_put(const struct directive *d, const void *base, struct buf *out)
 {
-	if (d->kind == KIND_PATH)
+	if (directive_is_text(d))
 		return field_put_quoted(out, *(char **)field_of(d, base));
 	if (directive_is_list(d))
 		return put_list(d, list_of(d, base), out);
@@ -146,7 +146,7 @@ same_list(struct list_field a, struct list_field b)
 bool
 field_same(const struct directive *d, const void *a, const void *b)
 {
-	if (d->kind == KIND_PATH)
+	if (directive_is_text(d))
 		return strcmp(*(char **)field_of(d, a),
 			   *(char **)field_of(d, b)) == 0;
 	if (directive_is_list(d))
@@ -208,12 +208,15 @@ number_set(
 }
 
 static int
-path_set(
+text_set(
     const struct directive *d, void *base, struct str text, struct buf *advice)
 {
 	char **field = field_of(d, base);
 	char *copy;
+	int err;
 
+	if (d->kind == KIND_NAME && (err = value_name(text, advice)) != SW_OK)
+		return err;
 	if (text.len == 0) {
 		buf_puts(advice, "write a path");
 		return SW_EINVAL;
@@ -224,6 +227,27 @@ path_set(
 	free(*field);
 	*field = copy;
 	return SW_OK;
+}
+
+/* Is it what the list takes? */
+static int
+list_check(const struct directive *d, struct str text, struct buf *advice)
+{
+	struct listen_address address;
+
+	switch (d->kind) {
+	case KIND_ADDRESSES:
+		return value_address(&address, text, advice);
+	case KIND_ORIGINS:
+		return value_origin(text, advice);
+	case KIND_TEXTS:
+		if (text.len > 0)
+			return SW_OK;
+		buf_puts(advice, "write some text");
+		return SW_EINVAL;
+	default:
+		return SW_OK; /* secrets were looked at already */
+	}
 }
 
 static int
@@ -246,17 +270,15 @@ int
 field_set(
     const struct directive *d, void *base, struct str text, struct buf *advice)
 {
-	struct listen_address address;
 	int err;
 
-	if (d->kind == KIND_PATH)
-		return path_set(d, base, text, advice);
+	if (directive_is_text(d))
+		return text_set(d, base, text, advice);
 	if (!directive_is_list(d))
 		return number_set(d, base, text, advice);
 	if (is_word(d, text))
 		return SW_OK; /* stands for the empty list */
-	if (d->kind == KIND_ADDRESSES &&
-	    (err = value_address(&address, text, advice)) != SW_OK)
+	if ((err = list_check(d, text, advice)) != SW_OK)
 		return err;
 	return list_add(d, base, text);
 }
@@ -271,7 +293,7 @@ field_clear(const struct directive *d, void *base)
 			free((*list.items)[--*list.count]);
 		free(*list.items);
 		*list.items = NULL;
-	} else if (d->kind == KIND_PATH) {
+	} else if (directive_is_text(d)) {
 		char **path = field_of(d, base);
 
 		free(*path);

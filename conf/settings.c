@@ -102,6 +102,21 @@ keep_token(struct conf *c, struct str text, struct buf *advice)
 	return err;
 }
 
+static int
+keep_key(struct conf *c, struct str text, struct buf *advice)
+{
+	struct token_key *keys =
+	    realloc(c->token_key, (c->token_key_count + 1) * sizeof(*keys));
+	int err;
+
+	if (keys == NULL)
+		return SW_ENOMEM;
+	c->token_key = keys;
+	err = token_key_read(&keys[c->token_key_count], text, advice);
+	c->token_key_count += err == SW_OK;
+	return err;
+}
+
 static void
 set_value(struct build *b, const struct setting *s)
 {
@@ -114,11 +129,13 @@ set_value(struct build *b, const struct setting *s)
 	buf_init(&advice, 8 * 1024);
 	if (d->kind == KIND_TOKENS)
 		err = keep_token(b->conf, text, &advice);
+	else if (d->kind == KIND_KEYS)
+		err = keep_key(b->conf, text, &advice);
 	if (err == SW_OK)
 		err = field_set(d, base_of(b, d, s->block), text, &advice);
 	if (err != SW_OK && err != SW_EINVAL) {
 		b->error = err;
-	} else if (err == SW_EINVAL && d->kind == KIND_TOKENS) {
+	} else if (err == SW_EINVAL && directive_is_secret(d)) {
 		/* A fault is read by more people than a token should be. */
 		faults_add(b->faults, s->at, "%s: %.*s", d->name,
 		    STR_ARG(buf_str(&advice)));

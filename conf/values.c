@@ -175,6 +175,57 @@ fail:
 	    "15s");
 }
 
+int
+value_name(struct str text, struct buf *advice)
+{
+	static const char marks[] = "!#$%&'*+-.^_`|~";
+
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.p[i], letter = (char)(c | 0x20);
+
+		if ((letter < 'a' || letter > 'z') && !is_digit(c) &&
+		    memchr(marks, c, sizeof(marks) - 1) == NULL)
+			text.len = 0;
+	}
+	return text.len > 0 ?
+	    SW_OK :
+	    refuse(advice, "write a name of letters, digits, - and _");
+}
+
+/* What a browser makes of a host: lower case, numbers, no port left out. */
+static bool
+is_origin_host(struct str host)
+{
+	for (size_t i = 0; i < host.len; i++) {
+		char c = host.p[i];
+
+		if ((c < 'a' || c > 'z') && !is_digit(c) &&
+		    memchr(".-_:[]", c, 6) == NULL)
+			return false;
+	}
+	return host.len > 0 && host.p[host.len - 1] != ':' && host.p[0] != ':';
+}
+
+int
+value_origin(struct str text, struct buf *advice)
+{
+	struct str host = text;
+	size_t scheme = str_starts(text, "https://") ? 8 :
+	    str_starts(text, "http://")              ? 7 :
+						       0;
+
+	if (str_is(text, "*"))
+		return SW_OK;
+	host.p += scheme;
+	host.len -= scheme;
+	if (scheme > 0 && is_origin_host(host))
+		return SW_OK;
+	return refuse(advice,
+	    "write a scheme and a host in lower case, with the port if it is "
+	    "not the usual one and without a path, such as "
+	    "https://app.example.com");
+}
+
 static int
 unix_address(struct listen_address *out, struct str path, struct buf *advice)
 {

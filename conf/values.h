@@ -32,6 +32,15 @@ int value_bytes(uint64_t *out, struct str text, struct buf *advice);
 /* Milliseconds: 250ms, 10s, 5m, 2h, 7d. Only 0 needs no unit. */
 int value_msec(uint64_t *out, struct str text, struct buf *advice);
 
+/* A name as cookies have it (RFC 6265): a token of RFC 9110. */
+int value_name(struct str text, struct buf *advice);
+
+/*
+ * An origin as browsers write it (RFC 6454 6.1), such as
+ * https://app.example.com or http://localhost:3000; or `*`.
+ */
+int value_origin(struct str text, struct buf *advice);
+
 /* Where to listen. */
 struct listen_address {
 	struct sockaddr_storage addr;

@@ -3,10 +3,12 @@
 #include <inttypes.h>
 
 #include "proxy/base/err.h"
+#include "proxy/base/json.h"
 #include "proxy/poll.h"
 #include "proxy/stream.h"
 #include "proxy/subscriber.h"
 #include "proxy/survey.h"
+#include "proxy/token.h"
 #include "proxy/websocket.h"
 
 enum { LIST_DEFAULT = 1000, LIST_MAX = 100000 };
@@ -59,6 +61,11 @@ put_connection(
 	    c->id, s->transport->name, address_print(&c->peer, peer),
 	    c->worker->index, (double)(now - c->opened_ms) / 1000,
 	    s->raw ? "raw" : "json", c->blocked ? "true" : "false", s->events);
+	if (s->grant != NULL && s->grant->user != NULL) {
+		buf_puts(out, "\"user\":");
+		json_put_string(out, str_of(s->grant->user));
+		buf_puts(out, ",");
+	}
 	put_channels(out, s);
 	buf_puts(out, ",\"bytes\":{");
 	for (size_t b = 0; b < BUCKET_COUNT; b++)

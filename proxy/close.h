@@ -16,13 +16,16 @@ enum close_why {
 	CLOSE_DATA,     /* a kind of message that we do not take */
 	CLOSE_UTF8,     /* text that is not UTF-8 */
 	CLOSE_TOO_LARGE,
-	CLOSE_POLICY,    /* a message that cannot be understood */
-	CLOSE_DELETED,   /* its channel was deleted */
-	CLOSE_KICKED,    /* the operator ended it */
-	CLOSE_RECONNECT, /* the operator asks it to come back */
-	CLOSE_RESTART,   /* we are shutting down */
-	CLOSE_OVERLOAD,  /* memory ran out, or a queue is full */
-	CLOSE_STORE,     /* history cannot be read */
+	CLOSE_POLICY,       /* a message that cannot be understood */
+	CLOSE_DELETED,      /* its channel was deleted */
+	CLOSE_UNAUTHORIZED, /* a token is needed, and none was valid */
+	CLOSE_EXPIRED,      /* its token has expired */
+	CLOSE_FORBIDDEN,    /* its token does not allow this */
+	CLOSE_KICKED,       /* the operator ended it */
+	CLOSE_RECONNECT,    /* the operator asks it to come back */
+	CLOSE_RESTART,      /* we are shutting down */
+	CLOSE_OVERLOAD,     /* memory ran out, or a queue is full */
+	CLOSE_STORE,        /* history cannot be read */
 	CLOSE_COUNT,
 };
 

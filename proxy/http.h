@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "proxy/conn.h"
+#include "proxy/origin.h"
 #include "transports/request.h"
 
 /*
@@ -53,10 +54,13 @@ struct exchange {
 	int status;
 	const char *content_type;
 	struct buf reply;
-	char location[64]; /* of what was made, or empty */
-	char echoed[128];  /* a content type that is the client's */
-	const char *cache; /* Cache-Control */
-	const char *allow; /* of a 405 */
+	char location[64];     /* of what was made, or empty */
+	char echoed[128];      /* a content type that is the client's */
+	const char *cache;     /* Cache-Control */
+	const char *allow;     /* of a 405 */
+	const char *challenge; /* WWW-Authenticate, of a 401 or 403 */
+	enum origin origin;    /* of the page that asks, where that matters */
+	bool preflight;        /* a browser asks before a page may */
 };
 
 /* Answer now or later: exactly once, in the worker's thread. */

@@ -74,6 +74,35 @@ exchange_refuse(struct exchange *x, int status, const char *detail)
 	exchange_answer(x, status, "application/problem+json");
 }
 
+/* What browsers need to know before a page may read the answer. */
+static void
+add_origin(struct MHD_Response *r, const struct exchange *x)
+{
+	struct str allowed = origin_allowed(x->origin, &x->request);
+	char text[512];
+
+	if (origin_varies(x->origin, x->worker->conf))
+		MHD_add_response_header(r, "Vary", "Origin");
+	if (allowed.p == NULL || allowed.len >= sizeof(text))
+		return;
+	snprintf(text, sizeof(text), "%.*s", STR_ARG(allowed));
+	MHD_add_response_header(r, "Access-Control-Allow-Origin", text);
+	if (x->origin == ORIGIN_LISTED)
+		MHD_add_response_header(
+		    r, "Access-Control-Allow-Credentials", "true");
+	if (!x->preflight) {
+		MHD_add_response_header(
+		    r, "Access-Control-Expose-Headers", origin_exposed);
+		return;
+	}
+	MHD_add_response_header(
+	    r, "Access-Control-Allow-Methods", origin_methods);
+	MHD_add_response_header(
+	    r, "Access-Control-Allow-Headers", origin_headers);
+	snprintf(text, sizeof(text), "%d", ORIGIN_MAX_AGE_S);
+	MHD_add_response_header(r, "Access-Control-Max-Age", text);
+}
+
 static void
 add_headers(struct MHD_Response *r, const struct exchange *x, bool close)
 {
@@ -86,8 +115,10 @@ add_headers(struct MHD_Response *r, const struct exchange *x, bool close)
 		MHD_add_response_header(r, "Location", x->location);
 	if (x->allow != NULL)
 		MHD_add_response_header(r, "Allow", x->allow);
-	if (x->status == 401)
-		MHD_add_response_header(r, "WWW-Authenticate", "Bearer");
+	if (x->challenge != NULL || x->status == 401)
+		MHD_add_response_header(r, "WWW-Authenticate",
+		    x->challenge != NULL ? x->challenge : "Bearer");
+	add_origin(r, x);
 	if (retry_after(x->status) > 0) {
 		snprintf(text, sizeof(text), "%u", retry_after(x->status));
 		MHD_add_response_header(r, "Retry-After", text);
@@ -408,6 +439,9 @@ begin(
 			x->request.path.p + n, x->request.path.len - n });
 		return MHD_NO;
 	}
+	if (c->listener == LISTENER_PUBLIC &&
+	    str_starts(x->request.path, stream_prefix))
+		x->origin = origin_judge(x->worker->conf, &x->request);
 	if (x->request.content_length > body_limit(p))
 		return refuse_at_once(
 		    p, 413, "The body is above message-max and batch-max.");

@@ -13,6 +13,7 @@
 #include "proxy/base/log.h"
 #include "proxy/gateway.h"
 #include "proxy/systemd.h"
+#include "proxy/token_command.h"
 
 #ifndef SPILLWAY_SYSCONFDIR
 #define SPILLWAY_SYSCONFDIR "/etc/spillway"
@@ -33,6 +34,7 @@ static void
 usage(FILE *out)
 {
 	fputs("Usage: spillway [-c FILE] [-t] [--print-config]\n"
+	      "       spillway token --key FILE [options]\n"
 	      "       spillway --version | --help\n"
 	      "\n"
 	      "  -c, --config FILE   configuration to use instead of\n"
@@ -41,6 +43,7 @@ usage(FILE *out)
 	      "      --print-config  print all that is in effect and exit\n"
 	      "      --version       print the version and exit\n"
 	      "  -h, --help          print this and exit\n"
+	      "  token               make a token; see spillway token --help\n"
 	      "\n"
 	      "Manuals: spillway(8), spillway.conf(5)\n",
 	    out);
@@ -219,6 +222,8 @@ main(int argc, char **argv)
 	struct conf *conf;
 	int status;
 
+	if (argc > 1 && strcmp(argv[1], "token") == 0)
+		return token_command(argc - 1, argv + 1);
 	if (!read_options(&o, argc, argv, &status))
 		return status;
 	conf = load(&o);

@@ -148,6 +148,18 @@ print_ends(struct buf *out, const struct metrics *const *workers, size_t count,
 	static const char *const reasons[] = { "", "trimmed", "epoch",
 		"ahead" };
 
+	static const char *const refusals[REFUSED_COUNT] = {
+		[REFUSED_UNAUTHORIZED] = "unauthorized",
+		[REFUSED_FORBIDDEN] = "forbidden",
+		[REFUSED_ORIGIN] = "origin",
+	};
+
+	head(out, "access_refused_total", "counter",
+	    "Requests and commands refused for their token or origin.");
+	for (size_t i = 0; i < REFUSED_COUNT; i++)
+		buf_printf(out,
+		    "spillway_access_refused_total{why=\"%s\"} %" PRId64 "\n",
+		    refusals[i], SUM(refused[i]));
 	head(out, "gaps_total", "counter", "Losses that clients were told of.");
 	for (size_t i = GAP_TRIMMED; i <= GAP_AHEAD; i++)
 		buf_printf(out,

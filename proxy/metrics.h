@@ -29,6 +29,14 @@ enum bucket {
 /* Why a subscriber's connection, or its poll, ended; see close.h. */
 enum { CLOSE_REASONS_MAX = 24 };
 
+/* Requests and commands that access was refused to. */
+enum access_refusal {
+	REFUSED_UNAUTHORIZED, /* 401: no token, or none that is valid */
+	REFUSED_FORBIDDEN,    /* 403: the token does not allow it */
+	REFUSED_ORIGIN,       /* 403: a page of another origin */
+	REFUSED_COUNT,
+};
+
 /* Upper bounds of the delivery histogram, from 10 us to 10 s. */
 enum { LATENCY_BUCKETS = 19 };
 
@@ -53,6 +61,7 @@ struct metrics {
 	_Atomic uint64_t catchup_reads, catchup_shared, catchup_events;
 	_Atomic uint64_t window_bytes, window_events;
 	_Atomic uint64_t messages; /* sent by clients */
+	_Atomic uint64_t refused[REFUSED_COUNT];
 };
 
 /* By the worker that owns the counter: a plain addition, no locked one. */

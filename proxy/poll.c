@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 
+#include "proxy/auth.h"
 #include "proxy/base/err.h"
 #include "proxy/deliver.h"
 #include "proxy/look.h"
@@ -31,6 +32,7 @@ struct poll_cache {
 	uint64_t date_s;
 	enum form form;
 	bool keep_alive;
+	char *cors;
 	/* The response, and what is in it: */
 	struct buf response;
 	uint64_t events, payload, head_bytes;
@@ -53,6 +55,7 @@ poll_cache_free(struct poll_cache *pc)
 	if (pc == NULL)
 		return;
 	buf_fini(&pc->response);
+	free(pc->cors);
 	free(pc);
 }
 
@@ -121,8 +124,10 @@ put_response(
 	response_begin(out, w, 200, s->poll.keep_alive);
 	buf_puts(out,
 	    "Content-Type: application/json\r\n"
-	    "Cache-Control: no-store, no-transform\r\n"
-	    "Content-Length: ");
+	    "Cache-Control: no-store, no-transform\r\n");
+	if (s->cors != NULL)
+		buf_puts(out, s->cors);
+	buf_puts(out, "Content-Length: ");
 	buf_put_u64(out, buf_len(body));
 	buf_puts(out, "\r\n\r\n");
 	pc->head_bytes = buf_len(out);
@@ -217,6 +222,12 @@ collect(struct subscriber *s, struct answer *a, size_t limit)
 }
 
 static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool
 fits_cache(const struct poll_cache *pc, const struct subscriber *s)
 {
 	const struct link *l = &s->first;
@@ -225,6 +236,7 @@ fits_cache(const struct poll_cache *pc, const struct subscriber *s)
 	    pc->generation == l->channel->generation && pc->from == l->pos &&
 	    pc->limit == s->poll.limit && pc->form == (enum form)s->form &&
 	    pc->keep_alive == s->poll.keep_alive &&
+	    same_text(pc->cors, s->cors) &&
 	    pc->date_s == subscriber_worker(s)->date_s;
 }
 
@@ -233,6 +245,10 @@ remember_cache(struct poll_cache *pc, const struct subscriber *s, uint64_t from)
 {
 	const struct link *l = &s->first;
 
+	free(pc->cors);
+	pc->cors = s->cors == NULL ? NULL : strdup(s->cors);
+	if (s->cors != NULL && pc->cors == NULL)
+		return; /* memory ran out: the next one is made anew */
 	pc->channel = l->channel;
 	pc->generation = l->channel->generation;
 	pc->from = from;
@@ -300,7 +316,7 @@ wait_for_news(struct subscriber *s)
 		subscriber_close(s, CLOSE_PEER);
 		return;
 	}
-	conn_arm(s->conn, s->poll.until_ms);
+	conn_arm(s->conn, smaller(s->poll.until_ms, subscriber_expiry_ms(s)));
 }
 
 /* Answer, read history first, or wait. */
@@ -386,12 +402,21 @@ poll_farewell(struct subscriber *s, enum close_why why)
 {
 	const struct close_info *info = close_info(why);
 	struct worker *w = subscriber_worker(s);
-	struct buf out;
+	const char *challenge = auth_challenge(
+	    info->http_status, why != CLOSE_KICKED && s->grant != NULL);
+	struct buf out, headers;
 
 	if (info->http_status < 400)
 		return false;
 	buf_init(&out, 1 << 16);
-	response_put_problem(&out, w, info->http_status, info->sentence, false);
+	buf_init(&headers, 1 << 16);
+	if (s->cors != NULL)
+		buf_puts(&headers, s->cors);
+	if (challenge != NULL)
+		buf_printf(&headers, "WWW-Authenticate: %s\r\n", challenge);
+	response_put_refusal(&out, w, info->http_status, info->sentence, false,
+	    buf_str(&headers));
+	buf_fini(&headers);
 	/* The connection closes next, whether or not it takes this. */
 	if (buf_error(&out) == SW_OK)
 		conn_send(s->conn, buf_head(&out), buf_len(&out));
@@ -416,7 +441,13 @@ poll_timeout(struct conn *c)
 {
 	struct subscriber *s = c->owner;
 
-	if (s->replay == NULL)
+	if (subscriber_expired(s))
+		subscriber_close(s, CLOSE_EXPIRED);
+	else if (s->replay != NULL)
+		return;
+	else if (loop_now_ms(c->worker->loop) < s->poll.until_ms)
+		wait_for_news(s); /* a clock was set back */
+	else
 		answer_now(s);
 }
 

@@ -75,6 +75,13 @@ void
 response_put_problem(struct buf *out, struct worker *w, int status,
     const char *detail, bool keep_alive)
 {
+	response_put_refusal(out, w, status, detail, keep_alive, STR(""));
+}
+
+void
+response_put_refusal(struct buf *out, struct worker *w, int status,
+    const char *detail, bool keep_alive, struct str headers)
+{
 	struct buf body;
 
 	buf_init(&body, 1 << 16);
@@ -90,6 +97,7 @@ response_put_problem(struct buf *out, struct worker *w, int status,
 		    "Upgrade: websocket\r\n"
 		    "Connection: Upgrade\r\n"
 		    "Sec-WebSocket-Version: 13\r\n");
+	buf_put_str(out, headers);
 	buf_printf(out, "Content-Length: %zu\r\n\r\n", buf_len(&body));
 	buf_put_str(out, buf_str(&body));
 	if (buf_error(&body) != SW_OK)

@@ -25,6 +25,10 @@ void problem_put(struct buf *out, int status, const char *detail);
 void response_put_problem(struct buf *out, struct worker *w, int status,
     const char *detail, bool keep_alive);
 
+/* The same with further headers, each with its end of line. */
+void response_put_refusal(struct buf *out, struct worker *w, int status,
+    const char *detail, bool keep_alive, struct str headers);
+
 /* Seconds for Retry-After, or 0 for none. */
 unsigned retry_after(int status);
 

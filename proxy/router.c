@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "proxy/api.h"
+#include "proxy/auth.h"
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
 #include "proxy/gateway.h"
@@ -89,6 +90,19 @@ read_seq(struct exchange *x, struct client_message *m, char session[129])
 }
 
 static void
+refuse_token(
+    struct exchange *x, int err, const struct auth *auth, const char *why)
+{
+	int status = err_info(err)->http_status;
+
+	if (err == SW_EAUTH)
+		METRIC_ADD(x->worker->metrics.refused[REFUSED_UNAUTHORIZED], 1);
+	x->challenge = auth_challenge(status, auth->carried);
+	exchange_refuse(
+	    x, status, err == SW_EAUTH ? why : err_info(err)->sentence);
+}
+
+static void
 take_message(struct exchange *x, struct str channel)
 {
 	struct client_message m = {
@@ -97,6 +111,9 @@ take_message(struct exchange *x, struct str channel)
 		.content_type = request_header(&x->request, "Content-Type"),
 		.done = on_sent,
 		.owner = x,
+	};
+	struct auth auth = {
+		.trusts_cookies = origin_trusts_cookies(x->origin),
 	};
 	char session[129];
 	const char *why;
@@ -110,6 +127,13 @@ take_message(struct exchange *x, struct str channel)
 		exchange_refuse(x, 400, "`seq` is a whole number.");
 		return;
 	}
+	err = auth_request(
+	    &auth, x->worker->conf, &x->request, loop_unix_ms(x->worker->loop));
+	if (err != SW_OK) {
+		refuse_token(x, err, &auth, auth.why);
+		return;
+	}
+	m.grant = auth.grant;
 	switch (client_send(x->worker, &m, &err, &why)) {
 	case SEND_QUEUED:
 		exchange_wait(x);
@@ -118,8 +142,40 @@ take_message(struct exchange *x, struct str channel)
 		echo(x, &m);
 		break;
 	case SEND_REFUSED:
+		x->challenge =
+		    auth_challenge(err_info(err)->http_status, auth.carried);
 		exchange_refuse(x, err_info(err)->http_status, why);
 		break;
+	}
+	auth_fini(&auth);
+}
+
+/* A browser asks what a page of another origin may do (CORS). */
+static void
+preflight(struct exchange *x)
+{
+	x->preflight = true;
+	x->allow = "GET, POST, OPTIONS";
+	exchange_answer(x, 204, "text/plain");
+}
+
+static void
+handle_stream(struct exchange *x, struct str channel)
+{
+	if (x->origin == ORIGIN_FOREIGN) {
+		METRIC_ADD(x->worker->metrics.refused[REFUSED_ORIGIN], 1);
+		exchange_refuse(x, 403, origin_refusal);
+	} else if (x->request.method == METHOD_POST) {
+		take_message(x, channel);
+	} else if (x->request.method == METHOD_OPTIONS) {
+		preflight(x);
+	} else if (x->request.method == METHOD_GET) {
+		exchange_refuse(
+		    x, 400, "Name the channels: /stream/CHANNEL[,CHANNEL...]");
+	} else {
+		x->allow = "GET, POST, OPTIONS";
+		exchange_refuse(
+		    x, 405, "GET subscribes to a stream, POST sends to one.");
 	}
 }
 
@@ -130,18 +186,9 @@ handle_public(struct exchange *x)
 	struct str path = x->request.path;
 
 	if (str_starts(path, stream)) {
-		if (x->request.method == METHOD_POST) {
-			path.p += sizeof(stream) - 1;
-			path.len -= sizeof(stream) - 1;
-			take_message(x, path);
-		} else if (x->request.method == METHOD_GET) {
-			exchange_refuse(x, 400,
-			    "Name the channels: /stream/CHANNEL[,CHANNEL...]");
-		} else {
-			x->allow = "GET, POST";
-			exchange_refuse(x, 405,
-			    "GET subscribes to a stream, POST sends to one.");
-		}
+		path.p += sizeof(stream) - 1;
+		path.len -= sizeof(stream) - 1;
+		handle_stream(x, path);
 	} else if (str_is(path, "/") || str_is(path, "/spillway") ||
 	    str_starts(path, "/spillway/")) {
 		web_handle(x);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proxy/auth.h"
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
 #include "proxy/base/utf8.h"
@@ -146,6 +147,14 @@ client_send(struct worker *w, const struct client_message *m, int *err,
 
 	METRIC_ADD(w->metrics.messages, 1);
 	*why = NULL;
+	if ((*err = auth_may(w->conf, m->grant, AUTH_SEND, m->channel, why)) !=
+	    SW_OK) {
+		METRIC_ADD(
+		    w->metrics.refused[*err == SW_EAUTH ? REFUSED_UNAUTHORIZED :
+							  REFUSED_FORBIDDEN],
+		    1);
+		return SEND_REFUSED;
+	}
 	if ((*err = channels_get(&c, w->channels, m->channel)) != SW_OK) {
 		*why = "The channel has no valid name, or there are too many.";
 		return SEND_REFUSED;

@@ -33,7 +33,10 @@ extern const char content_coded_help[];
 int event_type_check(struct str *type);
 
 /* A message of a client, as its transport read it. */
+struct grant;
+
 struct client_message {
+	const struct grant *grant; /* what its sender's token allows, or NULL */
 	struct str channel;
 	struct str data;
 	struct str content_type; /* p is NULL: none was given */

@@ -3,33 +3,72 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 
+#include "proxy/auth.h"
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "proxy/deliver.h"
 #include "proxy/look.h"
 #include "proxy/loss.h"
+#include "proxy/origin.h"
 #include "proxy/poll.h"
 #include "proxy/replay.h"
 #include "proxy/response.h"
 #include "proxy/subscriber.h"
 #include "proxy/websocket.h"
+#include "proxy/websocket_auth.h"
 #include "proxy/worker.h"
 #include "transports/sse.h"
 #include "transports/ws_handshake.h"
 
+/* Where the request wants to begin, and what has to be said about that. */
+struct beginning {
+	uint64_t pos;
+	uint64_t hello; /* the cursor that hello tells: never one too far */
+	enum gap_reason gap;
+};
+
+/* A stream that is being opened. */
+struct opening {
+	struct conn *conn;
+	const struct request *request;
+	struct str rest; /* of the path, behind /stream/ */
+	struct stream_request stream;
+	struct beginning beginning;
+	enum origin origin;
+	struct auth auth;
+};
+
 static void
-refuse(struct conn *c, int status, const char *detail, bool keep_alive)
+refuse(const struct opening *o, int status, const char *detail, bool keep_alive)
 {
-	struct buf out;
+	const char *challenge = auth_challenge(status, o->auth.carried);
+	struct conn *c = o->conn;
+	struct buf out, headers;
 
 	buf_init(&out, 1 << 16);
-	response_put_problem(&out, c->worker, status, detail, keep_alive);
+	buf_init(&headers, 1 << 16);
+	origin_put(&headers, o->origin, c->worker->conf, o->request);
+	if (challenge != NULL)
+		buf_printf(&headers, "WWW-Authenticate: %s\r\n", challenge);
+	response_put_refusal(
+	    &out, c->worker, status, detail, keep_alive, buf_str(&headers));
+	buf_fini(&headers);
 	if (buf_error(&out) == SW_OK &&
 	    conn_send(c, buf_head(&out), buf_len(&out)) == SW_OK)
 		look_resume(c, keep_alive);
 	else
 		conn_close(c);
 	buf_fini(&out);
+}
+
+static void
+count_refusal(struct worker *w, int err)
+{
+	if (err == SW_EAUTH || err == SW_EFORBIDDEN)
+		METRIC_ADD(
+		    w->metrics.refused[err == SW_EAUTH ? REFUSED_UNAUTHORIZED :
+							 REFUSED_FORBIDDEN],
+		    1);
 }
 
 /* An event stream: nothing is read, and its end is all that is waited for. */
@@ -93,13 +132,6 @@ const struct conn_role sse_role = {
 	.end = sse_end,
 };
 
-/* Where the request wants to begin, and what has to be said about that. */
-struct beginning {
-	uint64_t pos;
-	uint64_t hello; /* the cursor that hello tells: never one too far */
-	enum gap_reason gap;
-};
-
 static struct beginning
 find_beginning(struct worker *w, const struct stream_request *req)
 {
@@ -137,18 +169,13 @@ role_of(const struct transport *t)
 	}
 }
 
-/* The subscriber with all its links; SW_ELIMIT, SW_ENOMEM. */
+/* All its links, and what else the request says; SW_ELIMIT, SW_ENOMEM. */
 static int
-subscribe(struct subscriber **out, struct conn *c,
-    const struct stream_request *req, uint64_t pos)
+link_all(struct subscriber *s, const struct stream_request *req, uint64_t pos)
 {
-	struct subscriber *s;
 	struct link *l;
-	int err;
+	int err = SW_OK;
 
-	if ((err = subscriber_new(&s, c, req->transport, req->raw,
-		 role_of(req->transport))) != SW_OK)
-		return err;
 	for (size_t i = 0; i < req->channel_count && err == SW_OK; i++) {
 		err = subscriber_link(s, req->channels[i], pos, &l);
 		if (err == SW_OK)
@@ -160,9 +187,48 @@ subscribe(struct subscriber **out, struct conn *c,
 		if (s->session == NULL)
 			err = SW_ENOMEM;
 	}
+	return err;
+}
+
+/* What the answers of a poll tell pages. */
+static int
+keep_cors(struct subscriber *s, const struct opening *o)
+{
+	struct buf text;
+	size_t len;
+	int err;
+
+	buf_init(&text, 1 << 16);
+	origin_put(&text, o->origin, o->conn->worker->conf, o->request);
+	if (buf_len(&text) > 0)
+		buf_put(&text, "", 1);
+	err = buf_error(&text);
+	if (err == SW_OK && buf_len(&text) > 0)
+		s->cors = (char *)buf_take(&text, &len);
+	buf_fini(&text);
+	return err;
+}
+
+/* The subscriber, with its token; `linked`: and with all its links. */
+static int
+subscribe(struct subscriber **out, struct opening *o, bool linked)
+{
+	const struct stream_request *req = &o->stream;
+	struct subscriber *s;
+	int err;
+
+	if ((err = subscriber_new(&s, o->conn, req->transport, req->raw,
+		 role_of(req->transport))) != SW_OK)
+		return err;
+	s->grant = o->auth.grant;
+	o->auth.grant = NULL;
+	if (linked)
+		err = link_all(s, req, o->beginning.pos);
+	if (err == SW_OK && !req->transport->streams)
+		err = keep_cors(s, o);
 	if (err != SW_OK) {
 		subscriber_release(s, CLOSE_OVERLOAD);
-		conn_set_role(c, &look_role, NULL);
+		conn_set_role(o->conn, &look_role, NULL);
 		return err;
 	}
 	*out = s;
@@ -267,60 +333,120 @@ begin_stream(struct subscriber *s, const struct stream_request *req,
 		subscriber_close(s, CLOSE_STORE);
 }
 
+/* How it speaks, as the handshake has settled it. */
 static void
-open_websocket(struct conn *c, const struct request *r,
-    const struct stream_request *req, const struct beginning *b)
+take_handshake(struct subscriber *s, const struct ws_handshake *h)
 {
-	struct worker *w = c->worker;
-	struct ws_handshake handshake;
-	struct buf *out = &w->text;
-	struct subscriber *s;
-	const char *why;
-	int err;
+	bool small = h->server_window_bits < 15;
 
-	err = ws_handshake_read(&handshake, r, w->conf->deflate, &why);
-	if (err != SW_OK) {
-		refuse(c,
-		    err == SW_EUNSUPPORTED ? 426 : err_info(err)->http_status,
-		    why, false);
-		return;
-	}
-	if ((err = subscribe(&s, c, req, b->pos)) != SW_OK) {
-		refuse(c, 503, err_info(err)->sentence, false);
-		return;
-	}
-	if (handshake.raw)
-		s->raw = true;
+	s->raw = s->raw || h->raw;
 	s->quiet = s->raw;
-	ws_decoder_init(&s->ws, handshake.deflate);
+	ws_decoder_init(&s->ws, h->deflate);
 	s->form = (uint8_t)(s->raw ? FORM_WS_RAW : FORM_WS_JSON);
-	if (handshake.deflate) {
-		bool small = handshake.server_window_bits < 15;
-
+	if (h->deflate)
 		s->form =
 		    (uint8_t)(s->raw ? (small ? FORM_WS_RAW_DEFLATE_SMALL :
 						FORM_WS_RAW_DEFLATE) :
 				       (small ? FORM_WS_JSON_DEFLATE_SMALL :
 						FORM_WS_JSON_DEFLATE));
+}
+
+/*
+ * A browser hides why an upgrade was refused from the page, which has to know:
+ * so the upgrade is accepted, and the close says it.
+ */
+static void
+refuse_websocket(const struct opening *o, struct ws_handshake *h, int err)
+{
+	struct conn *c = o->conn;
+	struct buf out;
+
+	/* The form of a token has passed for a protocol: never say it back. */
+	buf_init(&out, 1 << 16);
+	ws_handshake_answer(&out, h);
+	ws_put_close(&out, err_info(err)->ws_close, o->auth.why);
+	if (buf_error(&out) == SW_OK &&
+	    conn_send(c, buf_head(&out), buf_len(&out)) == SW_OK)
+		conn_linger(c);
+	else
+		conn_close(c);
+	buf_fini(&out);
+}
+
+/* Open, but for nothing else than to take a token. */
+static int
+await_token(struct opening *o, const struct ws_handshake *h)
+{
+	struct worker *w = o->conn->worker;
+	struct subscriber *s;
+	struct buf *out = &w->text;
+	int err = subscribe(&s, o, false);
+
+	if (err != SW_OK)
+		return err;
+	take_handshake(s, h);
+	s->unproven = unproven_new(o->request, o->rest,
+	    loop_now_ms(w->loop) + w->conf->auth_timeout_ms);
+	if (s->unproven == NULL) {
+		subscriber_release(s, CLOSE_OVERLOAD);
+		conn_set_role(o->conn, &look_role, NULL);
+		return SW_ENOMEM;
 	}
 	buf_clear(out);
-	ws_handshake_answer(out, &handshake);
-	begin_stream(s, req, b, out);
-	if (c->role == &websocket_role && !c->closed)
-		websocket_begin(s);
+	ws_handshake_answer(out, h);
+	subscriber_send(s, BUCKET_HANDSHAKE, buf_str(out));
+	subscriber_arm(s);
+	return SW_OK;
+}
+
+/* `access` says whether it may. */
+static void
+open_websocket(struct opening *o, int access)
+{
+	struct conn *c = o->conn;
+	struct worker *w = c->worker;
+	struct ws_handshake handshake;
+	struct subscriber *s;
+	const char *why;
+	int err;
+
+	err = ws_handshake_read(&handshake, o->request, w->conf->deflate, &why);
+	if (err != SW_OK) {
+		refuse(o,
+		    err == SW_EUNSUPPORTED ? 426 : err_info(err)->http_status,
+		    why, false);
+		return;
+	}
+	if (access == SW_EAUTH && !o->auth.carried && !o->stream.raw &&
+	    !handshake.raw && w->conf->auth_timeout_ms > 0) {
+		err = await_token(o, &handshake);
+	} else if (access != SW_OK) {
+		count_refusal(w, access);
+		refuse_websocket(o, &handshake, access);
+		return;
+	} else if ((err = subscribe(&s, o, true)) == SW_OK) {
+		take_handshake(s, &handshake);
+		buf_clear(&w->text);
+		ws_handshake_answer(&w->text, &handshake);
+		begin_stream(s, &o->stream, &o->beginning, &w->text);
+	}
+	if (err != SW_OK)
+		refuse(o, 503, err_info(err)->sentence, false);
+	else if (c->role == &websocket_role && !c->closed)
+		websocket_begin(c->owner);
 }
 
 static void
-open_sse(
-    struct conn *c, const struct stream_request *req, const struct beginning *b)
+open_sse(struct opening *o)
 {
+	struct conn *c = o->conn;
 	struct worker *w = c->worker;
 	struct buf *out = &w->text;
 	struct subscriber *s;
 	int err;
 
-	if ((err = subscribe(&s, c, req, b->pos)) != SW_OK) {
-		refuse(c, 503, err_info(err)->sentence, false);
+	if ((err = subscribe(&s, o, true)) != SW_OK) {
+		refuse(o, 503, err_info(err)->sentence, false);
 		return;
 	}
 	buf_clear(out);
@@ -328,63 +454,138 @@ open_sse(
 	buf_puts(out,
 	    "Content-Type: text/event-stream\r\n"
 	    "Cache-Control: no-store, no-transform\r\n"
-	    "X-Accel-Buffering: no\r\n\r\n");
-	begin_stream(s, req, b, out);
+	    "X-Accel-Buffering: no\r\n");
+	origin_put(out, o->origin, w->conf, o->request);
+	buf_puts(out, "\r\n");
+	begin_stream(s, &o->stream, &o->beginning, out);
 	/* Gone before it began: no event will tell us again. */
 	if (!c->closed && c->role == &sse_role && c->half_open)
 		subscriber_close(s, CLOSE_PEER);
 }
 
 static void
-open_poll(struct conn *c, const struct request *r,
-    const struct stream_request *req, const struct beginning *b)
+open_poll(struct opening *o)
 {
+	bool keep_alive = o->request->keep_alive;
 	struct subscriber *s;
-	int err = subscribe(&s, c, req, b->pos);
+	int err = subscribe(&s, o, true);
 
 	if (err != SW_OK) {
-		refuse(c, 503, err_info(err)->sentence, r->keep_alive);
+		refuse(o, 503, err_info(err)->sentence, keep_alive);
 		return;
 	}
-	s->poll.cursor = b->pos;
-	if (set_out(s, req, b))
-		poll_begin(s, req, r->keep_alive);
+	s->poll.cursor = o->beginning.pos;
+	if (set_out(s, &o->stream, &o->beginning))
+		poll_begin(s, &o->stream, keep_alive);
+}
+
+/* May it have all that it asks for? SW_EAUTH, SW_EFORBIDDEN: auth.why says. */
+static int
+check_channels(const struct conf *conf, const struct stream_request *req,
+    const struct grant *grant, const char **why)
+{
+	int err = SW_OK;
+
+	for (size_t i = 0; i < req->channel_count && err == SW_OK; i++)
+		err = auth_may(
+		    conf, grant, AUTH_SUBSCRIBE, req->channels[i], why);
+	return err;
+}
+
+static void
+open_transport(struct opening *o)
+{
+	struct worker *w = o->conn->worker;
+	int err;
+
+	o->auth.trusts_cookies = origin_trusts_cookies(o->origin);
+	err =
+	    auth_request(&o->auth, w->conf, o->request, loop_unix_ms(w->loop));
+	if (err == SW_OK)
+		err = check_channels(
+		    w->conf, &o->stream, o->auth.grant, &o->auth.why);
+	if (err == SW_ENOMEM)
+		o->auth.why = err_info(err)->sentence;
+	o->beginning = find_beginning(w, &o->stream);
+	if (o->stream.transport->id == TRANSPORT_WS) {
+		open_websocket(o, err);
+	} else if (err != SW_OK) {
+		count_refusal(w, err);
+		refuse(o, err_info(err)->http_status, o->auth.why,
+		    o->request->keep_alive);
+	} else if (o->stream.transport->id == TRANSPORT_SSE) {
+		open_sse(o);
+	} else {
+		open_poll(o);
+	}
+	auth_fini(&o->auth);
 }
 
 void
 stream_open(struct conn *c, const struct request *r, struct str rest)
 {
 	struct worker *w = c->worker;
-	struct stream_request req;
+	struct opening o = { .conn = c, .request = r, .rest = rest };
+	struct stream_request *req = &o.stream;
 	struct refusal refusal;
-	struct beginning b;
 
-	if (stream_request_read(&req, r, rest, &w->stream_limits, &refusal) !=
+	o.origin = origin_judge(w->conf, r);
+	if (o.origin == ORIGIN_FOREIGN) {
+		METRIC_ADD(w->metrics.refused[REFUSED_ORIGIN], 1);
+		refuse(&o, 403, origin_refusal, r->keep_alive);
+		return;
+	}
+	if (stream_request_read(req, r, rest, &w->stream_limits, &refusal) !=
 	    SW_OK) {
-		refuse(c, refusal.status, refusal.detail, r->keep_alive);
-		stream_request_fini(&req);
+		refuse(&o, refusal.status, refusal.detail, r->keep_alive);
+		stream_request_fini(req);
 		return;
 	}
-	conn_count(c, &w->metrics.transport[req.transport->id],
-	    req.transport->id == TRANSPORT_WS ? BUCKET_HANDSHAKE :
-						BUCKET_REQUEST,
+	conn_count(c, &w->metrics.transport[req->transport->id],
+	    req->transport->id == TRANSPORT_WS ? BUCKET_HANDSHAKE :
+						 BUCKET_REQUEST,
 	    r->head_size);
-	if (w->draining && req.transport->streams) {
-		refuse(c, 503, "The gateway is restarting.", false);
+	if (w->draining && req->transport->streams)
+		refuse(&o, 503, "The gateway is restarting.", false);
+	else
+		open_transport(&o);
+	stream_request_fini(req);
+}
+
+int
+stream_admit(struct subscriber *s, const char **why)
+{
+	struct worker *w = subscriber_worker(s);
+	struct stream_request req;
+	struct beginning b;
+	struct refusal refusal;
+	struct request r = { .method = METHOD_GET };
+	int err;
+
+	unproven_request(s->unproven, &r);
+	/* It was fine before; limits may have been lowered since. */
+	if (stream_request_read(
+		&req, &r, r.path, &w->stream_limits, &refusal) != SW_OK) {
+		*why = refusal.detail;
 		stream_request_fini(&req);
-		return;
+		return SW_EFORBIDDEN;
 	}
-	b = find_beginning(w, &req);
-	switch (req.transport->id) {
-	case TRANSPORT_WS:
-		open_websocket(c, r, &req, &b);
-		break;
-	case TRANSPORT_SSE:
-		open_sse(c, &req, &b);
-		break;
-	default:
-		open_poll(c, r, &req, &b);
-		break;
+	if ((err = check_channels(w->conf, &req, s->grant, why)) == SW_OK) {
+		b = find_beginning(w, &req);
+		buf_clear(&w->text);
+		if (w->draining)
+			subscriber_close(s, CLOSE_RESTART);
+		else if (link_all(s, &req, b.pos) != SW_OK)
+			subscriber_close(s, CLOSE_OVERLOAD);
+		else {
+			/* The texts of the request are still its. */
+			struct unproven *done = s->unproven;
+
+			s->unproven = NULL;
+			begin_stream(s, &req, &b, &w->text);
+			free(done);
+		}
 	}
 	stream_request_fini(&req);
+	return err;
 }

@@ -18,8 +18,15 @@
  */
 void stream_open(struct conn *c, const struct request *r, struct str rest);
 
-/* An event stream's. */
+/*
+ * A WebSocket that was let in without a token has shown one: give it what it
+ * asked for. SW_EFORBIDDEN with a sentence in `*why` if the token does not
+ * allow that; then nothing has changed. It may be closed on the way.
+ */
 struct subscriber;
+int stream_admit(struct subscriber *s, const char **why);
+
+/* An event stream's. */
 extern const struct conn_role sse_role;
 
 /* The last words of an event stream; true if they need time. */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "proxy/auth.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
 #include "proxy/deliver.h"
@@ -11,6 +12,7 @@
 #include "proxy/replay.h"
 #include "proxy/stream.h"
 #include "proxy/websocket.h"
+#include "proxy/websocket_auth.h"
 #include "proxy/worker.h"
 
 struct hub *
@@ -163,6 +165,12 @@ subscriber_release(struct subscriber *s, enum close_why why)
 	s->partial = NULL;
 	free(s->session);
 	s->session = NULL;
+	grant_free(s->grant);
+	s->grant = NULL;
+	free(s->unproven);
+	s->unproven = NULL;
+	free(s->cors);
+	s->cors = NULL;
 	loss_forget(s);
 	s->conn->owner = NULL;
 	list_append(&w->dead_subscribers, &s->waiting);
@@ -191,15 +199,17 @@ log_end(const struct subscriber *s, enum close_why why)
 {
 	/* Coming and going is usual; an end that somebody caused is not. */
 	enum log_level level = why <= CLOSE_CLIENT ? LOG_DEBUG : LOG_INFO;
-	char peer[ADDRESS_TEXT];
+	bool named = s->grant != NULL && s->grant->user != NULL;
+	char peer[ADDRESS_TEXT], user[LOG_QUOTED] = "";
 
 	if (!log_enabled(level))
 		return;
 	log_write(level,
-	    "closed id=%" PRIu64 " transport=%s why=%s peer=%s "
+	    "closed id=%" PRIu64 " transport=%s why=%s peer=%s%s%s "
 	    "events=%" PRIu64 " seconds=%.1f",
 	    s->conn->id, s->transport->name, close_info(why)->name,
-	    address_print(&s->conn->peer, peer), s->events,
+	    address_print(&s->conn->peer, peer), named ? " user=" : "",
+	    named ? log_quote(user, str_of(s->grant->user)) : "", s->events,
 	    (double)(subscriber_now(s) - s->conn->opened_ms) / 1000);
 }
 
@@ -275,6 +285,26 @@ subscriber_notice(struct subscriber *s, const struct notice *n)
 
 /* Time. */
 
+uint64_t
+subscriber_expiry_ms(const struct subscriber *s)
+{
+	uint64_t unix_ms = loop_unix_ms(subscriber_worker(s)->loop);
+
+	if (s->unproven != NULL)
+		return s->unproven->due_ms;
+	if (s->grant == NULL || s->grant->expires_ms == 0)
+		return UINT64_MAX;
+	return subscriber_now(s) +
+	    (s->grant->expires_ms > unix_ms ? s->grant->expires_ms - unix_ms :
+					      0);
+}
+
+bool
+subscriber_expired(const struct subscriber *s)
+{
+	return subscriber_expiry_ms(s) <= subscriber_now(s);
+}
+
 void
 subscriber_arm(struct subscriber *s)
 {
@@ -288,6 +318,8 @@ subscriber_arm(struct subscriber *s)
 		due = now + conf->heartbeat_ms;
 	if (s->stuck_ms != 0 && s->stuck_ms + conf->stall_timeout_ms < due)
 		due = s->stuck_ms + conf->stall_timeout_ms;
+	if (subscriber_expiry_ms(s) < due)
+		due = subscriber_expiry_ms(s);
 	conn_arm(s->conn, due);
 }
 
@@ -297,11 +329,17 @@ subscriber_tick(struct subscriber *s)
 	const struct conf *conf = subscriber_worker(s)->conf;
 	uint64_t now = subscriber_now(s);
 
+	if (subscriber_expired(s)) {
+		subscriber_close(s,
+		    s->unproven != NULL ? CLOSE_UNAUTHORIZED : CLOSE_EXPIRED);
+		return true;
+	}
 	if (s->stuck_ms != 0 && now >= s->stuck_ms + conf->stall_timeout_ms) {
 		subscriber_close(s, CLOSE_STALLED);
 		return true;
 	}
-	if (now >= s->wrote_ms + conf->heartbeat_ms && deliver_possible(s)) {
+	if (s->unproven == NULL && now >= s->wrote_ms + conf->heartbeat_ms &&
+	    deliver_possible(s)) {
 		const struct notice n = {
 			.type = NOTICE_HEARTBEAT,
 			.time_ms = loop_unix_ms(subscriber_worker(s)->loop),

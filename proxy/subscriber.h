@@ -20,6 +20,10 @@ struct replay;
 
 struct lost;
 
+struct grant;
+
+struct unproven;
+
 struct subscriber {
 	struct link first; /* further ones behind it */
 	struct conn *conn;
@@ -39,8 +43,12 @@ struct subscriber {
 	uint64_t wrote_ms, read_ms; /* last activity */
 	uint64_t stuck_ms; /* since when the socket takes nothing; 0: it does */
 	uint64_t events;
-	uint64_t unsettled; /* bytes of input that no bucket has yet */
-	char *session;      /* of idempotent sends, or NULL */
+	uint64_t unsettled;  /* bytes of input that no bucket has yet */
+	char *session;       /* of idempotent sends, or NULL */
+	struct grant *grant; /* what its token allows; NULL: it has none */
+	/* A WebSocket whose first message has to be a token; else NULL. */
+	struct unproven *unproven;
+	char *cors; /* headers of a poll's answer, for pages; or NULL */
 	union {
 		struct ws_decoder ws;
 		struct {
@@ -98,7 +106,12 @@ struct link *subscriber_find(struct subscriber *s, const struct channel *c);
 void subscriber_send(struct subscriber *s, enum bucket b, struct str bytes);
 void subscriber_notice(struct subscriber *s, const struct notice *n);
 
-/* Set its timer to whatever is due first: heartbeat, silence, stall. */
+/* Has its token expired? */
+bool subscriber_expired(const struct subscriber *s);
+/* When it will have, in monotonic ms; UINT64_MAX: never. */
+uint64_t subscriber_expiry_ms(const struct subscriber *s);
+
+/* Set its timer to whatever is due first: heartbeat, silence, stall, expiry */
 void subscriber_arm(struct subscriber *s);
 /* What every stream does when that time comes; true if it was closed. */
 bool subscriber_tick(struct subscriber *s);

@@ -3,11 +3,13 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 
+#include "proxy/auth.h"
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
 #include "proxy/deliver.h"
 #include "proxy/loss.h"
 #include "proxy/send.h"
+#include "proxy/websocket_auth.h"
 #include "proxy/worker.h"
 #include "transports/command.h"
 
@@ -16,6 +18,8 @@ enum {
 	ANSWERS_MAX = 256 << 10,
 	/* Messages that wait for the writer, of one client. */
 	SENDS_MAX = 1024,
+	/* The first message, if it has to be a token. */
+	FIRST_MAX = 16 << 10,
 };
 
 void
@@ -62,9 +66,8 @@ settle(struct subscriber *s, enum bucket b, uint64_t n)
 
 /* Commands. */
 
-/* Takes the text of an answer that was made for it. */
-static void
-answer_text(struct subscriber *s, struct buf *text)
+void
+websocket_answer_text(struct subscriber *s, struct buf *text)
 {
 	if (buf_error(text) == SW_OK)
 		websocket_answer(s, buf_str(text), false);
@@ -73,15 +76,15 @@ answer_text(struct subscriber *s, struct buf *text)
 	buf_fini(text);
 }
 
-static void
-answer_error(
+void
+websocket_error(
     struct subscriber *s, struct str ref, const char *code, const char *message)
 {
 	struct buf out;
 
 	buf_init(&out, 1 << 16);
 	command_put_error(&out, ref, code, message);
-	answer_text(s, &out);
+	websocket_answer_text(s, &out);
 }
 
 static void
@@ -100,7 +103,7 @@ answer_ok(
 		buf_puts(&out, "\"");
 	}
 	buf_puts(&out, "}");
-	answer_text(s, &out);
+	websocket_answer_text(s, &out);
 }
 
 /*
@@ -137,17 +140,29 @@ do_subscribe(struct subscriber *s, const struct command *cmd)
 	enum gap_reason gap;
 	struct cursor after;
 	struct link *l;
+	const char *why;
 	uint64_t pos;
-	int err = subscribe_from(s, cmd, &pos, &gap, &after);
+	int err = auth_may(subscriber_worker(s)->conf, s->grant, AUTH_SUBSCRIBE,
+	    cmd->channel, &why);
 
 	if (err != SW_OK) {
-		answer_error(s, cmd->ref, "invalid",
+		METRIC_ADD(
+		    subscriber_worker(s)->metrics.refused[err == SW_EAUTH ?
+			    REFUSED_UNAUTHORIZED :
+			    REFUSED_FORBIDDEN],
+		    1);
+		websocket_error(s, cmd->ref, err_info(err)->name, why);
+		return;
+	}
+	err = subscribe_from(s, cmd, &pos, &gap, &after);
+	if (err != SW_OK) {
+		websocket_error(s, cmd->ref, "invalid",
 		    "`after` is the id of an event, or `start`.");
 		return;
 	}
 	err = subscriber_link(s, cmd->channel, pos, &l);
 	if (err != SW_OK) {
-		answer_error(s, cmd->ref,
+		websocket_error(s, cmd->ref,
 		    err == SW_EBUSY ? "subscribed" : err_info(err)->name,
 		    err == SW_EBUSY      ? "Already subscribed." :
 			err == SW_ELIMIT ? "Too many channels: see "
@@ -178,7 +193,7 @@ do_unsubscribe(struct subscriber *s, const struct command *cmd)
 	if (subscriber_unlink(s, cmd->channel) == SW_OK)
 		answer_ok(s, cmd->ref, (struct str){ NULL, 0 }, 0);
 	else
-		answer_error(s, cmd->ref, "not-found", "Not subscribed.");
+		websocket_error(s, cmd->ref, "not-found", "Not subscribed.");
 }
 
 /* Sending. */
@@ -203,7 +218,7 @@ answer_sent(struct subscriber *s, struct str ref, const struct append *a)
 	buf_puts(&out,
 	    a->items[0].duplicate ? "\",\"duplicate\":true}" :
 				    "\",\"duplicate\":false}");
-	answer_text(s, &out);
+	websocket_answer_text(s, &out);
 }
 
 static void
@@ -220,7 +235,7 @@ on_sent(struct append *a)
 		if (a->err != SW_OK && sending->quiet)
 			subscriber_close(s, CLOSE_OVERLOAD);
 		else if (a->err != SW_OK)
-			answer_error(s, ref, err_info(a->err)->name,
+			websocket_error(s, ref, err_info(a->err)->name,
 			    a->reason != NULL ? a->reason :
 						err_info(a->err)->sentence);
 		else if (!sending->quiet)
@@ -273,6 +288,7 @@ take_message(struct subscriber *s, struct client_message *m, struct str ref,
 		*why = err_info(SW_ENOMEM)->sentence;
 		return SEND_REFUSED;
 	}
+	m->grant = s->grant;
 	m->session = s->session;
 	m->done = on_sent;
 	m->owner = sending;
@@ -305,7 +321,7 @@ do_send(struct subscriber *s, const struct command *cmd)
 	case SEND_QUEUED:
 		break;
 	case SEND_REFUSED:
-		answer_error(s, cmd->ref, err_info(err)->name, why);
+		websocket_error(s, cmd->ref, err_info(err)->name, why);
 		break;
 	case SEND_ECHOED:
 		buf_init(&out, SIZE_MAX / 2);
@@ -313,7 +329,7 @@ do_send(struct subscriber *s, const struct command *cmd)
 		buf_puts(&out, ",\"data\":");
 		buf_put_str(&out, cmd->data);
 		buf_puts(&out, "}");
-		answer_text(s, &out);
+		websocket_answer_text(s, &out);
 		break;
 	}
 }
@@ -335,7 +351,9 @@ do_raw(struct subscriber *s, struct str data, bool binary)
 		break;
 	case SEND_REFUSED:
 		subscriber_close(s,
-		    err == SW_EFORBIDDEN ? CLOSE_POLICY : close_for_error(err));
+		    err == SW_EAUTH          ? CLOSE_UNAUTHORIZED :
+			err == SW_EFORBIDDEN ? CLOSE_POLICY :
+					       close_for_error(err));
 		break;
 	case SEND_ECHOED:
 		websocket_answer(s, data, binary);
@@ -354,7 +372,7 @@ do_command(struct subscriber *s, struct str text)
 		if (err == SW_ENOMEM)
 			subscriber_close(s, CLOSE_OVERLOAD);
 		else
-			answer_error(s, cmd.ref, "invalid", why);
+			websocket_error(s, cmd.ref, "invalid", why);
 		command_fini(&cmd);
 		return;
 	}
@@ -369,8 +387,7 @@ do_command(struct subscriber *s, struct str text)
 		do_send(s, &cmd);
 		break;
 	case COMMAND_AUTH:
-		answer_error(s, cmd.ref, "unsupported",
-		    "This gateway has no tokens configured.");
+		websocket_auth(s, &cmd);
 		break;
 	case COMMAND_PING:
 		answer_ok(s, cmd.ref, (struct str){ NULL, 0 }, 0);
@@ -388,13 +405,24 @@ go_on(const struct conn *c)
 	return c->closed || c->role != &websocket_role ? SW_ECLOSED : SW_OK;
 }
 
+/* Input that is being decoded. */
+struct reading {
+	struct conn *conn;
+	struct ws_handler handler;
+};
+
 static int
 on_message(void *ctx, enum ws_opcode opcode, struct str payload)
 {
-	struct conn *c = ctx;
+	struct reading *reading = ctx;
+	struct conn *c = reading->conn;
 	struct subscriber *s = c->owner;
 
-	if (s->quiet)
+	/* What follows a token may be as large as anything. */
+	reading->handler.message_max = c->worker->conf->message_max;
+	if (s->unproven != NULL)
+		websocket_auth_first(s, payload);
+	else if (s->quiet)
 		do_raw(s, payload, opcode == WS_BINARY);
 	else if (opcode == WS_BINARY)
 		return SW_EUNSUPPORTED; /* commands are text */
@@ -430,7 +458,8 @@ on_close(struct subscriber *s, struct str payload)
 static int
 on_control(void *ctx, enum ws_opcode opcode, struct str payload)
 {
-	struct conn *c = ctx;
+	const struct reading *reading = ctx;
+	struct conn *c = reading->conn;
 	struct subscriber *s = c->owner;
 	struct buf out;
 
@@ -451,18 +480,23 @@ decode(struct subscriber *s, uint8_t *bytes, size_t n)
 {
 	struct conn *c = s->conn;
 	struct worker *w = c->worker;
-	const struct ws_handler handler = {
-		.message = on_message,
-		.control = on_control,
-		.ctx = c,
-		.message_max = w->conf->message_max,
-		.deflate = w->codec.deflate,
+	struct reading reading = {
+		.conn = c,
+		.handler = {
+			.message = on_message,
+			.control = on_control,
+			.message_max = s->unproven != NULL ?
+			    FIRST_MAX :
+			    w->conf->message_max,
+			.deflate = w->codec.deflate,
+		},
 	};
 	int err;
 
 	s->read_ms = loop_now_ms(w->loop);
 	s->unsettled += n;
-	err = ws_decode(&s->ws, bytes, n, &handler);
+	reading.handler.ctx = &reading;
+	err = ws_decode(&s->ws, bytes, n, &reading.handler);
 	if (subscriber_gone(s) || !s->quiet || !ws_decoder_busy(&s->ws))
 		settle(s, BUCKET_FRAMING, s->unsettled);
 	if (err != SW_OK && err != SW_ECLOSED && !c->closed)

@@ -16,6 +16,13 @@ void websocket_begin(struct subscriber *s);
 /* Send the close frame; true if the peer's should be waited for. */
 bool websocket_farewell(struct subscriber *s, enum close_why why);
 
+/* The same for a text that was made for it: takes it. */
+void websocket_answer_text(struct subscriber *s, struct buf *text);
+
+/* Answer a command with {"op":"error",...}. */
+void websocket_error(struct subscriber *s, struct str ref, const char *code,
+    const char *message);
+
 /* Write an answer as a text message, or as a binary one. */
 void websocket_answer(struct subscriber *s, struct str message, bool binary);
 

@@ -17,6 +17,13 @@ enum send_mode {
 	SEND_ECHO,    /* returned to its sender */
 };
 
+/* Who may subscribe to a channel, or send to it. */
+enum access {
+	ACCESS_AUTO,   /* who has a token, once there are keys for tokens */
+	ACCESS_ANYONE, /* everybody who reaches us */
+	ACCESS_TOKEN,  /* who has a token that says so */
+};
+
 /*
  * The settings of a channel, from the first `channel` block whose pattern
  * matches its name. Fixed once loaded; owned by the configuration.
@@ -28,6 +35,8 @@ struct policy {
 	uint64_t history_age_ms; /* how long an event is kept; 0: for ever */
 	enum durability durability;
 	enum send_mode send;
+	enum access subscribe;
+	enum access send_access;
 };
 
 #endif

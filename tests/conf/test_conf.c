@@ -85,9 +85,17 @@ START_TEST(without_a_file_streams_and_polls_have_their_defaults)
 	ck_assert_uint_eq(p->history_bytes, 64 * 1024 * 1024);
 	ck_assert_uint_eq(p->history_age_ms, UINT64_C(7) * 86400 * 1000);
 	ck_assert_int_eq(p->send, SEND_OFF);
+	ck_assert_int_eq(p->subscribe, ACCESS_AUTO);
+	ck_assert_int_eq(p->send_access, ACCESS_AUTO);
+	ck_assert_uint_eq(c->token_key_count, 0);
+	ck_assert_str_eq(c->token_cookie, "off");
+	ck_assert(!c->token_in_url);
+	ck_assert_uint_eq(c->allow_origin_count, 0);
 	conf_free(c);
 }
 END_TEST
+
+#define TOKEN_KEY "token-key = \"HS256:0123456789abcdef0123456789abcdef\"\n"
 
 /* Whether `d` is a number with limits. */
 static bool
@@ -190,7 +198,9 @@ START_TEST(each_word_is_accepted_and_no_other)
 	if (d->kind != KIND_WORD)
 		return;
 	for (unsigned i = 0; d->words[i] != NULL; i++) {
-		snprintf(text, sizeof(text), "%s = %s\n", d->name, d->words[i]);
+		/* Some words make no sense without a key. */
+		snprintf(text, sizeof(text), "%s = %s\n" TOKEN_KEY, d->name,
+		    d->words[i]);
 		c = load_text(text);
 		ck_assert_uint_eq(field_number(d, base_of(c, d)), i);
 		conf_free(c);
@@ -236,6 +246,10 @@ some_value(const struct directive *d, int which)
 {
 	if (d->kind == KIND_ADDRESSES)
 		return which == 0 ? "127.0.0.1:1" : "127.0.0.1:2";
+	if (d->kind == KIND_KEYS)
+		return "HS256:0123456789abcdef0123456789abcdef";
+	if (d->kind == KIND_ORIGINS)
+		return "https://example.com";
 	return d->fallback == NULL ? "0123456789abcdef" : d->fallback;
 }
 
@@ -638,6 +652,11 @@ static const char rich[] =
     "channels-per-connection = 9 max-channels = 10 log-level = debug\n"
     "log-format = json durability = full history-events = 0\n"
     "history-age = 0 history-bytes = 12345 send = publish\n"
+    "token-key = { \"HS256:kid=a:0123456789abcdef0123456789abcdef\" }\n"
+    "token-issuer = { a, \"b c\" } token-audience = \"${NOBODY:-x}\"\n"
+    "token-leeway = 0 token-cookie = jwt token-in-url = yes\n"
+    "auth-timeout = 0 allow-origin = { \"https://a.b\", \"*\" }\n"
+    "subscribe = token send-access = anyone\n"
     "channel \"room-*\" { durability = memory history-events = 11 }\n"
     "channel \"*\" { send = echo history-age = 25h }\n";
 
@@ -646,6 +665,9 @@ check_same(const struct conf *a, const struct conf *b)
 {
 	ck_assert_uint_eq(a->policy_count, b->policy_count);
 	ck_assert_uint_eq(a->api_token_count, b->api_token_count);
+	ck_assert_uint_eq(a->token_key_count, b->token_key_count);
+	for (size_t i = 0; i < a->token_key_count; i++)
+		ck_assert_str_eq(a->token_key[i].kid, b->token_key[i].kid);
 	for (size_t i = 0; i < a->api_token_count; i++)
 		ck_assert_str_eq(a->api_token[i], b->api_token[i]);
 	for (size_t i = 0; i < directive_count; i++) {

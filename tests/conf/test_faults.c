@@ -178,13 +178,15 @@ static const struct {
 	/* Who may reach what. */
 	{ "listen = \":8080\"\nanonymous = no\n",
 	    ":1: write anonymous = yes if everybody who reaches \":8080\" may "
-	    "subscribe, or listen on loopback, such as 127.0.0.1:8080\n" },
+	    "subscribe, token-key = \"...\" if clients carry tokens, or listen "
+	    "on loopback, such as 127.0.0.1:8080\n" },
 	{ "listen = {\n\"127.0.0.1:1\",\n\"10.0.0.1:1\",\n\"[::]:1\" }\n",
 	    ":3: write anonymous = yes if everybody who reaches "
-	    "\"10.0.0.1:1\" may subscribe, or listen on loopback, such as "
-	    "127.0.0.1:8080\n"
+	    "\"10.0.0.1:1\" may subscribe, token-key = \"...\" if clients "
+	    "carry tokens, or listen on loopback, such as 127.0.0.1:8080\n"
 	    ":4: write anonymous = yes if everybody who reaches \"[::]:1\" may "
-	    "subscribe, or listen on loopback, such as 127.0.0.1:8080\n" },
+	    "subscribe, token-key = \"...\" if clients carry tokens, or listen "
+	    "on loopback, such as 127.0.0.1:8080\n" },
 	{ "anonymous = yes\napi-listen = \"0.0.0.0:8081\"\n",
 	    ":2: write api-token = \"...\" as well, or listen on loopback: "
 	    "others reach \"0.0.0.0:8081\"\n" },
@@ -216,7 +218,39 @@ static const struct {
 	    ":3: api-token: write file: and an absolute path\n"
 	    ":4: api-token: /nonexistent/token cannot be read: No such file or "
 	    "directory\n" },
+	{ "token-key = { none, \"HS256:0123456789abcdef\",\n"
+	  "\"RS256:secret\", \"HS384:file:/x\",\n"
+	  "\"HS256:kid=:0123456789abcdef\",\n"
+	  "\"ES256:file:/nonexistent/key\" }\n",
+	    ":1: token-key: write HS256, RS256, ES256 or PS256, a colon and "
+	    "the key, such as HS256:file:/etc/spillway/token-key\n"
+	    ":1: token-key: write a secret of 32 characters or more: `openssl "
+	    "rand -hex 32` makes one\n"
+	    ":2: token-key: write file: and the absolute path of a PEM file\n"
+	    ":2: token-key: write HS256, RS256, ES256 or PS256, a colon and "
+	    "the key, such as HS256:file:/etc/spillway/token-key\n"
+	    ":3: token-key: write an id of 1 to 128 characters behind kid=, a "
+	    "colon and the key\n"
+	    ":4: token-key: /nonexistent/key cannot be read: No such file or "
+	    "directory\n" },
+	/* Channels that ask for what nobody could have. */
+	{ "subscribe = token\nchannel \"a\" {\nsend-access = token\n}\n",
+	    ":1: write token-key = \"...\" as well: without a key no token "
+	    "is valid, and subscribe = token lets nobody in\n"
+	    ":3: write token-key = \"...\" as well: without a key no token "
+	    "is valid, and send-access = token lets nobody in\n" },
 	/* And the rest. */
+	{ "token-cookie = \"a b\"\ntoken-audience = \"\"\n"
+	  "allow-origin = { \"example.com\", \"https://a/\" }\n",
+	    ":1: token-cookie = \"a b\": write a name of letters, digits, - "
+	    "and _\n"
+	    ":2: token-audience = \"\": write some text\n"
+	    ":3: allow-origin = \"example.com\": write a scheme and a host in "
+	    "lower case, with the port if it is not the usual one and without "
+	    "a path, such as https://app.example.com\n"
+	    ":3: allow-origin = \"https://a/\": write a scheme and a host in "
+	    "lower case, with the port if it is not the usual one and without "
+	    "a path, such as https://app.example.com\n" },
 	{ "store = \"\"\nweb-root = ''\n",
 	    ":1: store = \"\": write a path\n"
 	    ":2: web-root = \"\": write a path\n" },
@@ -305,8 +339,8 @@ START_TEST(all_faults_are_reported_at_once_in_order)
 					  "workers = 1 workers = 2\n"
 					  "store = \"open\n"),
 	    "spillway.conf:1: write anonymous = yes if everybody who reaches "
-	    "\"0.0.0.0:80\" may subscribe, or listen on loopback, such as "
-	    "127.0.0.1:8080\n"
+	    "\"0.0.0.0:80\" may subscribe, token-key = \"...\" if clients "
+	    "carry tokens, or listen on loopback, such as 127.0.0.1:8080\n"
 	    "spillway.conf:2: unknown directive \"hartbeat\": did you mean "
 	    "heartbeat?\n"
 	    "spillway.conf:3: heartbeat = \"1\": write the unit as well (ms, "

@@ -394,6 +394,40 @@ START_TEST(the_longest_path_of_a_socket_fits)
 }
 END_TEST
 
+static const char *const origins[] = { "*", "https://example.com",
+	"http://localhost:3000", "http://[::1]:80", "https://a-b.example",
+	"http://127.0.0.1" };
+
+START_TEST(an_origin_is_what_a_browser_makes_of_it)
+{
+	ck_assert_int_eq(value_origin(str_of(origins[_i]), &advice), SW_OK);
+}
+END_TEST
+
+static const char *const bad_origins[] = { "", "null", "https://",
+	"https:", "example.com", "https://example.com/", "https://Example.com",
+	"ftp://example.com", "https://a b", "https://*.example.com",
+	"https://example.com:", "https://user@example.com", "http://:80" };
+
+START_TEST(what_is_no_origin_is_refused_with_advice)
+{
+	ck_assert_int_eq(
+	    value_origin(str_of(bad_origins[_i]), &advice), SW_EINVAL);
+	ck_assert(str_starts(buf_str(&advice), "write a scheme and a host"));
+}
+END_TEST
+
+START_TEST(a_name_is_a_token)
+{
+	static const char *const bad[] = { "", "a b", "a=b", "a;", "\xc3\xa4" };
+
+	ck_assert_int_eq(value_name(STR("__Host-Token.1"), &advice), SW_OK);
+	for (size_t i = 0; i < COUNT(bad); i++)
+		ck_assert_int_eq(
+		    value_name(str_of(bad[i]), &advice), SW_EINVAL);
+}
+END_TEST
+
 /* The text is not terminated: what stands behind it must not matter. */
 START_TEST(only_the_length_that_is_given_counts)
 {
@@ -445,6 +479,11 @@ main(void)
 	    COUNT(bad_addresses));
 	tcase_add_test(tc, the_longest_path_of_a_socket_fits);
 	tcase_add_test(tc, only_the_length_that_is_given_counts);
+	tcase_add_loop_test(
+	    tc, an_origin_is_what_a_browser_makes_of_it, 0, COUNT(origins));
+	tcase_add_loop_test(tc, what_is_no_origin_is_refused_with_advice, 0,
+	    COUNT(bad_origins));
+	tcase_add_test(tc, a_name_is_a_token);
 
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

@@ -440,7 +440,7 @@ channel "echo*" { send = echo }
             self.assertEqual(status, 405)
             self.assertEqual(
                 {m.strip() for m in headers["allow"].split(",")},
-                {"GET", "POST"})
+                {"GET", "POST", "OPTIONS"})
 
 
 if __name__ == "__main__":

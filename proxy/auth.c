@@ -1,0 +1,154 @@
+#include "proxy/auth.h"
+
+#include "proxy/base/err.h"
+
+static const char need_token[] =
+    "This channel needs a token; see token-key in spillway.conf(5).";
+
+/* The token of a header such as `Authorization: Bearer eyJ...`. */
+static struct str
+bearer_of(const struct request *r)
+{
+	struct str value = request_header(r, "Authorization"), scheme;
+
+	/* Other schemes are between the client and a proxy on the way. */
+	if (value.p == NULL || !str_cut(&value, ' ', &scheme) ||
+	    !str_is_nocase(scheme, "Bearer"))
+		return (struct str){ NULL, 0 };
+	return value.p == NULL ? STR("") : str_trim(value);
+}
+
+/* A browser's WebSocket can set no header but this one. */
+static struct str
+protocol_of(const struct request *r)
+{
+	static const char prefix[] = "bearer.";
+	struct str rest, item;
+
+	for (size_t i = 0; i < r->header_count; i++) {
+		if (!str_is_nocase(
+			r->headers[i].name, "Sec-WebSocket-Protocol"))
+			continue;
+		rest = r->headers[i].value;
+		while (str_cut(&rest, ',', &item)) {
+			item = str_trim(item);
+			if (!str_starts(item, prefix))
+				continue;
+			item.p += sizeof(prefix) - 1;
+			item.len -= sizeof(prefix) - 1;
+			return item;
+		}
+	}
+	return (struct str){ NULL, 0 };
+}
+
+/* RFC 6265 4.2.1 and 4.1.1: pairs with "; " between, values may be quoted. */
+static struct str
+cookie_of(const struct request *r, const char *name)
+{
+	struct str rest, pair, key;
+
+	for (size_t i = 0; i < r->header_count; i++) {
+		if (!str_is_nocase(r->headers[i].name, "Cookie"))
+			continue;
+		rest = r->headers[i].value;
+		while (str_cut(&rest, ';', &pair)) {
+			pair = str_trim(pair);
+			str_cut(&pair, '=', &key);
+			if (!str_is(key, name) || pair.p == NULL)
+				continue;
+			if (pair.len >= 2 && pair.p[0] == '"' &&
+			    pair.p[pair.len - 1] == '"')
+				pair = (struct str){ pair.p + 1, pair.len - 2 };
+			return pair;
+		}
+	}
+	return (struct str){ NULL, 0 };
+}
+
+static struct str
+find_token(
+    const struct auth *a, const struct conf *conf, const struct request *r)
+{
+	struct str token = bearer_of(r);
+
+	if (token.p == NULL)
+		token = protocol_of(r);
+	if (token.p == NULL && conf->token_in_url &&
+	    !request_param(r, "token", &token))
+		token.p = NULL;
+	if (token.p == NULL && a->trusts_cookies &&
+	    strcmp(conf->token_cookie, "off") != 0)
+		token = cookie_of(r, conf->token_cookie);
+	return token;
+}
+
+int
+auth_request(struct auth *a, const struct conf *conf, const struct request *r,
+    uint64_t now_ms)
+{
+	struct str token;
+
+	a->grant = NULL;
+	a->carried = false;
+	if (conf->token_key_count == 0)
+		return SW_OK;
+	/* Which of two is meant, nobody can say. */
+	if (request_header_count(r, "Authorization") > 1) {
+		a->why = "There is more than one Authorization.";
+		return SW_EAUTH;
+	}
+	token = find_token(a, conf, r);
+	a->carried = token.p != NULL;
+	if (!a->carried)
+		return SW_OK;
+	return token_read(&a->grant, conf, token, now_ms, &a->why);
+}
+
+void
+auth_fini(struct auth *a)
+{
+	grant_free(a->grant);
+	a->grant = NULL;
+}
+
+int
+auth_may(const struct conf *conf, const struct grant *grant,
+    enum auth_action action, struct str channel, const char **why)
+{
+	const struct policy *p;
+	enum access access;
+
+	if (conf->token_key_count == 0)
+		return SW_OK;
+	p = conf_policy(conf, channel);
+	access = action == AUTH_SUBSCRIBE ? p->subscribe : p->send_access;
+	if (access == ACCESS_ANYONE ||
+	    (access == ACCESS_AUTO && conf->anonymous))
+		return SW_OK;
+	if (grant == NULL) {
+		*why = need_token;
+		return SW_EAUTH;
+	}
+	if (patterns_match(
+		action == AUTH_SUBSCRIBE ? &grant->subscribe : &grant->send,
+		channel))
+		return SW_OK;
+	*why = action == AUTH_SUBSCRIBE ?
+	    "The token does not allow subscribing to this channel." :
+	    "The token does not allow sending to this channel.";
+	return SW_EFORBIDDEN;
+}
+
+const char *
+auth_challenge(int status, bool carried)
+{
+	if (status == 401)
+		return carried ?
+		    "Bearer realm=\"spillway\", error=\"invalid_token\"" :
+		    "Bearer realm=\"spillway\"";
+	if (status == 403 && carried)
+		return "Bearer realm=\"spillway\", "
+		       "error=\"insufficient_scope\"";
+	return NULL;
+}
