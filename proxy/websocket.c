@@ -146,11 +146,7 @@ do_subscribe(struct subscriber *s, const struct command *cmd)
 	    cmd->channel, &why);
 
 	if (err != SW_OK) {
-		METRIC_ADD(
-		    subscriber_worker(s)->metrics.refused[err == SW_EAUTH ?
-			    REFUSED_UNAUTHORIZED :
-			    REFUSED_FORBIDDEN],
-		    1);
+		websocket_count_refusal(s, err);
 		websocket_error(s, cmd->ref, err_info(err)->name, why);
 		return;
 	}
