@@ -112,6 +112,10 @@ channel "echo" { send = echo }
                 waiting += 1
         for s in subscribers[:2]:
             s.events(30)
+        # A client may read faster than the delivery is counted.
+        for transport in ("ws", "sse", "long"):
+            g.until(lambda: g.metric("delivery_seconds_count",
+                                     f'{{transport="{transport}"}}') == 30)
         m = self.read()
         for transport in ("ws", "sse", "long"):
             buckets = [(float(dict(labels)["le"]), value)
@@ -231,6 +235,9 @@ channel "echo" { send = echo }
         g.batch([{"channel": "a", "data": n} for n in range(20)])
         for s in streams:
             s.events(20)
+        for s in streams:
+            g.until(lambda: g.metric("events_delivered_total",
+                                     f'{{transport="{s.name}"}}') == 20)
         status, stats = g.get("/v1/stats", api=True)
         m = self.read()
         self.assertEqual(status, 200)
