@@ -38,6 +38,7 @@ class Slow(Scenario):
 window-bytes = "1m"
 message-max = "1m"
 history-events = 100000
+stall-timeout = "10m"
 """
 
     def setUp(self):
