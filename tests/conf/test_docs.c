@@ -180,7 +180,7 @@ END_TEST
 
 START_TEST(no_line_of_the_sample_is_too_long)
 {
-	char *text = document(docs_sample);
+	char *text = file_of_tree("conf/spillway.conf");
 
 	for (char *p = text; *p != '\0'; p += strcspn(p, "\n") + 1)
 		ck_assert_msg(strcspn(p, "\n") <= 79, "%.80s", p);
