@@ -183,6 +183,27 @@ check_alone(const struct check *k, const struct setting *s)
 	}
 }
 
+/* An address with TLS needs a certificate, and that its key. */
+static void
+check_certificates(const struct check *k)
+{
+	const struct setting *listen =
+	    find_setting(k, directive_find(STR("listen-tls")));
+	const struct setting *key =
+	    find_setting(k, directive_find(STR("tls-key")));
+
+	if (k->conf->listen_tls_count > 0 &&
+	    k->conf->tls_certificate_count == 0)
+		faults_add(k->faults, listen->at,
+		    "write tls-certificate = \"...\" as well: listen-tls "
+		    "needs it");
+	if (k->conf->tls_key_count > 0 &&
+	    k->conf->tls_key_count != k->conf->tls_certificate_count)
+		faults_add(k->faults, key->at,
+		    "write one tls-key for each tls-certificate, in the same "
+		    "order, or none if the certificates' files have them");
+}
+
 void
 settings_check(
     const struct settings *s, const struct conf *c, struct faults *faults)
@@ -191,6 +212,7 @@ settings_check(
 
 	for (size_t i = 0; i < directive_pair_count; i++)
 		check_pair(&k, &directive_pairs[i]);
+	check_certificates(&k);
 	for (size_t i = 0; i < s->count; i++) {
 		const struct setting *it = &s->items[i];
 

@@ -17,6 +17,9 @@ enum corrupt_store {
 	CORRUPT_MOVE_ASIDE, /* rename it, and start with an empty one */
 };
 
+/* The oldest version to be spoken. */
+enum tls_version { TLS_1_2, TLS_1_3 };
+
 /*
  * The configuration, fixed once loaded: whoever holds it may read it from any
  * thread. Each field is a directive of the same name; conf/directives.c says
@@ -24,9 +27,11 @@ enum corrupt_store {
  * 0 stands for "no limit" where a comment here says so.
  */
 struct conf {
-	/* Where clients connect; see value_address. Never empty. */
+	/* Where clients connect, without and with TLS; see value_address. */
 	char **listen;
 	size_t listen_count;
+	char **listen_tls;
+	size_t listen_tls_count;
 	/* Where publishers and operators connect; none if it is off. */
 	char **api_listen;
 	size_t api_listen_count;
@@ -37,6 +42,15 @@ struct conf {
 	size_t api_token_count;
 	bool anonymous; /* clients need no credentials on any address */
 
+	/* Files; as many keys as certificates, or none: they are in one. */
+	char **tls_certificate;
+	size_t tls_certificate_count;
+	char **tls_key;
+	size_t tls_key_count;
+	enum tls_version tls_min_version;
+	uint64_t tls_session_age_ms; /* 0: sessions are not resumed */
+	uint64_t tls_handshake_timeout_ms;
+	uint64_t tls_handshakes_max;
 	/* Keys as written; the keys proper. */
 	char **token_key_text;
 	size_t token_key_text_count;

@@ -26,6 +26,7 @@
 #define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define DURABILITIES WORDS("memory", "normal", "full")
 #define SEND_MODES WORDS("off", "publish", "echo")
+#define TLS_VERSIONS WORDS("1.2", "1.3")
 #define ACCESSES WORDS("auto", "anyone", "token")
 #define LOG_LEVELS WORDS("error", "warn", "info", "debug")
 #define LOG_FORMATS WORDS("text", "json")
@@ -33,6 +34,7 @@
 
 const char *const directive_groups[GROUP_COUNT] = {
 	[GROUP_EVERYDAY] = "Everyday settings",
+	[GROUP_TLS] = "TLS",
 	[GROUP_ACCESS] = "Tokens and origins",
 	[GROUP_CHANNELS] = "Channels",
 	[GROUP_STREAMS] = "Streams",
@@ -47,7 +49,9 @@ const char *const directive_groups[GROUP_COUNT] = {
 const struct directive directives[] = {
 	{ "listen", KIND_ADDRESSES, GROUP_EVERYDAY, LIST(listen),
 	    .restart = true, .fallback = "127.0.0.1:8080",
-	    .help = "Addresses that clients connect to." },
+	    .words = WORDS("off"),
+	    .help = "Addresses that clients connect to, without encryption; "
+		    "\"off\" for none. See listen-tls for https and wss." },
 	{ "anonymous", KIND_FLAG, GROUP_EVERYDAY, GLOBAL(anonymous),
 	    .fallback = "no",
 	    .help = "Whether everybody who reaches a listen address may "
@@ -84,6 +88,46 @@ const struct directive directives[] = {
 	    .fallback = "text", .words = LOG_FORMATS,
 	    .help = "One event is one line of key=value fields (\"text\"), or "
 		    "one JSON object (\"json\")." },
+
+	{ "listen-tls", KIND_ADDRESSES, GROUP_TLS, LIST(listen_tls),
+	    .restart = true, .fallback = "off", .words = WORDS("off"),
+	    .help = "Addresses that clients connect to with https and wss; "
+		    "\"off\" for none. They need a tls-certificate." },
+	{ "tls-certificate", KIND_PATHS, GROUP_TLS, LIST(tls_certificate),
+	    .example = "/etc/spillway/example.org.pem",
+	    .help = "Files of certificates in PEM, each with the server's own "
+		    "first and its chain behind it. There may be several: a "
+		    "client gets the one with the name that it asks for, be "
+		    "it exactly or by a wildcard, of the kind that it "
+		    "understands (ECDSA or RSA), and else the first. Read "
+		    "again on SIGHUP; when anything is wrong with one of "
+		    "them, all that were in use stay." },
+	{ "tls-key", KIND_PATHS, GROUP_TLS, LIST(tls_key),
+	    .example = "/etc/spillway/example.org.key",
+	    .help = "Files of private keys in PEM, without a passphrase, in "
+		    "the order of their certificates; none: the files of the "
+		    "certificates have the keys in them as well." },
+	{ "tls-min-version", KIND_WORD, GROUP_TLS, GLOBAL(tls_min_version),
+	    .fallback = "1.2", .words = TLS_VERSIONS,
+	    .help = "Oldest version of TLS that is spoken." },
+	{ "tls-session-age", KIND_MSEC, GROUP_TLS, GLOBAL(tls_session_age_ms),
+	    .fallback = "12h", .min = MINUTE, .max = 7 * DAY,
+	    .zero = "sessions are not resumed",
+	    .help = "How long a client that comes back may resume its "
+		    "session, which is much cheaper than a new one. The keys "
+		    "for that never leave memory, and there are new ones as "
+		    "often." },
+	{ "tls-handshake-timeout", KIND_MSEC, GROUP_TLS,
+	    GLOBAL(tls_handshake_timeout_ms), .fallback = "10s", .min = 100,
+	    .max = 5 * MINUTE,
+	    .help = "Time for a handshake to be complete, from the connection "
+		    "on." },
+	{ "tls-handshakes-max", KIND_COUNT, GROUP_TLS,
+	    GLOBAL(tls_handshakes_max), .fallback = "4096", .min = 1,
+	    .max = MILLION,
+	    .help = "Most handshakes under way at a time, shared evenly by "
+		    "the workers. One more ends the one that has taken the "
+		    "longest." },
 
 	{ "token-key", KIND_KEYS, GROUP_ACCESS, LIST(token_key_text),
 	    .example = "HS256:file:/etc/spillway/token-key",

@@ -27,7 +27,8 @@ enum directive_kind {
 	KIND_BYTES,
 	KIND_MSEC,
 	KIND_PATH,      /* char * */
-	KIND_ADDRESSES, /* char ** with a count, as the row below */
+	KIND_ADDRESSES, /* char ** with a count, as the rows below */
+	KIND_PATHS,
 	KIND_TOKENS,
 	KIND_KEYS,  /* likewise, and what they stand for in a list of its own */
 	KIND_TEXTS, /* likewise; any text that is not empty */
@@ -38,6 +39,7 @@ enum directive_kind {
 /* The headings of the documents, in their order. */
 enum directive_group {
 	GROUP_EVERYDAY,
+	GROUP_TLS,
 	GROUP_ACCESS,
 	GROUP_CHANNELS,
 	GROUP_STREAMS,

@@ -205,7 +205,10 @@ static const char manual_tail[] =
     ".Pp\n"
     "A gateway that is open to everybody, with publishers on other machines:\n"
     ".Bd -literal -offset indent\n"
-    "listen = \":80\"\n"
+    "listen = off\n"
+    "listen\\-tls = \":443\"\n"
+    "tls\\-certificate = \"/etc/spillway/example.org.pem\"\n"
+    "tls\\-key = \"/etc/spillway/example.org.key\"\n"
     "anonymous = yes\n"
     "api\\-listen = { \"127.0.0.1:8081\", \"10.0.0.5:8081\" }\n"
     "api\\-token = { \"file:/etc/spillway/api\\-token\" }\n"
@@ -361,6 +364,7 @@ put_argument(const struct directive *d, struct buf *out)
 		[KIND_MSEC] = " Ar duration",
 		[KIND_PATH] = " Ar path",
 		[KIND_ADDRESSES] = " { Ar address , No ... }",
+		[KIND_PATHS] = " { Ar path , No ... }",
 		[KIND_TOKENS] = " { Ar token , No ... }",
 		[KIND_KEYS] = " { Ar key , No ... }",
 		[KIND_TEXTS] = " { Ar text , No ... }",

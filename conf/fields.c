@@ -240,6 +240,11 @@ list_check(const struct directive *d, struct str text, struct buf *advice)
 		return value_address(&address, text, advice);
 	case KIND_ORIGINS:
 		return value_origin(text, advice);
+	case KIND_PATHS:
+		if (text.len > 0)
+			return SW_OK;
+		buf_puts(advice, "write a path");
+		return SW_EINVAL;
 	case KIND_TEXTS:
 		if (text.len > 0)
 			return SW_OK;

@@ -1,5 +1,6 @@
 #include "proxy/conn.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 
 #include "proxy/base/err.h"
 #include "proxy/gateway.h"
+#include "proxy/tls.h"
 #include "proxy/worker.h"
 
 /* Private output of one connection: answers and notices, never events. */
@@ -21,6 +23,8 @@ on_ready(struct io *io, uint32_t events)
 
 	if (c->closed)
 		return;
+	if (c->tls != NULL)
+		events = tls_events(c->tls, events);
 	if ((events & EPOLLIN) != 0)
 		c->readable = true;
 	if ((events & EPOLLOUT) != 0)
@@ -73,6 +77,15 @@ conn_open(struct conn **out, struct worker *w, int fd,
 	return SW_OK;
 }
 
+/* Nothing that is encrypted can be read or written from here on. */
+static void
+end_tls(struct conn *c)
+{
+	tls_free(c->tls);
+	c->tls = NULL;
+	c->held = false;
+}
+
 void
 conn_close(struct conn *c)
 {
@@ -84,6 +97,11 @@ conn_close(struct conn *c)
 	loop_clear_timer(&c->timer);
 	if (c->role->end != NULL)
 		c->role->end(c);
+	if (c->tls != NULL) {
+		/* If it does not fit into the socket, it stays unsaid. */
+		tls_goodbye(c->tls);
+		end_tls(c);
+	}
 	if (c->io.fd >= 0)
 		close(c->io.fd);
 	c->io.fd = -1;
@@ -178,6 +196,10 @@ conn_read(struct conn *c, void *p, size_t n, bool peek)
 {
 	ssize_t got;
 
+	if (c->tls != NULL) {
+		assert(!peek);
+		return tls_read(c->tls, p, n, &c->readable);
+	}
 	do {
 		got =
 		    recv(c->io.fd, p, n, MSG_DONTWAIT | (peek ? MSG_PEEK : 0));
@@ -197,6 +219,13 @@ conn_write(struct conn *c, const struct iovec *iov, int n)
 
 	for (int i = 0; i < n; i++)
 		wanted += iov[i].iov_len;
+	if (c->tls != NULL && !tls_in_kernel(c->tls)) {
+		sent = tls_write(c->tls, iov, n);
+		c->held = tls_holds(c->tls);
+		if (sent >= 0 && (c->held || (size_t)sent < wanted))
+			c->blocked = true;
+		return sent;
+	}
 	do {
 		if (n == 1) {
 			sent = send(c->io.fd, iov->iov_base, iov->iov_len,
@@ -254,15 +283,20 @@ conn_send(struct conn *c, const void *p, size_t n)
 int
 conn_flush(struct conn *c)
 {
-	while (c->out != NULL) {
-		const struct iovec iov = { buf_head(c->out), buf_len(c->out) };
+	while (conn_pending(c)) {
+		struct iovec iov = { NULL, 0 };
 		ssize_t sent;
 
 		if (c->blocked)
 			return SW_EAGAIN;
+		if (c->out != NULL)
+			iov =
+			    (struct iovec){ buf_head(c->out), buf_len(c->out) };
 		sent = conn_write(c, &iov, 1);
 		if (sent < 0)
 			return (int)sent;
+		if (c->out == NULL)
+			continue;
 		buf_drop(c->out, (size_t)sent);
 		if (buf_len(c->out) == 0)
 			free_buf(&c->out);
@@ -278,7 +312,26 @@ conn_count(
 	METRIC_ADD(m->bytes[b], n);
 }
 
+const char *
+conn_tls_name(const struct conn *c)
+{
+	return c->tls == NULL ? "no" : tls_version_name(c->tls);
+}
+
 /* Lingering: a role of its own. */
+
+/* The last word of TLS; the rest is about the socket. SW_EAGAIN. */
+static int
+say_goodbye(struct conn *c)
+{
+	if (c->tls == NULL)
+		return SW_OK;
+	if (tls_goodbye(c->tls) == SW_EAGAIN)
+		return SW_EAGAIN;
+	end_tls(c);
+	c->readable = true;
+	return SW_OK;
+}
 
 static void
 linger_on(struct conn *c)
@@ -287,6 +340,8 @@ linger_on(struct conn *c)
 	ssize_t n;
 	int err = conn_flush(c);
 
+	if (err == SW_OK)
+		err = say_goodbye(c);
 	if (err == SW_EAGAIN)
 		return;
 	if (err != SW_OK || shutdown(c->io.fd, SHUT_WR) != 0) {

@@ -21,6 +21,7 @@
  * may close any connection, its own included.
  */
 struct conn;
+struct tls;
 struct worker;
 
 /* What a connection is used for. All run in the worker's thread. */
@@ -33,13 +34,14 @@ struct conn_role {
 	void (*end)(struct conn *c);
 };
 
-enum listener_kind { LISTENER_PUBLIC, LISTENER_API };
+enum listener_kind { LISTENER_PUBLIC, LISTENER_API, LISTENER_TLS };
 
 struct conn {
 	struct io io; /* fd -1: closed, or lent to the HTTP library */
 	int lent_fd;  /* which closes it; -1: not lent */
 	const struct conn_role *role;
 	struct worker *worker;
+	struct tls *tls; /* NULL: plain */
 	void *owner;     /* the role's own */
 	struct buf *in;  /* input that is not whole yet, or NULL */
 	struct buf *out; /* output that the socket did not take, or NULL */
@@ -49,7 +51,7 @@ struct conn {
 	uint64_t opened_ms;
 	uint64_t bytes[BUCKET_COUNT];
 	struct address peer;
-	uint8_t listener; /* enum listener_kind */
+	uint8_t listener; /* enum listener_kind; those of TLS are public */
 	uint32_t answers; /* that are still to come; they keep its memory */
 	bool closed;
 	bool fresh;       /* nothing was read yet: bytes may still be lent */
@@ -58,6 +60,7 @@ struct conn {
 	bool half_open;   /* the peer will send nothing more */
 	bool resumed;     /* look_resume was called while it is looked at */
 	bool close_after; /* when everything has been written */
+	bool held;        /* part of a TLS record waits for the socket */
 	bool in_head;     /* a head has begun, and its time is running */
 };
 
@@ -107,7 +110,9 @@ ssize_t conn_read(struct conn *c, void *p, size_t n, bool peek);
 
 /*
  * Write as much as the socket takes: the count, less than asked (and `blocked`)
- * when it is full, or SW_ECLOSED. Not while output is waiting.
+ * when it is full, or SW_ECLOSED. Not while output is waiting. Of TLS, what a
+ * record was made of counts as written: it may be `blocked` although the count
+ * is what was asked for.
  */
 ssize_t conn_write(struct conn *c, const struct iovec *iov, int n);
 
@@ -126,8 +131,11 @@ int conn_flush(struct conn *c);
 static inline bool
 conn_pending(const struct conn *c)
 {
-	return c->out != NULL;
+	return c->out != NULL || c->held;
 }
+
+/* "TLSv1.3"; "no": it is plain. */
+const char *conn_tls_name(const struct conn *c);
 
 /* Count bytes as what they are, for the connection and for its transport. */
 void conn_count(

@@ -81,6 +81,9 @@ finish_event(struct subscriber *s)
 	count_events(s, 1, e->size, form->len);
 	s->partial = NULL;
 	event_unref(e);
+	/* All of it was taken, but its last record is held. */
+	if (s->conn->blocked)
+		deliver_stuck(s, true);
 	return SW_OK;
 }
 
@@ -119,8 +122,12 @@ write_gather(struct subscriber *s, struct gather *g, struct link *l)
 			if (g->owners[i] != NULL)
 				g->owners[i]->pos = g->events[i]->id;
 	}
-	if ((size_t)sent == g->bytes)
+	if ((size_t)sent == g->bytes) {
+		/* The last record of it is held. */
+		if (s->conn->blocked)
+			deliver_stuck(s, true);
 		return SW_OK;
+	}
 	if ((size_t)sent > start) {
 		s->partial = event_ref(g->events[whole]);
 		s->partial_sent = (size_t)sent - start;

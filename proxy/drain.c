@@ -1,5 +1,6 @@
 #include "proxy/drain.h"
 
+#include "proxy/handshake.h"
 #include "proxy/http.h"
 #include "proxy/look.h"
 #include "proxy/poll.h"
@@ -67,7 +68,8 @@ end_others(struct worker *w)
 		else if (c->role == &look_role && c->answers == 0 &&
 		    c->in == NULL)
 			conn_linger(c);
-		else if ((c->role == &http_role && !http_busy(c->owner)) ||
+		else if (c->role == &handshake_role ||
+		    (c->role == &http_role && !http_busy(c->owner)) ||
 		    (c->role == &relay_role && !relay_busy(c)))
 			conn_close(c);
 	}

@@ -14,6 +14,7 @@
 #include "proxy/base/log.h"
 #include "proxy/listener.h"
 #include "proxy/systemd.h"
+#include "proxy/tls.h"
 
 /* Descriptors that are not clients': store, epoll, wake-ups, the log. */
 enum { DESCRIPTORS_KEPT = 64, WORKERS_MAX = 256 };
@@ -31,6 +32,8 @@ struct gateway {
 	struct log *log;
 	struct web *web;
 	struct admission *admission;
+	struct tls_tickets *tickets;
+	struct tls_context *tls; /* NULL: there are no certificates */
 	size_t worker_count;
 	struct worker *workers[WORKERS_MAX];
 	size_t started; /* of the workers */
@@ -192,6 +195,12 @@ listen_all(struct gateway *g, const char *name, char *const *addresses,
 	int fds[SYSTEMD_SOCKETS_MAX], err = SW_OK;
 	size_t n = systemd_sockets(name, fds);
 
+	if (n > 0 && kind == LISTENER_TLS && g->tls == NULL) {
+		log_error("listen for=%s socket=systemd: write "
+			  "tls-certificate = \"...\" as well",
+		    name);
+		err = SW_EINVAL;
+	}
 	/* systemd has opened them already. */
 	for (size_t i = 0; i < n && err == SW_OK; i++) {
 		log_info("listening for=%s socket=systemd", name);
@@ -208,6 +217,45 @@ listen_all(struct gateway *g, const char *name, char *const *addresses,
 	return err;
 }
 
+/* What is served to whom, and until when. */
+static void
+log_certificates(const struct tls_context *t)
+{
+	struct tls_certificate_info c;
+	struct timespec now;
+	char names[LOG_QUOTED];
+	int64_t days;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	for (size_t i = 0; tls_certificate_describe(t, i, &c); i++) {
+		days = (c.expires - (int64_t)now.tv_sec) / (24 * 3600);
+		log_write(days < 7 ? LOG_WARN : LOG_INFO,
+		    "certificate file=%s kind=%s names=%s days-left=%" PRId64,
+		    c.path, c.kind, log_quote(names, str_of(c.names)), days);
+	}
+}
+
+/* Read the certificates; what is wrong with them has been logged. */
+static int
+load_certificates(
+    struct tls_context **out, struct gateway *g, const struct conf *conf)
+{
+	struct buf why;
+	int err;
+
+	*out = NULL;
+	if (conf->tls_certificate_count == 0)
+		return SW_OK;
+	buf_init(&why, 64 << 10);
+	err = tls_context_new(out, conf, g->tickets, &why);
+	if (err == SW_OK)
+		log_certificates(*out);
+	else
+		log_error("tls: %.*s", STR_ARG(buf_str(&why)));
+	buf_fini(&why);
+	return err;
+}
+
 static int
 start_workers(struct gateway *g)
 {
@@ -221,6 +269,8 @@ start_workers(struct gateway *g)
 		err = worker_new(&g->workers[i], g, (unsigned)i, g->conf,
 		    g->log, g->channels);
 	for (size_t i = 0; i < count && err == SW_OK; i++)
+		g->workers[i]->tls = g->tls;
+	for (size_t i = 0; i < count && err == SW_OK; i++)
 		sinks[i] = (struct log_sink){ g->workers[i]->loop, hub_take,
 			&g->workers[i]->hub };
 	if (err == SW_OK)
@@ -228,6 +278,8 @@ start_workers(struct gateway *g)
 	if (err != SW_OK ||
 	    (err = listen_all(g, "public", g->conf->listen,
 		 g->conf->listen_count, LISTENER_PUBLIC)) != SW_OK ||
+	    (err = listen_all(g, "tls", g->conf->listen_tls,
+		 g->conf->listen_tls_count, LISTENER_TLS)) != SW_OK ||
 	    (err = listen_all(g, "api", g->conf->api_listen,
 		 g->conf->api_listen_count, LISTENER_API)) != SW_OK)
 		return err;
@@ -252,6 +304,8 @@ gateway_start(struct gateway **out, struct conf *conf)
 	clock_gettime(CLOCK_REALTIME, &now);
 	g->started_ms = (uint64_t)now.tv_sec * 1000;
 	if ((err = digest_start()) != SW_OK ||
+	    (err = tls_tickets_new(&g->tickets)) != SW_OK ||
+	    (err = load_certificates(&g->tls, g, conf)) != SW_OK ||
 	    (err = admission_new(&g->admission, connection_limit(conf),
 		 conf->max_connections_per_address)) != SW_OK ||
 	    (err = channels_new(&g->channels, (size_t)conf->max_channels)) !=
@@ -279,6 +333,7 @@ struct swap {
 	struct task task;
 	struct worker *worker;
 	const struct conf *conf;
+	struct tls_context *tls;
 	pthread_mutex_t *lock;
 	pthread_cond_t *changed;
 	size_t *left;
@@ -290,6 +345,7 @@ swap_conf(struct task *t)
 	struct swap *s = container_of(t, struct swap, task);
 
 	worker_configure(s->worker, s->conf);
+	s->worker->tls = s->tls;
 	pthread_mutex_lock(s->lock);
 	(*s->left)--;
 	pthread_cond_signal(s->changed);
@@ -310,6 +366,7 @@ swap_all(struct gateway *g, const struct conf *conf)
 			.task = { .run = swap_conf },
 			.worker = g->workers[i],
 			.conf = conf,
+			.tls = g->tls,
 			.lock = &lock,
 			.changed = &changed,
 			.left = &left,
@@ -346,11 +403,29 @@ retire(struct gateway *g, struct conf *old)
 	}
 }
 
+/* The certificates to use from now on; the ones before are returned. */
+static struct tls_context *
+renew_certificates(struct gateway *g, const struct conf *next)
+{
+	struct tls_context *old = g->tls, *fresh;
+
+	if (load_certificates(&fresh, g, next) != SW_OK) {
+		log_error("reload: the certificates cannot be used; the old "
+			  "ones stay in use");
+		return NULL;
+	}
+	if (fresh == NULL)
+		return NULL; /* whoever listens still needs them */
+	g->tls = fresh;
+	return old;
+}
+
 void
 gateway_reload(struct gateway *g, struct conf *next)
 {
 	struct conf *old = g->conf;
 	struct log_options options = log_options(g, next);
+	struct tls_context *certificates;
 	struct buf names;
 
 	buf_init(&names, 4096);
@@ -365,7 +440,9 @@ gateway_reload(struct gateway *g, struct conf *next)
 	    next->max_connections_per_address);
 	channels_reload(g->channels, find_policy, next);
 	log_reload(g->log, &options);
+	certificates = renew_certificates(g, next);
 	swap_all(g, next);
+	tls_context_unref(certificates);
 	retire(g, old);
 	log_info("configuration reloaded");
 }
@@ -418,6 +495,8 @@ gateway_free(struct gateway *g)
 	web_free(g->web);
 	channels_free(g->channels);
 	admission_free(g->admission);
+	tls_context_unref(g->tls);
+	tls_tickets_free(g->tickets);
 	while ((r = g->retired) != NULL) {
 		g->retired = r->next;
 		conf_free(r->conf);

@@ -13,6 +13,7 @@
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
 #include "proxy/gateway.h"
+#include "proxy/handshake.h"
 #include "proxy/look.h"
 #include "proxy/worker.h"
 
@@ -165,7 +166,10 @@ on_connections(struct io *io, uint32_t events)
 			close(fd);
 			continue;
 		}
-		look_begin(w, fd, &peer, l->kind);
+		if (l->kind == LISTENER_TLS)
+			handshake_begin(w, fd, &peer);
+		else
+			look_begin(w, fd, &peer, l->kind);
 	}
 }
 

@@ -140,6 +140,11 @@ consume(struct conn *c, uint8_t *bytes, size_t n)
 {
 	enum outcome outcome = TAKEN;
 
+	/* Only TLS brings it here: its bytes cannot be left in the socket. */
+	if (!c->worker->conf->first_look && n > 0 && c->answers == 0) {
+		hand_over(c, bytes, n);
+		return;
+	}
 	while (n > 0 && outcome == TAKEN && !c->closed && !c->close_after &&
 	    c->role == &look_role) {
 		struct request r;
@@ -322,7 +327,7 @@ look_resume(struct conn *c, bool keep_alive)
 	if (c->half_open)
 		c->readable = true;
 	/* Without the first look the library gets the next one whole. */
-	if (!c->worker->conf->first_look && c->in == NULL)
+	if (!c->worker->conf->first_look && c->in == NULL && c->tls == NULL)
 		c->fresh = true;
 	if (c->worker->looking == c)
 		c->resumed = true;
@@ -383,4 +388,15 @@ look_begin(struct worker *w, int fd, const struct address *peer,
 	}
 	METRIC_ADD(w->metrics.accepted, 1);
 	arm_header(c);
+}
+
+void
+look_take(struct conn *c)
+{
+	/* What is behind the handshake may have been read with it. */
+	c->fresh = false;
+	c->readable = true;
+	conn_set_role(c, &look_role, NULL);
+	arm_header(c);
+	look_at(c, false);
 }

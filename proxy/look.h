@@ -14,6 +14,9 @@
 void look_begin(struct worker *w, int fd, const struct address *peer,
     enum listener_kind kind);
 
+/* A connection with TLS, whose handshake is done. */
+void look_take(struct conn *c);
+
 /*
  * The connection's last request was answered: go on with the next. Input that
  * came meanwhile is in conn->in, or still in the socket.

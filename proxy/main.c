@@ -13,6 +13,7 @@
 #include "proxy/base/log.h"
 #include "proxy/gateway.h"
 #include "proxy/systemd.h"
+#include "proxy/tls.h"
 #include "proxy/token_command.h"
 
 #ifndef SPILLWAY_SYSCONFDIR
@@ -114,6 +115,26 @@ load(const struct options *o)
 	}
 	buf_fini(&faults);
 	return conf;
+}
+
+/* What the files say is fine; are those that they name? */
+static int
+test(const struct options *o, const struct conf *conf)
+{
+	struct tls_context *tls = NULL;
+	struct buf why;
+	int err = SW_OK;
+
+	buf_init(&why, 64 << 10);
+	if (conf->tls_certificate_count > 0)
+		err = tls_context_new(&tls, conf, NULL, &why);
+	if (err == SW_OK)
+		printf("%s: fine\n", o->file);
+	else
+		fprintf(stderr, "%s: %.*s\n", o->file, STR_ARG(buf_str(&why)));
+	tls_context_unref(tls);
+	buf_fini(&why);
+	return err == SW_OK ? EXIT_FINE : EXIT_START;
 }
 
 static int
@@ -230,9 +251,7 @@ main(int argc, char **argv)
 	if (conf == NULL)
 		return o.test_only ? EXIT_START : EXIT_USAGE;
 	if (o.test_only || o.print) {
-		status = o.print ? print(conf) : EXIT_FINE;
-		if (o.test_only && !o.print)
-			printf("%s: fine\n", o.file);
+		status = o.print ? print(conf) : test(&o, conf);
 		conf_free(conf);
 		return status;
 	}

@@ -100,7 +100,8 @@ print_transports(
 		    "%" PRId64 "\n",
 		    transports[t].name, SUM_OF(t, events));
 	head(out, "bytes_total", "counter",
-	    "Bytes on subscribers' sockets, by what they are.");
+	    "Bytes on subscribers' sockets, by what they are; of TLS, before "
+	    "they are encrypted.");
 	for (size_t t = 0; t < TRANSPORT_COUNT; t++)
 		for (size_t b = 0; b < BUCKET_COUNT; b++)
 			buf_printf(out,
@@ -199,6 +200,30 @@ print_connections(
 	    (double)SUM(catchup_shared));
 	simple(out, "catchup_events_total", "counter",
 	    "Events read from history.", (double)SUM(catchup_events));
+}
+
+static void
+print_tls(struct buf *out, const struct metrics *const *workers, size_t count)
+{
+	static const char *const results[HANDSHAKE_ENDS] = {
+		[HANDSHAKE_FULL] = "full",
+		[HANDSHAKE_RESUMED] = "resumed",
+		[HANDSHAKE_FAILED] = "failed",
+		[HANDSHAKE_PLAIN] = "plain",
+		[HANDSHAKE_LEFT] = "left",
+		[HANDSHAKE_TIMEOUT] = "timeout",
+		[HANDSHAKE_CROWDED] = "crowded",
+	};
+
+	simple(out, "tls_handshakes", "gauge", "Handshakes under way, now.",
+	    (double)SUM(handshakes));
+	head(out, "tls_handshakes_total", "counter",
+	    "Handshakes that ended, by how.");
+	for (size_t i = 0; i < HANDSHAKE_ENDS; i++)
+		buf_printf(out,
+		    "spillway_tls_handshakes_total{result=\"%s\"} %" PRId64
+		    "\n",
+		    results[i], SUM(handshake_ends[i]));
 }
 
 static void
@@ -322,6 +347,7 @@ metrics_print(struct buf *out, const struct metrics *const *workers,
     size_t count, const struct metrics_info *info)
 {
 	print_connections(out, workers, count);
+	print_tls(out, workers, count);
 	print_transports(out, workers, count);
 	print_latency(out, workers, count);
 	print_ends(out, workers, count, info);

@@ -26,6 +26,18 @@ enum bucket {
 	BUCKET_COUNT,
 };
 
+/* How a TLS handshake ended. */
+enum handshake_end {
+	HANDSHAKE_FULL,
+	HANDSHAKE_RESUMED,
+	HANDSHAKE_FAILED,  /* no version, cipher or protocol in common, ... */
+	HANDSHAKE_PLAIN,   /* the client speaks HTTP without TLS */
+	HANDSHAKE_LEFT,    /* the client closed the connection */
+	HANDSHAKE_TIMEOUT, /* tls-handshake-timeout */
+	HANDSHAKE_CROWDED, /* tls-handshakes-max */
+	HANDSHAKE_ENDS,
+};
+
 /* Why a subscriber's connection, or its poll, ended; see close.h. */
 enum { CLOSE_REASONS_MAX = 24 };
 
@@ -52,7 +64,9 @@ struct transport_metrics {
 struct metrics {
 	struct transport_metrics transport[TRANSPORT_COUNT];
 	_Atomic uint64_t accepted, refused_connections;
-	_Atomic int64_t connections;    /* now, of any kind */
+	_Atomic int64_t connections; /* now, of any kind */
+	_Atomic int64_t handshakes;  /* under way, now */
+	_Atomic uint64_t handshake_ends[HANDSHAKE_ENDS];
 	_Atomic uint64_t fast_requests; /* answered by the first look */
 	_Atomic uint64_t http_requests; /* by the HTTP library */
 	_Atomic uint64_t published, publish_refused;

@@ -205,10 +205,11 @@ log_end(const struct subscriber *s, enum close_why why)
 	if (!log_enabled(level))
 		return;
 	log_write(level,
-	    "closed id=%" PRIu64 " transport=%s why=%s peer=%s%s%s "
+	    "closed id=%" PRIu64 " transport=%s why=%s peer=%s tls=%s%s%s "
 	    "events=%" PRIu64 " seconds=%.1f",
 	    s->conn->id, s->transport->name, close_info(why)->name,
-	    address_print(&s->conn->peer, peer), named ? " user=" : "",
+	    address_print(&s->conn->peer, peer), conn_tls_name(s->conn),
+	    named ? " user=" : "",
 	    named ? log_quote(user, str_of(s->grant->user)) : "", s->events,
 	    (double)(subscriber_now(s) - s->conn->opened_ms) / 1000);
 }

@@ -122,6 +122,7 @@ worker_new(struct worker **out, struct gateway *g, unsigned index,
 	w->log = log;
 	w->channels = channels;
 	list_init(&w->conns);
+	list_init(&w->handshakes);
 	list_init(&w->dead);
 	list_init(&w->dead_relays);
 	list_init(&w->dead_subscribers);

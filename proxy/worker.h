@@ -24,6 +24,7 @@
 struct gateway;
 struct http;
 struct listener;
+struct tls_context;
 
 enum {
 	/* What is read from a socket at once, and the largest head. */
@@ -37,6 +38,7 @@ struct worker {
 	pthread_t thread;
 	const struct conf *conf;            /* borrowed; a reload replaces it */
 	struct stream_limits stream_limits; /* as the configuration says */
+	struct tls_context *tls; /* borrowed likewise; NULL: no certificate */
 	struct log *log;
 	struct channels *channels;
 	struct hub hub;
@@ -45,7 +47,8 @@ struct worker {
 	struct listener **listeners;
 	size_t listener_count;
 	struct list conns;
-	struct list dead; /* closed during this turn */
+	struct list handshakes; /* under way, the oldest first */
+	struct list dead;       /* closed during this turn */
 	struct list dead_relays;
 	struct list dead_subscribers;
 	struct conn *ack_conn; /* whose answers are being collected in: */

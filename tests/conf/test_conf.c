@@ -28,6 +28,13 @@ START_TEST(without_a_file_everything_has_its_default)
 
 	ck_assert_uint_eq(c->listen_count, 1);
 	ck_assert_str_eq(c->listen[0], "127.0.0.1:8080");
+	ck_assert_uint_eq(c->listen_tls_count, 0);
+	ck_assert_uint_eq(c->tls_certificate_count, 0);
+	ck_assert_uint_eq(c->tls_key_count, 0);
+	ck_assert_int_eq(c->tls_min_version, TLS_1_2);
+	ck_assert_uint_eq(c->tls_session_age_ms, 12 * 3600 * 1000);
+	ck_assert_uint_eq(c->tls_handshake_timeout_ms, 10 * 1000);
+	ck_assert_uint_eq(c->tls_handshakes_max, 4096);
 	ck_assert_uint_eq(c->api_listen_count, 1);
 	ck_assert_str_eq(c->api_listen[0], "127.0.0.1:8081");
 	ck_assert_uint_eq(c->api_token_count, 0);
@@ -253,13 +260,23 @@ some_value(const struct directive *d, int which)
 	return d->fallback == NULL ? "0123456789abcdef" : d->fallback;
 }
 
+/* What has to be there as well for the directive to be of use. */
+static const char *
+company_of(const struct directive *d)
+{
+	bool needs = strcmp(d->name, "listen-tls") == 0 ||
+	    strcmp(d->name, "tls-key") == 0;
+
+	return needs ? "tls-certificate = a\n" : "";
+}
+
 START_TEST(each_directive_is_set_once)
 {
 	const struct directive *d = &directives[_i];
 	char text[512];
 
-	snprintf(text, sizeof(text), "%s = \"%s\"\n\n%s = \"%s\"\n", d->name,
-	    some_value(d, 0), d->name, some_value(d, 1));
+	snprintf(text, sizeof(text), "%s = \"%s\"\n\n%s = \"%s\"\n%s", d->name,
+	    some_value(d, 0), d->name, some_value(d, 1), company_of(d));
 	file_write("spillway.conf", text);
 	snprintf(text, sizeof(text),
 	    "spillway.conf:3: %s is set at spillway.conf:1 already: %s\n",
@@ -636,7 +653,10 @@ END_TEST
 /* Loads to something different from the defaults in every field. */
 static const char rich[] =
     "listen = { \"127.0.0.2:8080\", ':80' }\n"
-    "api-listen = \"[::1]:1\"\n"
+    "listen-tls = { \"127.0.0.1:443\", \"unix:/run/tls\" }\n"
+    "tls-certificate = { a.pem, \"/b c.pem\" } tls-key = { a, b }\n"
+    "tls-min-version = 1.3 tls-session-age = 2m tls-handshakes-max = 3\n"
+    "tls-handshake-timeout = 4s api-listen = \"[::1]:1\"\n"
     "api-token = \"quoted\\\"$\\{backslash\\\\and-more\"\n"
     "anonymous = yes workers = 3 store = \"/tmp/a b\\x01\"\n"
     "corrupt-store = move-aside store-max-bytes = 0 store-readers = 5\n"

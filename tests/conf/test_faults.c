@@ -195,8 +195,10 @@ static const struct {
 	    "others reach \"0.0.0.0:8081\"\n" },
 	{ "api-listen = { off,\n\"127.0.0.1:1\" }\n",
 	    ":1: write \"off\" for api-listen alone, or leave it out\n" },
-	{ "listen = off\n",
-	    ":1: listen = \"off\": write a port of 0 to 65535 behind a colon, "
+	{ "listen = { off,\n\"127.0.0.1:1\" }\n",
+	    ":1: write \"off\" for listen alone, or leave it out\n" },
+	{ "listen = on\n",
+	    ":1: listen = \"on\": write a port of 0 to 65535 behind a colon, "
 	    "such as 127.0.0.1:8080\n" },
 	{ "listen = \"127.0.0.1:8081\"\n",
 	    ":1: write another address for listen, or set api-listen as well: "
@@ -210,6 +212,26 @@ static const struct {
 	{ "anonymous = yes listen = { \":1\",\n\"0.0.0.0:1\" }\n",
 	    ":2: write another address for listen: listen has this one at "
 	    "F:1\n" },
+	/* Certificates and keys. */
+	{ "\nlisten-tls = \"127.0.0.1:1\"\n",
+	    ":2: write tls-certificate = \"...\" as well: listen-tls needs "
+	    "it\n" },
+	{ "listen-tls = \":1\"\ntls-certificate = a\n",
+	    ":1: write anonymous = yes if everybody who reaches \":1\" may "
+	    "subscribe, or listen on loopback, such as 127.0.0.1:8080\n" },
+	{ "listen-tls = \"127.0.0.1:8080\"\ntls-certificate = a\n",
+	    ":1: write another address for listen-tls, or set listen as well: "
+	    "this one is its default\n" },
+	{ "tls-certificate = { a, b }\n\ntls-key = a\n",
+	    ":3: write one tls-key for each tls-certificate, in the same "
+	    "order, or none if the certificates' files have them\n" },
+	{ "tls-key = a\n",
+	    ":1: write one tls-key for each tls-certificate, in the same "
+	    "order, or none if the certificates' files have them\n" },
+	{ "tls-certificate = \"\"\n",
+	    ":1: tls-certificate = \"\": write a path\n" },
+	{ "tls-min-version = 1.1\n",
+	    ":1: tls-min-version = \"1.1\": write 1.2 or 1.3\n" },
 	/* Tokens, which no fault repeats. */
 	{ "api-token = { short,\n\"0123456789 abcdef\",\n\"file:relative\",\n"
 	  "\"file:/nonexistent/token\" }\n",

@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -20,6 +21,8 @@ import tempfile
 import threading
 import unittest
 import zlib
+
+from certificates import certificate, trusting
 
 GUARD = float(os.environ.get("SPILLWAY_TEST_GUARD", "60"))
 DAEMON = os.environ.get("SPILLWAY", "./spillway")
@@ -38,12 +41,35 @@ def free_ports(count):
     return ports
 
 
-class Gateway:
-    """A daemon with its configuration, store and log."""
+class SecurePort(int):
+    """A port that speaks TLS: whoever connects to it does so, too."""
 
-    def __init__(self, conf="", store=None, workers=2, env=None, wrap=()):
+    def __new__(cls, port, context, name="localhost"):
+        self = super().__new__(cls, port)
+        self.context, self.name = context, name
+        return self
+
+    def wrap(self, s, **options):
+        return self.context.wrap_socket(s, server_hostname=self.name,
+                                        **options)
+
+
+class Gateway:
+    """A daemon with its configuration, store and log.
+
+    With certificates its port is a secure one, and plain_port is not.
+    """
+
+    default_certificates = staticmethod(list)
+
+    def __init__(self, conf="", store=None, workers=2, env=None, wrap=(),
+                 certificates=None):
         self.dir = tempfile.mkdtemp(prefix="spillway-")
-        self.port, self.api_port = free_ports(2)
+        self.port, self.api_port, tls_port = free_ports(3)
+        self.plain_port = self.port
+        self.certificates = certificates or self.default_certificates()
+        if self.certificates:
+            self.port = SecurePort(tls_port, trusting(*self.certificates))
         self.conf_path = os.path.join(self.dir, "spillway.conf")
         self.store = store or os.path.join(self.dir, "spillway.db")
         self.workers = workers
@@ -54,9 +80,12 @@ class Gateway:
         self.configure(conf)
 
     def configure(self, conf):
+        if self.certificates:
+            conf = (f'listen-tls = "127.0.0.1:{self.port}"\n' +
+                    "".join(c.conf() for c in self.certificates) + conf)
         with open(self.conf_path, "w", encoding="utf-8") as f:
             f.write(f"""
-listen = {{ "127.0.0.1:{self.port}" }}
+listen = {{ "127.0.0.1:{self.plain_port}" }}
 api-listen = "127.0.0.1:{self.api_port}"
 workers = {self.workers}
 store = "{self.store}"
@@ -160,8 +189,11 @@ drain-time = "300ms"
 
     def request(self, method, path, body=None, headers=None, api=False):
         """Status, headers and body of a request on a connection of its own."""
-        c = http.client.HTTPConnection(
-            "127.0.0.1", self.api_port if api else self.port, timeout=GUARD)
+        port = self.api_port if api else self.port
+        c = http.client.HTTPConnection("127.0.0.1", int(port), timeout=GUARD)
+        if isinstance(port, SecurePort):
+            c.connect()
+            c.sock = port.wrap(c.sock)
         try:
             c.request(method, path, body, headers or {})
             r = c.getresponse()
@@ -233,6 +265,8 @@ class Wire:
                               receive_buffer)
         self.s.connect(("127.0.0.1", port))
         self.s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if isinstance(port, SecurePort):
+            self.s = port.wrap(self.s)
         self.data = b""
 
     def send(self, data):
@@ -570,14 +604,20 @@ STREAMS = (WsSubscriber, SseSubscriber)
 
 
 class Scenario(unittest.TestCase):
-    """A test with a gateway; `conf` is added to its configuration."""
+    """A test with a gateway; `conf` is added to its configuration.
+
+    `secure` has what certificate() is told, for each certificate.
+    """
 
     conf = ""
+    secure = ()
     workers = 2
     maxDiff = None
 
     def setUp(self):
-        self.gateway = Gateway(self.conf, workers=self.workers)
+        self.gateway = Gateway(
+            self.conf, workers=self.workers,
+            certificates=[certificate(*c) for c in self.secure])
         self.addCleanup(self.gateway.close)
         self.gateway.start()
 

@@ -28,7 +28,9 @@ awk '
 BEGIN {
 	# The doors: a library, its headers, and the files that may see them.
 	door("libmicrohttpd", "^microhttpd[.]h$", "^proxy/http[^/]*[.][ch]$")
-	door("libcrypto", "^openssl/", "^proxy/base/(digest|signature)[.]c$")
+	door("libssl", "^openssl/(ssl|x509v3)[.]h$", "^proxy/tls[^/]*[.][ch]$")
+	door("libcrypto", "^openssl/",
+	    "^proxy/(base/(digest|signature)|tls[^/]*)[.][ch]$")
 	door("SQLite", "^sqlite3[.]h$", "^storage/[^/]*sqlite[^/]*[.][ch]$")
 	door("libconfuse", "^confuse[.]h$", "^conf/conf[.]c$")
 	door("zlib", "^zlib[.]h$", "^transports/ws_deflate[.]c$")

@@ -1,0 +1,18 @@
+#ifndef SPILLWAY_PROXY_HANDSHAKE_H
+#define SPILLWAY_PROXY_HANDSHAKE_H
+
+#include "proxy/conn.h"
+
+/*
+ * The first moments of a connection with TLS: until its handshake is done, the
+ * client has given up, or its time is over. There are only so many at a time;
+ * one more ends the oldest, which is more likely than any other to be held open
+ * on purpose.
+ */
+
+/* A socket that was just accepted. */
+void handshake_begin(struct worker *w, int fd, const struct address *peer);
+
+extern const struct conn_role handshake_role;
+
+#endif
