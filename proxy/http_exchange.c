@@ -353,6 +353,12 @@ read_request(
 	return find_fault(r);
 }
 
+static uint64_t
+bytes_taken(const struct lent *l, const struct conn *c, int fd)
+{
+	return l->relayed ? relay_taken(c, fd) : http_bytes_taken(fd);
+}
+
 /*
  * The connection leaves the library, which is told so by MHD_NO; the socket
  * lives on as a duplicate. What the library has read beyond this request is
@@ -371,14 +377,13 @@ leave(struct pending *p, struct str rest)
 
 	METRIC_ADD(c->worker->metrics.http_requests, 1);
 	l->conn = NULL;
-	if (l->relayed) {
+	if (bytes_taken(l, c, info->connect_fd) != l->consumed + r->head_size)
 		r->keep_alive = false;
-		relay_end(c);
+	if (l->relayed) {
+		if (relay_end(c, info->connect_fd) != SW_OK)
+			return;
 	} else {
 		c->owner = NULL;
-		if (http_bytes_taken(info->connect_fd) !=
-		    l->consumed + r->head_size)
-			r->keep_alive = false;
 		fd = fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 0);
 		if (fd < 0) {
 			c->lent_fd = -1;
@@ -554,8 +559,7 @@ http_on_completed(void *ctx, struct MHD_Connection *connection,
 
 		info = MHD_get_connection_info(
 		    connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-		if (!p->lent->relayed)
-			p->lent->consumed = http_bytes_taken(info->connect_fd);
+		p->lent->consumed = bytes_taken(p->lent, c, info->connect_fd);
 		conn_arm(c,
 		    loop_now_ms(c->worker->loop) +
 			c->worker->conf->idle_timeout_ms);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@ struct relay {
 	struct lent *lent; /* as the library has it; NULL: it let go */
 	struct io io;      /* our end of the pair */
 	struct buf to_library;
+	uint64_t pushed;   /* bytes that went into the pair */
 	bool input_ended;  /* the client sends nothing more */
 	bool output_ended; /* the library has said everything */
 	bool library_readable;
@@ -36,6 +38,7 @@ push_input(struct relay *r)
 
 		if (n >= 0) {
 			buf_drop(&r->to_library, (size_t)n);
+			r->pushed += (uint64_t)n;
 		} else if (errno == EAGAIN) {
 			r->library_blocked = true;
 		} else {
@@ -216,11 +219,73 @@ relay_begin(struct conn *c, const uint8_t *bytes, size_t n)
 	move(r);
 }
 
-void
-relay_end(struct conn *c)
+uint64_t
+relay_taken(const struct conn *c, int fd)
 {
+	const struct relay *r = c->owner;
+	int unread = 0;
+
+	return ioctl(fd, FIONREAD, &unread) != 0 ? 0 :
+						   r->pushed - (uint64_t)unread;
+}
+
+/* The last answers, of requests that came before: all of them. */
+static int
+send_answers(struct relay *r)
+{
+	struct conn *c = r->conn;
+	int err = SW_OK;
+	ssize_t n;
+
+	while (err == SW_OK &&
+	    (n = recv(r->io.fd, c->worker->input, WORKER_INPUT, MSG_DONTWAIT)) >
+		0)
+		err = conn_send(c, c->worker->input, (size_t)n);
+	return err;
+}
+
+/* What the library will never read: it is behind the request that leaves. */
+static int
+keep_input(struct relay *r, int fd)
+{
+	struct conn *c = r->conn;
+	struct buf in;
+	uint8_t *input = c->worker->input;
+	ssize_t n;
+	int err = SW_OK;
+
+	buf_init(&in, 4 * HELD_MAX);
+	while (err == SW_OK &&
+	    (n = recv(fd, input, WORKER_INPUT, MSG_DONTWAIT)) > 0)
+		err = buf_put(&in, input, (size_t)n);
+	if (err == SW_OK)
+		err = buf_put_str(&in, buf_str(&r->to_library));
+	if (err == SW_OK && buf_len(&in) > 0 &&
+	    (c->in = malloc(sizeof(*c->in))) == NULL)
+		err = SW_ENOMEM;
+	if (err == SW_OK && c->in != NULL)
+		*c->in = in;
+	else
+		buf_fini(&in);
+	return err;
+}
+
+int
+relay_end(struct conn *c, int fd)
+{
+	struct relay *r = c->owner;
+	int err;
+
+	if ((err = send_answers(r)) != SW_OK ||
+	    (err = keep_input(r, fd)) != SW_OK) {
+		conn_close(c);
+		return err;
+	}
 	relay_role_end(c);
 	conn_set_role(c, &look_role, NULL);
+	/* An end that the relay has seen is to be seen again. */
+	c->readable = true;
+	return SW_OK;
 }
 
 void

@@ -12,8 +12,15 @@
 /* Begin with `n` bytes that were read. Closes the connection on failure. */
 void relay_begin(struct conn *c, const uint8_t *bytes, size_t n);
 
-/* A stream leaves the library: the connection is ours alone again. */
-void relay_end(struct conn *c);
+/*
+ * A stream leaves the library: the connection is ours alone again. `fd` is the
+ * library's end of the pair. What it has not read from there is kept as the
+ * connection's input. SW_ECLOSED, SW_ENOMEM, SW_ELIMIT: the connection is closed.
+ */
+int relay_end(struct conn *c, int fd);
+
+/* All bytes that the library ever took off its end. */
+uint64_t relay_taken(const struct conn *c, int fd);
 
 /* The library closed its end of the pair. */
 void relay_forsaken(struct conn *c);
