@@ -267,7 +267,7 @@ class Drain(Scenario):
     @staticmethod
     def refused(port):
         try:
-            socket.create_connection(("127.0.0.1", port)).close()
+            socket.create_connection(("127.0.0.1", int(port))).close()
         except (ConnectionRefusedError, ConnectionResetError):
             return True
         return False

@@ -5,6 +5,7 @@ to be the same. A script ends with something that ends the connection, so that
 all the answers are there when the stream ends.
 """
 
+import ssl
 import struct
 
 from gateway import (BINARY, CLOSE, PING, PONG, TEXT, Closed, EventStream,
@@ -286,7 +287,7 @@ class LargeFrames(Scenario):
                 try:
                     sent += ws.s.send(message[sent % len(message):])
                     idle = 0
-                except BlockingIOError:
+                except (BlockingIOError, ssl.SSLWantWriteError):
                     with EventStream(g.port, "/stream/a") as probe:
                         probe.block()
                     idle += 1
