@@ -38,7 +38,6 @@ enum listener_kind { LISTENER_PUBLIC, LISTENER_API, LISTENER_TLS };
 
 struct conn {
 	struct io io; /* fd -1: closed, or lent to the HTTP library */
-	int lent_fd;  /* which closes it; -1: not lent */
 	const struct conn_role *role;
 	struct worker *worker;
 	struct tls *tls; /* NULL: plain */
@@ -52,7 +51,6 @@ struct conn {
 	uint64_t bytes[BUCKET_COUNT];
 	struct address peer;
 	uint8_t listener; /* enum listener_kind; those of TLS are public */
-	uint32_t answers; /* that are still to come; they keep its memory */
 	bool closed;
 	bool fresh;       /* nothing was read yet: bytes may still be lent */
 	bool readable;    /* there may be something to read */
@@ -62,6 +60,8 @@ struct conn {
 	bool close_after; /* when everything has been written */
 	bool held;        /* part of a TLS record waits for the socket */
 	bool in_head;     /* a head has begun, and its time is running */
+	int lent_fd;      /* the HTTP library closes it; -1: not lent */
+	uint32_t answers; /* that are still to come; they keep its memory */
 };
 
 /*
