@@ -15,7 +15,8 @@ void relay_begin(struct conn *c, const uint8_t *bytes, size_t n);
 /*
  * A stream leaves the library: the connection is ours alone again. `fd` is the
  * library's end of the pair. What it has not read from there is kept as the
- * connection's input. SW_ECLOSED, SW_ENOMEM, SW_ELIMIT: the connection is closed.
+ * connection's input. SW_ECLOSED, SW_ENOMEM, SW_ELIMIT: the connection is
+ * closed.
  */
 int relay_end(struct conn *c, int fd);
 
