@@ -218,7 +218,8 @@ static const struct {
 	    "it\n" },
 	{ "listen-tls = \":1\"\ntls-certificate = a\n",
 	    ":1: write anonymous = yes if everybody who reaches \":1\" may "
-	    "subscribe, or listen on loopback, such as 127.0.0.1:8080\n" },
+	    "subscribe, token-key = \"...\" if clients carry tokens, or "
+	    "listen on loopback, such as 127.0.0.1:8080\n" },
 	{ "listen-tls = \"127.0.0.1:8080\"\ntls-certificate = a\n",
 	    ":1: write another address for listen-tls, or set listen as well: "
 	    "this one is its default\n" },

@@ -65,11 +65,12 @@ class Gateway:
     def __init__(self, conf="", store=None, workers=2, env=None, wrap=(),
                  certificates=None):
         self.dir = tempfile.mkdtemp(prefix="spillway-")
-        self.port, self.api_port, tls_port = free_ports(3)
-        self.plain_port = self.port
+        self.plain_port, self.api_port, tls_port = free_ports(3)
         self.certificates = certificates or self.default_certificates()
+        self.secure_port = None
         if self.certificates:
-            self.port = SecurePort(tls_port, trusting(*self.certificates))
+            self.secure_port = SecurePort(tls_port,
+                                          trusting(*self.certificates))
         self.conf_path = os.path.join(self.dir, "spillway.conf")
         self.store = store or os.path.join(self.dir, "spillway.db")
         self.workers = workers
@@ -78,6 +79,10 @@ class Gateway:
         self.pass_fds, self.process, self.lines = (), None, []
         self.changed = threading.Condition()
         self.configure(conf)
+
+    @property
+    def port(self):
+        return self.secure_port or self.plain_port
 
     def configure(self, conf):
         if self.certificates:

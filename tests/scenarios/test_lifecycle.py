@@ -116,15 +116,15 @@ channel "a" { history-events = 20  send = echo  durability = full }
 
     def test_what_needs_a_restart_is_named_and_stays_as_it_was(self):
         g = self.gateway
-        port = g.port
-        g.workers, g.port = 3, port + 1
+        port = g.plain_port
+        g.workers, g.plain_port = 3, port + 1
         self.reload('window-events = 77\nheader-max = "4k"\nretry = "9s"')
         line = g.wait_log("warn reload: a restart is needed for: ")
         for name in ("listen", "workers", "header-max"):
             self.assertIn(name, line)
         for name in ("retry", "api-listen", "heartbeat"):
             self.assertNotRegex(line, rf"[:,] {name}\b")
-        g.port = port
+        g.plain_port = port
         self.assertEqual(g.get("/v1/stats", api=True)[1]["workers"], 2)
         self.assertEqual(g.poll("a")["retry"], 9000)
 

@@ -131,7 +131,7 @@ class InTheWay(Scenario):
                 s.bind(("127.0.0.1", 0))
                 s.listen()
                 other = self.start_other()
-                other.port = s.getsockname()[1]
+                other.plain_port = s.getsockname()[1]
                 other.configure("")
                 self.assertRegex(self.fails(other),
                                  f"error listen 127.0.0.1:{other.port}: .*"
@@ -139,7 +139,7 @@ class InTheWay(Scenario):
 
     def test_the_ports_of_another_gateway_are_not_shared(self):
         """Else each of the two would have half of the clients."""
-        for which in ("port", "api_port"):
+        for which in ("plain_port", "api_port"):
             other = self.start_other()
             setattr(other, which, getattr(self.gateway, which))
             other.configure("")
@@ -366,7 +366,7 @@ class Activation(unittest.TestCase):
         # Who comes before the daemon does waits for it.
         early.request("GET", "/readyz")
         configured = g.port, g.api_port
-        g.port, g.api_port = public, api
+        g.plain_port, g.api_port = public, api
         g.start()
         self.assertEqual(early.getresponse().status, 200)
         early.close()
@@ -382,7 +382,7 @@ class Activation(unittest.TestCase):
         for names in ("", "spillway.socket"):
             g, (public,) = self.activated(names, 1)
             api = g.api_port
-            g.port = public
+            g.plain_port = public
             g.start()
             self.assertTrue(self.listens(api))
             self.assertEqual(g.poll("a")["events"], [])
@@ -390,7 +390,7 @@ class Activation(unittest.TestCase):
 
     def test_between_two_daemons_nobody_is_turned_away(self):
         g, (public, api) = self.activated("public:api", 2)
-        g.port, g.api_port = public, api
+        g.plain_port, g.api_port = public, api
         g.start()
         g.stop()
         # Nobody serves it now, and still it takes connections.
@@ -422,7 +422,7 @@ os.execv(sys.argv[2], sys.argv[2:])
         port, api = free_ports(2)
         g = Gateway(env={"LISTEN_PID": "1", "LISTEN_FDS": "2"})
         self.addCleanup(g.close)
-        g.port, g.api_port = port, api
+        g.plain_port, g.api_port = port, api
         g.configure("")
         g.start()
         self.assertEqual(g.poll("a")["events"], [])

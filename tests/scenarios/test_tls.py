@@ -103,7 +103,7 @@ class Handshakes(Scenario):
         head = g.publish("a", {"n": 1})
         port = g.port
         for version in (TLS_1_2, TLS_1_3):
-            g.port = SecurePort(port, trusting(*g.certificates,
+            g.secure_port = SecurePort(port, trusting(*g.certificates,
                                                version=version))
             for transport in self.each():
                 with self.subTest(version=version, transport=transport.name):
@@ -308,7 +308,7 @@ class Reload(Scenario):
 
     def trust(self, *certificates):
         g = self.gateway
-        g.port = SecurePort(g.port, trusting(*certificates))
+        g.secure_port = SecurePort(g.port, trusting(*certificates))
 
     def test_new_connections_get_the_new_one_and_streams_go_on(self):
         g = self.gateway
@@ -403,7 +403,7 @@ class Sessions(Scenario):
         g = self.gateway
         port = g.port
         for version in (TLS_1_2, TLS_1_3):
-            g.port = SecurePort(port, trusting(*g.certificates))
+            g.secure_port = SecurePort(port, trusting(*g.certificates))
             with Resuming(g.port, version) as r:
                 for _ in range(8):
                     self.assertTrue(r.again())
@@ -479,7 +479,7 @@ class Ends(Scenario):
         g = self.gateway
         WsSubscriber(g, "a").close()
         g.wait_log(r"closed id=\d+ transport=ws .* tls=TLSv1\.3 ")
-        g.port = g.plain_port
+        g.secure_port = None
         WsSubscriber(g, "a").close()
         g.wait_log(r"closed id=\d+ transport=ws .* tls=no ")
 
