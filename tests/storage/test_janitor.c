@@ -1,0 +1,394 @@
+#include "storage/janitor.h"
+
+#include <check.h>
+
+#include "storage/writer.h"
+#include "tests/storage/engines.h"
+#include "tests/suite.h"
+
+/*
+ * The housekeeping of a writer whose thread does not run: each test takes the
+ * steps itself, on every engine.
+ */
+struct house {
+	struct world world;
+	struct writer writer;
+	uint64_t now_ms;
+};
+
+static void
+house_open(struct house *h, int engine)
+{
+	struct timespec now;
+
+	scratch_make();
+	world_init(&h->world);
+	ck_assert_int_eq(writer_init(&h->writer), SW_OK);
+	h->writer.store = engine_open(engine);
+	h->writer.state = engine_state(h->writer.store);
+	atomic_store(&h->writer.idempotency_age_ms, 1000);
+	/* The second is over when a test says so. */
+	h->writer.janitor.next_second_ms = UINT64_MAX;
+	clock_gettime(CLOCK_REALTIME, &now);
+	h->now_ms = (uint64_t)now.tv_sec * 1000;
+}
+
+static void
+house_close(struct house *h)
+{
+	h->writer.store->ops->close(h->writer.store);
+	writer_fini(&h->writer);
+	world_fini(&h->world);
+	scratch_remove();
+}
+
+static struct record *
+house_record(struct house *h, const char *name)
+{
+	struct channel *c = world_channel(&h->world, name);
+	struct store *s = h->writer.store;
+	struct record *r;
+
+	ck_assert_int_eq(records_get(&r, &h->writer.records, c), SW_OK);
+	if (r->key == 0) {
+		r->key = h->writer.records.next_key++;
+		ck_assert_int_eq(records_bind(&h->writer.records, r), SW_OK);
+		engine_begin(s);
+		ck_assert_int_eq(
+		    s->ops->add_channel(s, r->key, c->name), SW_OK);
+		engine_commit(s);
+	}
+	channel_unref(c);
+	return r;
+}
+
+/* Events of so many bytes to one channel, as the writer stores them. */
+static void
+house_store(struct house *h, const char *name, unsigned count, size_t size,
+    uint64_t time_ms)
+{
+	struct record *r = house_record(h, name);
+	struct writer *w = &h->writer;
+
+	engine_begin(w->store);
+	for (unsigned i = 0; i < count; i++) {
+		struct event *e = make_sized_event(r->channel, size);
+
+		e->id = ++w->last_id;
+		e->time_ms = time_ms;
+		e->previous = r->head;
+		e->number = ++r->number;
+		e->total = r->total += e->size;
+		ck_assert_int_eq(
+		    chain_append(&r->chain, e->id, e->number, &e->jump), SW_OK);
+		ck_assert_int_eq(
+		    w->store->ops->append(w->store, r->key, e), SW_OK);
+		r->head = e->id;
+		event_unref(e);
+		janitor_count_garbage(&w->janitor, r);
+	}
+	engine_commit(w->store);
+	records_touch(&w->records, r);
+	janitor_notice(&w->janitor, count);
+}
+
+/* One second's work, and all that follows from it. */
+static void
+house_second(struct house *h)
+{
+	h->writer.janitor.next_second_ms = 0;
+	ck_assert_uint_eq(
+	    janitor_step(&h->writer.janitor, &h->writer, false), 0);
+	h->writer.janitor.next_second_ms = UINT64_MAX;
+	while (janitor_step(&h->writer.janitor, &h->writer, false) == 0)
+		;
+}
+
+struct seen {
+	uint64_t ids[20000];
+	size_t count;
+};
+
+static bool
+see_row(void *ctx, const struct store_row *row)
+{
+	struct seen *s = ctx;
+
+	ck_assert_uint_lt(s->count, 20000);
+	s->ids[s->count++] = row->id;
+	return true;
+}
+
+static void
+house_look(struct house *h, struct seen *s)
+{
+	s->count = 0;
+	ck_assert_int_eq(
+	    h->writer.store->ops->scan(h->writer.store, 0, see_row, s), SW_OK);
+}
+
+/* Exactly the ids from `first` to `last` are there. */
+static void
+check_rows(struct house *h, uint64_t first, uint64_t last)
+{
+	static struct seen s;
+
+	house_look(h, &s);
+	ck_assert_uint_eq(s.count, last - first + 1);
+	for (size_t i = 0; i < s.count; i++)
+		ck_assert_uint_eq(s.ids[i], first + i);
+}
+
+START_TEST(what_everybody_keeps_stays)
+{
+	struct house h;
+
+	house_open(&h, _i);
+	house_store(&h, "a", 5000, 10, 1);
+	house_second(&h);
+	house_second(&h);
+	check_rows(&h, 1, 5000);
+	ck_assert_uint_eq(atomic_load(&h.writer.janitor.removed), 0);
+	ck_assert_uint_eq(atomic_load(&h.writer.floor), 0);
+	house_close(&h);
+}
+END_TEST
+
+START_TEST(old_rows_at_the_front_are_gone_after_a_second)
+{
+	struct house h;
+
+	house_open(&h, _i);
+	world_keep(&h.world, "short", 10);
+	house_store(&h, "short", 3000, 10, h.now_ms);
+	house_second(&h);
+	check_rows(&h, 2991, 3000);
+	ck_assert_uint_eq(atomic_load(&h.writer.janitor.removed), 2990);
+	/* Nothing was taken before its time. */
+	ck_assert_uint_eq(atomic_load(&h.writer.floor), 0);
+	ck_assert_uint_eq(h.writer.state.floor, 0);
+	house_close(&h);
+}
+END_TEST
+
+START_TEST(age_counts_from_the_time_of_the_event)
+{
+	struct house h;
+
+	house_open(&h, _i);
+	world_rule(&h.world, "aged",
+	    (struct policy){
+		.history_events = UINT64_MAX,
+		.history_age_ms = 3600 * 1000,
+		.durability = DURABILITY_NORMAL,
+	    });
+	house_store(&h, "aged", 700, 10, h.now_ms - 3700 * 1000);
+	house_store(&h, "aged", 7, 10, h.now_ms);
+	house_second(&h);
+	check_rows(&h, 701, 707);
+	house_close(&h);
+}
+END_TEST
+
+/* A channel that is kept for ever hides the others' rows from the front. */
+START_TEST(the_patrol_finds_what_lies_between_kept_rows)
+{
+	struct house h;
+	static struct seen s;
+
+	house_open(&h, _i);
+	world_keep(&h.world, "short", 1);
+	for (unsigned i = 0; i < 10; i++) {
+		house_store(&h, "long", 300, 1, h.now_ms);
+		house_store(&h, "short", 300, 1, h.now_ms);
+	}
+	for (unsigned i = 0; i < 12; i++)
+		house_second(&h);
+	house_look(&h, &s);
+	ck_assert_uint_eq(s.count, 10 * 300 + 1);
+	ck_assert_uint_eq(s.ids[s.count - 1], 6000);
+	ck_assert_uint_eq(h.writer.janitor.garbage, 0);
+	house_close(&h);
+}
+END_TEST
+
+START_TEST(much_garbage_is_swept_before_the_second_is_over)
+{
+	struct house h;
+	unsigned steps = 0;
+
+	house_open(&h, _i);
+	world_keep(&h.world, "short", 1);
+	house_store(&h, "long", 300, 1, h.now_ms);
+	house_store(&h, "short", 6000, 1, h.now_ms);
+	ck_assert_uint_eq(h.writer.janitor.garbage, 5999);
+	while (janitor_step(&h.writer.janitor, &h.writer, steps % 2 == 0) == 0)
+		steps++;
+	/* Some hundred rows at a time, until too little is left to be worth it.
+	 */
+	ck_assert_uint_ge(steps, 4);
+	ck_assert_uint_lt(h.writer.janitor.garbage, 4096);
+	ck_assert_uint_gt(h.writer.janitor.garbage, 2048);
+	house_close(&h);
+}
+END_TEST
+
+/* The newest row says after a crash where the chain ends. */
+START_TEST(the_last_row_of_a_channel_stays_until_its_end_is_saved)
+{
+	struct house h;
+
+	house_open(&h, _i);
+	world_rule(&h.world, "aged",
+	    (struct policy){
+		.history_events = UINT64_MAX,
+		.history_age_ms = 1000,
+		.durability = DURABILITY_NORMAL,
+	    });
+	house_store(&h, "aged", 5, 1, h.now_ms - 5000);
+	h.writer.janitor.at_front = true;
+	ck_assert_uint_eq(janitor_step(&h.writer.janitor, &h.writer, false), 0);
+	check_rows(&h, 5, 5);
+	house_second(&h); /* saves */
+	ck_assert_uint_eq(h.writer.state.saved, 5);
+	ck_assert(list_empty(&h.writer.records.dirty));
+	house_second(&h);
+	check_rows(&h, 1, 0);
+	house_close(&h);
+}
+END_TEST
+
+START_TEST(a_store_that_is_too_large_loses_its_oldest_rows)
+{
+	struct house h;
+	uint64_t used;
+	static struct seen s;
+
+	house_open(&h, _i);
+	house_store(&h, "a", 4000, 1000, h.now_ms);
+	used = h.writer.store->ops->used_bytes(h.writer.store);
+	ck_assert_uint_gt(used, 4000 * 1000);
+	atomic_store(&h.writer.janitor.max_bytes, used / 2);
+	house_second(&h);
+	ck_assert_uint_le(
+	    h.writer.store->ops->used_bytes(h.writer.store), used / 2);
+	house_look(&h, &s);
+	ck_assert_uint_gt(s.count, 1000);
+	ck_assert_uint_lt(s.count, 2500);
+	ck_assert_uint_eq(s.ids[s.count - 1], 4000);
+	/* Readers are told that this was history still, also after a start. */
+	ck_assert_uint_eq(atomic_load(&h.writer.floor), s.ids[0] - 1);
+	ck_assert_uint_eq(h.writer.state.floor, s.ids[0] - 1);
+	if (_i == ENGINE_SQLITE)
+		ck_assert_uint_eq(
+		    engine_state(h.writer.store).floor, s.ids[0] - 1);
+	house_close(&h);
+}
+END_TEST
+
+START_TEST(chains_are_saved_after_many_events_and_at_the_end)
+{
+	struct house h;
+
+	house_open(&h, _i);
+	house_store(&h, "a", 3, 1, h.now_ms);
+	janitor_notice(&h.writer.janitor, 100000);
+	while (janitor_step(&h.writer.janitor, &h.writer, true) == 0)
+		;
+	ck_assert_uint_eq(h.writer.state.saved, 3);
+	for (unsigned i = 0; i < 300; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "c%u", i);
+		house_store(&h, name, 1, 1, h.now_ms);
+	}
+	janitor_finish(&h.writer.janitor, &h.writer);
+	ck_assert_uint_eq(h.writer.state.saved, 303);
+	ck_assert(list_empty(&h.writer.records.dirty));
+	if (_i == ENGINE_SQLITE) {
+		struct store_state state = engine_state(h.writer.store);
+
+		ck_assert_uint_eq(state.saved, 303);
+		ck_assert_uint_eq(state.head, 303);
+		ck_assert_uint_eq(state.reserved, 303);
+	}
+	house_close(&h);
+}
+END_TEST
+
+static int
+fail_commit(struct store *s, bool sync)
+{
+	(void)sync;
+	snprintf(s->reason, sizeof(s->reason), "No room.");
+	return SW_ESTORE;
+}
+
+/* Nothing is taken for saved, removed or healthy that is not. */
+START_TEST(a_store_that_fails_keeps_everything_for_the_next_time)
+{
+	struct house h;
+	const struct store_ops *ops;
+	struct store_ops failing;
+
+	house_open(&h, ENGINE_SQLITE);
+	world_keep(&h.world, "short", 1);
+	house_store(&h, "short", 200, 1, h.now_ms);
+	ops = h.writer.store->ops;
+	failing = *ops;
+	failing.commit = fail_commit;
+	h.writer.store->ops = &failing;
+	house_second(&h);
+	ck_assert(h.writer.health.failing);
+	ck_assert_str_eq(h.writer.health.reason, "No room.");
+	ck_assert(!list_empty(&h.writer.records.dirty));
+	ck_assert(!h.writer.janitor.saving);
+	ck_assert_uint_eq(atomic_load(&h.writer.janitor.removed), 0);
+	check_rows(&h, 1, 200);
+	h.writer.store->ops = ops;
+	house_second(&h); /* asks, and is told that it works again */
+	ck_assert(!h.writer.health.failing);
+	house_second(&h);
+	ck_assert_uint_eq(h.writer.state.saved, 200);
+	check_rows(&h, 200, 200);
+	house_close(&h);
+}
+END_TEST
+
+START_TEST(keys_are_forgotten_when_they_are_old)
+{
+	struct house h;
+	uint64_t id, time_ms;
+	struct store *s;
+
+	house_open(&h, _i);
+	s = h.writer.store;
+	engine_begin(s);
+	ck_assert_int_eq(
+	    s->ops->add_key(s, STR("a"), STR("old"), 1, h.now_ms - 5000),
+	    SW_OK);
+	ck_assert_int_eq(
+	    s->ops->add_key(s, STR("a"), STR("new"), 2, h.now_ms + 60000),
+	    SW_OK);
+	engine_commit(s);
+	house_second(&h);
+	ck_assert_int_eq(
+	    s->ops->find_key(s, STR("a"), STR("old"), &id, &time_ms),
+	    SW_ENOENT);
+	ck_assert_int_eq(
+	    s->ops->find_key(s, STR("a"), STR("new"), &id, &time_ms), SW_OK);
+	ck_assert_uint_eq(id, 2);
+	house_close(&h);
+}
+END_TEST
+
+SUITE("storage/janitor", LOOP(what_everybody_keeps_stays, ENGINES),
+    LOOP(old_rows_at_the_front_are_gone_after_a_second, ENGINES),
+    LOOP(age_counts_from_the_time_of_the_event, ENGINES),
+    LOOP(the_patrol_finds_what_lies_between_kept_rows, ENGINES),
+    LOOP(much_garbage_is_swept_before_the_second_is_over, ENGINES),
+    LOOP(the_last_row_of_a_channel_stays_until_its_end_is_saved, ENGINES),
+    LOOP(a_store_that_is_too_large_loses_its_oldest_rows, ENGINES),
+    LOOP(chains_are_saved_after_many_events_and_at_the_end, ENGINES),
+    TEST(a_store_that_fails_keeps_everything_for_the_next_time),
+    LOOP(keys_are_forgotten_when_they_are_old, ENGINES))
