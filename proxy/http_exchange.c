@@ -377,8 +377,10 @@ leave(struct pending *p, struct str rest)
 
 	METRIC_ADD(c->worker->metrics.http_requests, 1);
 	l->conn = NULL;
-	if (bytes_taken(l, c, info->connect_fd) != l->consumed + r->head_size)
+	if (bytes_taken(l, c, info->connect_fd) != l->consumed + r->head_size) {
 		r->keep_alive = false;
+		r->overread = true;
+	}
 	if (l->relayed) {
 		if (relay_end(c, info->connect_fd) != SW_OK)
 			return;

@@ -417,6 +417,13 @@ open_websocket(struct opening *o, int access)
 		    why, false);
 		return;
 	}
+	if (o->request->overread) {
+		refuse(o, 400,
+		    "Wait for the answer to the handshake before you send "
+		    "frames (RFC 6455 4.1).",
+		    false);
+		return;
+	}
 	if (access == SW_EAUTH && !o->auth.carried && !o->stream.raw &&
 	    !handshake.raw && w->conf->auth_timeout_ms > 0) {
 		err = await_token(o, &handshake);

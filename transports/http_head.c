@@ -171,6 +171,7 @@ head_parse(struct request *out, struct str bytes)
 	out->header_count = 0;
 	out->http_1_0 = false;
 	out->keep_alive = true;
+	out->overread = false;
 	out->has_length = false;
 	out->content_length = 0;
 	result = take_request_line(&r, out);

@@ -35,6 +35,7 @@ struct request {
 	struct str query; /* without the `?`; p is NULL if there is none */
 	bool http_1_0;
 	bool keep_alive; /* the client would send another one */
+	bool overread;   /* bytes behind it were read, and are lost */
 	bool has_length; /* Content-Length is there: */
 	uint64_t content_length;
 	size_t head_size; /* bytes on the wire; 0 if not known */

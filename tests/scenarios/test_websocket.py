@@ -10,6 +10,7 @@ import struct
 
 from gateway import (BINARY, CLOSE, PING, PONG, TEXT, Closed, Scenario,
                      WebSocket, Wire, main, request_head)
+from post import is_problem
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 frame = WebSocket.frame
@@ -21,6 +22,8 @@ def accept_of(key):
 
 
 class Handshake(Scenario):
+    early = True  # frames may come with the request
+
     def ask(self, path="/stream/a", wire=None, method="GET", **headers):
         """Status and headers; a header that is None is left out."""
         fields = {"Upgrade": "websocket", "Connection": "Upgrade",
@@ -141,8 +144,28 @@ class Handshake(Scenario):
             self.assertIn(b"spillway.hello", w.until(b"}"))
 
 
+    def test_frames_may_not_be_lost_behind_the_handshake(self):
+        """A client that does not wait is served, or told; RFC 6455 4.1."""
+        head = request_head("/stream/a", [
+            ("Upgrade", "websocket"), ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Key", WebSocket.KEY),
+            ("Sec-WebSocket-Version", "13")])
+        with Wire(self.gateway.port) as w:
+            w.send(head + WebSocket.frame(
+                TEXT, b'{"op":"ping","ref":"early"}'))
+            status, headers, body = w.response()
+            if self.early:
+                self.assertEqual(status, 101)
+                self.assertIn(b"early", w.until(b'"early"}'))
+            else:
+                is_problem(self, status, headers, json.loads(body), 400)
+                self.assertIn("RFC 6455 4.1", json.loads(body)["detail"])
+                self.assertEqual(w.rest(), b"")
+
+
 class HandshakeThroughTheLibrary(Handshake):
     conf = "first-look = no"
+    early = False
 
 
 class Commands(Scenario):
