@@ -70,7 +70,7 @@ finish_event(struct subscriber *s)
 	sent = conn_write(s->conn, &rest, 1);
 	if (sent < 0)
 		return (int)sent;
-	s->partial_sent += (size_t)sent;
+	s->partial_sent += (uint32_t)sent;
 	if (s->partial_sent < form->len) {
 		deliver_stuck(s, sent > 0);
 		return SW_EAGAIN;
@@ -130,7 +130,7 @@ write_gather(struct subscriber *s, struct gather *g, struct link *l)
 	}
 	if ((size_t)sent > start) {
 		s->partial = event_ref(g->events[whole]);
-		s->partial_sent = (size_t)sent - start;
+		s->partial_sent = (uint32_t)((size_t)sent - start);
 	}
 	deliver_stuck(s, sent > 0);
 	return SW_EAGAIN;

@@ -29,7 +29,7 @@ struct subscriber {
 	struct conn *conn;
 	const struct transport *transport;
 	struct event *partial; /* begun, not whole: a reference */
-	size_t partial_sent;   /* bytes of it that are out */
+	uint32_t partial_sent; /* bytes of it that are out; below 4 GiB */
 	uint32_t link_count;
 	uint8_t form;          /* enum form of its events */
 	bool raw;              /* no envelope */
@@ -55,11 +55,11 @@ struct subscriber {
 			uint64_t until_ms; /* a long poll's end */
 			uint64_t limit;
 			uint64_t cursor; /* of an answer without events */
+			bool keep_alive;
 			/* Something was lost: */
 			enum gap_reason gap;
 			struct cursor gap_after;
 			uint64_t gap_first;
-			bool keep_alive;
 		} poll;
 	};
 };
