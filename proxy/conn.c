@@ -43,6 +43,20 @@ on_timer(struct timer *t)
 		c->role->timeout(c);
 }
 
+/*
+ * One registration for life: both directions, told once per change. Those who
+ * publish do not wait behind subscribers.
+ */
+static int
+watch(struct conn *c)
+{
+	int (*add)(struct loop * l, struct io * io, uint32_t events) =
+	    c->listener == LISTENER_API ? loop_add_urgent : loop_add;
+
+	return add(
+	    c->worker->loop, &c->io, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+}
+
 int
 conn_open(struct conn **out, struct worker *w, int fd,
     const struct address *peer, enum listener_kind kind,
@@ -64,9 +78,7 @@ conn_open(struct conn **out, struct worker *w, int fd,
 	c->listener = (uint8_t)kind;
 	c->fresh = true;
 	timer_init(&c->timer, on_timer);
-	/* One registration for life: both directions, told once per change. */
-	if (loop_add(w->loop, &c->io,
-		EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) != SW_OK) {
+	if (watch(c) != SW_OK) {
 		close(fd);
 		free(c);
 		return SW_EIO;
@@ -130,8 +142,7 @@ conn_take_back(struct conn *c, int fd)
 	c->io.fd = fd;
 	c->blocked = false;
 	c->readable = true;
-	if (loop_add(c->worker->loop, &c->io,
-		EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) != SW_OK) {
+	if (watch(c) != SW_OK) {
 		conn_close(c);
 		return SW_EIO;
 	}

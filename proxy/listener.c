@@ -20,7 +20,7 @@
 enum {
 	BACKLOG = 4096,
 	/* Accepted in one go, before others have their turn. */
-	ACCEPT_MAX = 64,
+	ACCEPT_MAX = 16,
 	/* How long to rest when descriptors, or memory, run out. */
 	REST_MS = 1000,
 	/* A client speaks first: do not wake up before it has. */

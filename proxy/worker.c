@@ -75,6 +75,16 @@ between(void *ctx)
 	hub_deliver(&w->hub, DELIVERIES_PER_TURN);
 }
 
+/* What was published goes to the writer before the turn is over. */
+static void
+hurry(void *ctx)
+{
+	struct worker *w = ctx;
+
+	publish_flush(w);
+	log_kick(w->log, &w->stage);
+}
+
 static void
 free_dead(struct worker *w)
 {
@@ -143,7 +153,7 @@ worker_new(struct worker **out, struct gateway *g, unsigned index,
 		return err;
 	}
 	loop_set_hooks(
-	    w->loop, (struct loop_hooks){ between, turn, may_sleep, w });
+	    w->loop, (struct loop_hooks){ between, hurry, turn, may_sleep, w });
 	http_self_test(w);
 	*out = w;
 	return SW_OK;

@@ -23,6 +23,8 @@ enum {
 	WHEEL_SLOTS = 1 << WHEEL_BITS,
 	WHEEL_LEVELS = 5, /* 64^5 ticks of 4 ms: 49 days */
 	EVENTS_PER_TURN = 256,
+	URGENT_PER_LOOK = 64,
+	OTHERS_BETWEEN_LOOKS = 8, /* a fraction of a millisecond */
 };
 
 struct wheel {
@@ -32,6 +34,7 @@ struct wheel {
 
 struct loop {
 	int epoll_fd;
+	struct io urgent; /* an epoll descriptor within the other */
 	struct io wake;
 	uint64_t now_ms;
 	uint64_t unix_ms;
@@ -63,6 +66,28 @@ on_wake(struct io *io, uint32_t events)
 	(void)events;
 }
 
+/* Serve urgent descriptors: were there any? */
+static bool
+look_at_urgent(struct loop *l)
+{
+	struct epoll_event events[URGENT_PER_LOOK];
+	int n = epoll_wait(l->urgent.fd, events, URGENT_PER_LOOK, 0);
+
+	for (int i = 0; i < n; i++) {
+		struct io *io = events[i].data.ptr;
+
+		io->ready(io, events[i].events);
+	}
+	return n > 0;
+}
+
+static void
+on_urgent(struct io *io, uint32_t events)
+{
+	(void)events;
+	look_at_urgent(container_of(io, struct loop, urgent));
+}
+
 int
 loop_new(struct loop **out)
 {
@@ -74,10 +99,14 @@ loop_new(struct loop **out)
 		for (size_t k = 0; k < WHEEL_SLOTS; k++)
 			list_init(&l->wheels[i].slots[k]);
 	l->wake = (struct io){ .fd = -1, .ready = on_wake };
+	l->urgent = (struct io){ .fd = -1, .ready = on_urgent };
 	read_clock(l);
 	l->tick = l->now_ms / LOOP_TICK_MS;
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (l->epoll_fd < 0)
+		goto fail;
+	l->urgent.fd = epoll_create1(EPOLL_CLOEXEC);
+	if (l->urgent.fd < 0 || loop_add(l, &l->urgent, EPOLLIN) != SW_OK)
 		goto fail;
 	l->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	/* Edge-triggered: every write is an event, and nobody has to read. */
@@ -99,6 +128,8 @@ loop_free(struct loop *l)
 		return;
 	if (l->wake.fd >= 0)
 		close(l->wake.fd);
+	if (l->urgent.fd >= 0)
+		close(l->urgent.fd);
 	if (l->epoll_fd >= 0)
 		close(l->epoll_fd);
 	free(l);
@@ -117,29 +148,36 @@ loop_unix_ms(const struct loop *l)
 }
 
 static int
-control(struct loop *l, int op, struct io *io, uint32_t events)
+control(int epoll_fd, int op, struct io *io, uint32_t events)
 {
 	struct epoll_event e = { .events = events, .data.ptr = io };
 
-	return epoll_ctl(l->epoll_fd, op, io->fd, &e) == 0 ? SW_OK : SW_EIO;
+	return epoll_ctl(epoll_fd, op, io->fd, &e) == 0 ? SW_OK : SW_EIO;
 }
 
 int
 loop_add(struct loop *l, struct io *io, uint32_t events)
 {
-	return control(l, EPOLL_CTL_ADD, io, events);
+	return control(l->epoll_fd, EPOLL_CTL_ADD, io, events);
+}
+
+int
+loop_add_urgent(struct loop *l, struct io *io, uint32_t events)
+{
+	return control(l->urgent.fd, EPOLL_CTL_ADD, io, events);
 }
 
 int
 loop_modify(struct loop *l, struct io *io, uint32_t events)
 {
-	return control(l, EPOLL_CTL_MOD, io, events);
+	return control(l->epoll_fd, EPOLL_CTL_MOD, io, events);
 }
 
 void
 loop_remove(struct loop *l, struct io *io)
 {
-	control(l, EPOLL_CTL_DEL, io, 0);
+	if (control(l->epoll_fd, EPOLL_CTL_DEL, io, 0) != SW_OK)
+		control(l->urgent.fd, EPOLL_CTL_DEL, io, 0);
 }
 
 void
@@ -415,6 +453,7 @@ loop_run(struct loop *l)
 
 	while (!l->stopping) {
 		int n = wait_for_events(l, events, sleep_ms(l, work_left));
+		bool served;
 
 		read_clock(l);
 		/* First what others posted: an event may be its consequence. */
@@ -424,6 +463,13 @@ loop_run(struct loop *l)
 			if (run_tasks(l) && l->hooks.between != NULL)
 				l->hooks.between(l->hooks.ctx);
 			io->ready(io, events[i].events);
+			served = io == &l->urgent;
+			if (i % OTHERS_BETWEEN_LOOKS ==
+			    OTHERS_BETWEEN_LOOKS - 1)
+				served |= look_at_urgent(l);
+			/* At the end of the turn there is the other hook. */
+			if (served && i + 1 < n && l->hooks.urgent != NULL)
+				l->hooks.urgent(l->hooks.ctx);
 		}
 		run_tasks(l);
 		run_timers(l);

@@ -50,6 +50,12 @@ uint64_t loop_unix_ms(const struct loop *l);
 int loop_add(struct loop *l, struct io *io, uint32_t events);
 int loop_modify(struct loop *l, struct io *io, uint32_t events);
 /*
+ * The same for a descriptor that does not wait for its turn behind the others:
+ * it is looked at after every few of them. For who publishes: an event for many
+ * should not stand in line with a thousand who come.
+ */
+int loop_add_urgent(struct loop *l, struct io *io, uint32_t events);
+/*
  * No longer watched. Closing a descriptor that has no duplicate does the same
  * for less; either way the memory of `io` must last until the turn's end, see
  * loop_set_turn.
@@ -85,12 +91,14 @@ void loop_post_chain(struct loop *l, struct task_chain *c); /* empties it */
 
 /*
  * Hooks of the owner. `between` runs after tasks arrived while a turn's events
- * are being handled, so that urgent work need not wait for the rest of them.
+ * are being handled, so that urgent work need not wait for the rest of them;
+ * `urgent` likewise, after urgent descriptors.
  * `turn` runs at the end of every turn; it returns true when there is work left
- * and the next turn must not sleep. Both may be NULL.
+ * and the next turn must not sleep. All may be NULL.
  */
 struct loop_hooks {
 	void (*between)(void *ctx);
+	void (*urgent)(void *ctx);
 	bool (*turn)(void *ctx);
 	/* Milliseconds that the loop may sleep at most; -1: any. */
 	int (*may_sleep)(void *ctx);

@@ -1000,6 +1000,49 @@ START_TEST(urgent_work_goes_between_the_events_of_a_turn)
 }
 END_TEST
 
+static struct watch hasty;
+
+static void
+on_ready_hastening(struct io *io, uint32_t events)
+{
+	on_ready(io, events);
+	if (ordered == 1)
+		ck_assert_int_eq(eventfd_write(hasty.io.fd, 1), 0);
+}
+
+START_TEST(an_urgent_descriptor_does_not_wait_for_the_end_of_a_turn)
+{
+	struct loop_hooks hooks = { .urgent = hook_between, .ctx = &turns };
+	struct watch w[20];
+
+	start_at(1000);
+	for (unsigned i = 0; i < 20; i++) {
+		w[i] = (struct watch){
+			.io = { eventfd(1, EFD_CLOEXEC), on_ready_hastening },
+			.name = 'e',
+		};
+		ck_assert_int_eq(
+		    loop_add(loop, &w[i].io, EPOLLIN | EPOLLET), SW_OK);
+	}
+	hasty = (struct watch){
+		.io = { eventfd(0, EFD_CLOEXEC), on_ready },
+		.name = 'u',
+	};
+	ck_assert_int_eq(
+	    loop_add_urgent(loop, &hasty.io, EPOLLIN | EPOLLET), SW_OK);
+	loop_set_hooks(loop, hooks);
+	loop_run(loop);
+	ck_assert_str_eq(order, "eeeeeeeeu+eeeeeeeeeeee");
+	/* It may leave like any other. */
+	loop_remove(loop, &hasty.io);
+	ck_assert_int_eq(loop_add(loop, &hasty.io, EPOLLIN), SW_OK);
+	for (unsigned i = 0; i < 20; i++)
+		close(w[i].io.fd);
+	close(hasty.io.fd);
+	finish();
+}
+END_TEST
+
 static int sleep_limit;
 
 static int
@@ -1091,5 +1134,6 @@ SUITE("loop", LOOP(a_timer_fires_in_its_tick_at_any_distance, COUNT(distances)),
     TEST(more_descriptors_than_a_turn_holds_are_all_served),
     TEST(a_turn_with_work_left_does_not_sleep),
     TEST(urgent_work_goes_between_the_events_of_a_turn),
+    TEST(an_urgent_descriptor_does_not_wait_for_the_end_of_a_turn),
     LOOP(the_owner_may_limit_the_sleep, COUNT(limits)),
     TEST(now_is_read_once_a_turn))
