@@ -43,6 +43,7 @@ type_of(const char *name)
 		{ ".css", "text/css; charset=utf-8" },
 		{ ".json", "application/json" },
 		{ ".svg", "image/svg+xml" },
+		{ ".ts", "text/plain; charset=utf-8" },
 		{ ".txt", "text/plain; charset=utf-8" },
 	};
 	size_t len = strlen(name);

@@ -1,0 +1,144 @@
+"""Our own client, in Node, against the real daemon: nothing lost, or twice."""
+
+import json
+import os
+import queue
+import subprocess
+import threading
+
+from gateway import GUARD, Scenario, main
+from test_third_party import node_modules
+
+FOLLOW = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                      "..", "web", "follow.js")
+ALL = "ws,sse,long,short"
+
+
+class Follower:
+    """The client as a process; what it was told, in order."""
+
+    def __init__(self, port, transports, channel="a"):
+        self.told = queue.Queue()
+        self.messages, self.seen = [], []
+        self.process = subprocess.Popen(
+            ["node", FOLLOW, f"http://127.0.0.1:{port}/stream/{channel}",
+             transports], cwd=node_modules(), text=True, encoding="utf-8",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.told.put(json.loads(line))
+
+    def until(self, enough):
+        """Listen on until it is enough."""
+        while not enough():
+            m = self.told.get(timeout=GUARD)
+            if "message" in m:
+                self.messages.append((m["message"]["id"],
+                                      m["message"]["data"]))
+            else:
+                self.seen.append(m)
+
+    def all(self, kind):
+        return [m for m in self.seen if kind in m]
+
+    def say(self, data):
+        self.process.stdin.write(json.dumps(data) + "\n")
+        self.process.stdin.flush()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.kill()
+        self.process.wait(GUARD)
+        self.reader.join(GUARD)
+        self.process.stdout.close()
+
+
+class Client(Scenario):
+    conf = """
+retry = "100ms"
+channel "talk" { send = publish }
+channel "closed" { send = off }
+"""
+
+    def follower(self, transports, channel="a"):
+        f = Follower(int(self.gateway.port), transports, channel)
+        self.addCleanup(f.close)
+        return f
+
+    def follow(self, transports):
+        g = self.gateway
+        expected = [(g.publish("a", n)["id"], n) for n in range(150)]
+        f = self.follower(transports)
+        for life in range(4):
+            expected += [(g.publish("a", {"live": n})["id"], {"live": n})
+                         for n in range(10)]
+            f.until(lambda: len(f.messages) >= len(expected))
+            self.assertEqual(f.messages, expected)
+            # It dies with news that nobody has read, or ends in good order.
+            if life % 2 == 0:
+                expected.append((g.publish("a", "last")["id"], "last"))
+                g.kill9()
+                g.start()
+            else:
+                g.restart()
+        expected.append((g.publish("a", "end")["id"], "end"))
+        f.until(lambda: len(f.messages) >= len(expected))
+        self.assertEqual(f.messages, expected)
+        self.assertEqual(f.all("gap") + f.all("closed"), [])
+        return f
+
+    def test_restarts_cost_nothing_over_a_websocket(self):
+        f = self.follow("ws")
+        self.assertEqual({m["transport"] for m in f.all("transport")}, {"ws"})
+        self.assertGreaterEqual(len(f.all("transport")), 5)
+
+    def test_restarts_cost_nothing_over_sse(self):
+        f = self.follow("sse")
+        self.assertGreaterEqual(len(f.all("transport")), 5)
+
+    def test_restarts_cost_nothing_over_long_polls(self):
+        self.follow("long")
+
+    def test_restarts_cost_nothing_over_short_polls(self):
+        self.follow("short")
+
+    def test_restarts_cost_nothing_whatever_it_chooses(self):
+        f = self.follow(ALL)
+        self.assertEqual(f.all("transport")[0]["transport"], "ws")
+
+    def test_what_is_sent_arrives_once_and_in_order_over_a_crash(self):
+        g = self.gateway
+        for transports in ("ws", "sse", ALL):
+            f = self.follower(transports, "talk")
+            f.until(lambda: f.all("transport"))
+            for n in range(40):
+                f.say({"to": transports, "n": n})
+                if n == 20:
+                    f.until(lambda: len(f.all("sent")) > 3)
+                    g.kill9()
+                    g.start()
+            f.until(lambda: len(f.all("sent")) == 40)
+            self.assertEqual({m["sent"] for m in f.all("sent")},
+                             {"acknowledged"})
+            stored = [e for e in g.poll("talk", after="start",
+                                        limit=1000)["events"]
+                      if e["data"]["to"] == transports]
+            self.assertEqual([e["data"]["n"] for e in stored],
+                             list(range(40)))
+            self.assertEqual([m["id"] for m in f.all("sent")],
+                             [e["id"] for e in stored])
+
+    def test_a_refusal_is_told(self):
+        for transports in ("ws", "long"):
+            f = self.follower(transports, "closed")
+            f.say("anything")
+            f.until(lambda: f.all("sent"))
+            self.assertEqual(f.all("sent")[0]["sent"], "failed")
+            self.assertIn("Sending is off", f.all("sent")[0]["error"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+/* Faults at random: whatever happens, nothing is lost, nothing comes twice. */
+'use strict';
+
+const test = require('node:test');
+const assert = require('node:assert/strict');
+const { World, randomFrom } = require('./world.js');
+
+const RUNS = Number(process.env.SPILLWAY_FAULT_RUNS ?? 300);
+const FIRST = Number(process.env.SPILLWAY_FAULT_SEED ?? 1);
+const FAULTS = [undefined, undefined, 'refuse', 'throw', 'swallow', 'mute',
+	'hold', 503];
+
+async function run(seed) {
+	const w = new World(seed), random = randomFrom(seed ^ 0x5eed);
+	const pick = (list) => list[Math.floor(random() * list.length)];
+	const ids = [], sent = [], settled = [];
+
+	w.gateway.publish('before');
+
+	const s = w.stream({ queueAge: 1e9, after: 'start' });
+
+	ids.push(...w.gateway.events.map((e) => e.id));
+	for (let step = 0; step < 40; step++) {
+		const what = random();
+
+		if (what < 0.3) {
+			w.gateway.publish(step);
+		} else if (what < 0.45) {
+			const m = s.send({ step }, { done: (r) =>
+				settled.push(r.status) });
+
+			sent.push(m);
+		} else if (what < 0.6) {
+			w.gateway.faults[pick(['ws', 'sse', 'long'])] =
+				pick(FAULTS);
+		} else if (what < 0.75) {
+			w.gateway.kill(pick([1006, 1012, 4000, 4408]),
+				() => random() < 0.7);
+		} else if (what < 0.85) {
+			for (const line of w.gateway.open)
+				line.mute = true;
+		} else if (what < 0.95) {
+			w.gateway.down = !w.gateway.down;
+		} else {
+			s._wake();
+		}
+		await w.clock.advance(random() * (random() < 0.2 ? 60000 : 900));
+	}
+	w.gateway.down = false;
+	w.gateway.faults = {};
+	await w.clock.advance(5 * 60000);
+	s.close();
+
+	const got = w.ids, all = w.gateway.events.map((e) => e.id);
+
+	assert.deepEqual(got, all, `seed ${seed}`);
+	assert.equal(w.all('gap').length, 0, `seed ${seed}`);
+	assert.deepEqual(settled, sent.map(() => 'acknowledged'),
+		`seed ${seed}`);
+	/* In the order in which they were sent, each once. */
+	assert.deepEqual(w.gateway.events.filter((e) => e.data.step >= 0)
+		.map((e) => e.data.step), sent.map((m) =>
+		JSON.parse(m._data).step), `seed ${seed}`);
+}
+
+test(`${RUNS} schedules of faults from seed ${FIRST} on`, async () => {
+	for (let seed = FIRST; seed < FIRST + RUNS; seed++)
+		await run(seed);
+});
