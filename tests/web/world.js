@@ -257,11 +257,17 @@ function webSocketOf(gateway) {
 		}
 
 		send(text) {
-			const m = JSON.parse(text), line = this.line;
+			const m = JSON.parse(text);
+
+			if (!gateway.swallowSends)
+				gateway.clock.setTimeout(
+					() => this.arrive(m), 1);
+		}
+
+		arrive(m) {
+			const line = this.line;
 
 			if (!gateway.open.has(line))
-				return;
-			if (gateway.swallowSends)
 				return;
 			line.say(m.op === 'send' ?
 				gateway.command(m, this.session) :

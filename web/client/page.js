@@ -71,12 +71,12 @@ Stream.prototype._wake = function () {
 	if (!link || link.held !== undefined)
 		return this._expire();
 	if (link.say) {
+		link.due = now + WAKE_MS;
 		try {
 			link.say({ op: 'ping', ref: 'wake' });
 		} catch (closing) {
 			return self._fail(link, 1006, 'closing');
 		}
-		link.due = now + WAKE_MS;
 	} else if (link.hello && now - link.heardAt > link.hello.heartbeat) {
 		link.due = now + WAKE_MS;
 	}

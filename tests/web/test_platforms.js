@@ -1,0 +1,184 @@
+/* Old platforms, the life of a page, and the platform's own faces. */
+'use strict';
+
+const test = require('node:test');
+const assert = require('node:assert/strict');
+const { World, Spillway } = require('./world.js');
+const { eventSourceOf, windowOf, xhrOf } = require('./platforms.js');
+
+const SECOND = 1000, MINUTE = 60000;
+
+/* Events over restarts and faults: all of them, once, in order. */
+async function survives(w, s) {
+	for (let i = 0; i < 30; i++) {
+		w.gateway.publish(i, i % 3 ? 'message' : 'tick');
+		if (i % 10 === 9)
+			w.gateway.kill();
+		await w.clock.advance(SECOND);
+	}
+	await w.clock.advance(MINUTE);
+	assert.deepEqual(w.ids, w.gateway.events.map((e) => e.id));
+	s.close();
+}
+
+for (const [what, transports] of [['anything', undefined], ['SSE', ['sse']],
+	['long polls', ['long']], ['short polls', ['short']]])
+	test(`without fetch, XMLHttpRequest does: ${what}`, async () => {
+		const w = new World(), o = w.options();
+		const s = w.stream({ fetch: undefined,
+			XMLHttpRequest: xhrOf(o.fetch), WebSocket: undefined,
+			...(transports && { transports }) });
+
+		await w.clock.advance(SECOND);
+		assert.equal(s.transport, transports?.[0] ?? 'sse');
+
+		const m = s.send('posted');
+
+		await w.clock.advance(SECOND);
+		assert.equal(m.status, 'acknowledged');
+		await survives(w, s);
+	});
+
+test('an EventSource that is given is used, with the types it is told',
+	async () => {
+		const w = new World(), o = w.options();
+		const s = w.stream({ transports: ['sse'], types: ['tick'],
+			EventSource: eventSourceOf(o.fetch) });
+
+		await w.clock.advance(SECOND);
+		assert.equal(s.transport, 'sse');
+		await survives(w, s);
+	});
+
+test('with nothing at all it says so', async () => {
+	const w = new World();
+
+	w.stream({ fetch: undefined, WebSocket: undefined });
+	await w.clock.advance(SECOND);
+	assert.match(w.all('close')[0].reason, /no transport/);
+});
+
+test('awake again, a dead socket is found within two seconds', async () => {
+	const w = new World(), window = windowOf();
+	const s = w.stream({ window });
+
+	await w.clock.advance(SECOND);
+	for (const line of w.gateway.open)
+		line.mute = true;
+	w.gateway.publish('missed');
+	window.document.fire('visibilitychange');
+	/* Caught up at once, by a poll beside it. */
+	await w.clock.advance(100);
+	assert.equal(w.ids.length, 1);
+	assert.equal(s.state, 'open');
+	await w.clock.advance(2 * SECOND);
+	assert.match(w.all('error')[0].reason, /silent/);
+	await w.clock.advance(2 * SECOND);
+	assert.equal(s.state, 'open');
+	assert.equal(w.ids.length, 1);
+	assert.equal(w.gateway.asked.at(-1).name, 'ws');
+});
+
+test('a healthy socket survives waking up', async () => {
+	const w = new World(), window = windowOf();
+	const s = w.stream({ window });
+
+	await w.clock.advance(SECOND);
+	window.document.fire('resume');
+	/* It comes over the socket, and by the poll beside it. */
+	w.gateway.publish('both ways');
+	await w.clock.advance(MINUTE);
+	assert.equal(s.stats.duplicates, 1);
+	assert.deepEqual(w.ids, ['ep1-1']);
+	assert.equal(w.all('error').length, 0);
+	assert.equal(w.gateway.asked.filter((a) => a.name === 'ws').length, 1);
+});
+
+test('online ends the wait', async () => {
+	const w = new World(), window = windowOf();
+
+	w.gateway.down = true;
+
+	const s = w.stream({ window });
+
+	await w.clock.advance(10 * MINUTE);
+	w.gateway.down = false;
+	window.fire('online');
+	await w.clock.advance(100);
+	assert.equal(s.state, 'open');
+});
+
+test('put away with its page, and back with it', async () => {
+	const w = new World(), window = windowOf();
+	const s = w.stream({ window });
+
+	await w.clock.advance(SECOND);
+	window.fire('pagehide');
+	assert.equal(w.gateway.open.size, 0);
+	await w.clock.advance(10 * MINUTE);
+	assert.equal(w.gateway.asked.length, 1);
+	w.gateway.publish('missed');
+	window.fire('pageshow', { persisted: true });
+	await w.clock.advance(SECOND);
+	assert.equal(w.ids.length, 1);
+	s.close();
+	/* Nothing of it stays behind. */
+	for (const t of [window, window.document, window.navigator.connection])
+		for (const set of Object.values(t.listeners))
+			assert.equal(set.size, 0);
+	assert.equal(window.listeners.unload, undefined);
+});
+
+test('StreamEventSource: its states, named events, text', async () => {
+	const w = new World(), told = [];
+	const source = new Spillway.StreamEventSource('http://gw/stream/a',
+		w.options());
+
+	for (const type of ['open', 'message', 'tick', 'error'])
+		source.addEventListener(type, (e) => told.push(
+			[type, source.readyState, e.data, e.lastEventId]));
+	assert.equal(source.readyState, Spillway.StreamEventSource.CONNECTING);
+	await w.clock.advance(SECOND);
+	w.gateway.publish({ a: 1 });
+	w.gateway.publish('text', 'tick');
+	w.gateway.kill();
+	await w.clock.advance(10 * SECOND);
+	assert.deepEqual(told, [
+		['open', 1, undefined, undefined],
+		['message', 1, '{"a":1}', 'ep1-1'],
+		['tick', 1, '"text"', 'ep1-2'],
+		['error', 0, undefined, undefined],
+		['open', 1, undefined, undefined]
+	]);
+	assert.equal(source.lastEventId, 'ep1-2');
+	source.close();
+	assert.equal(source.readyState, source.CLOSED);
+	assert.equal(w.gateway.open.size, 0);
+});
+
+test('StreamWebSocket: opens once, closes once, sends and receives text',
+	async () => {
+		const w = new World(), told = [];
+		const socket = new Spillway.StreamWebSocket('ws://gw/stream/a',
+			[], w.options());
+
+		for (const type of ['open', 'message', 'error', 'close'])
+			socket[`on${type}`] = (e) => told.push(
+				[type, e.data ?? e.code]);
+		assert.throws(() => socket.send('too soon'));
+		await w.clock.advance(SECOND);
+		for (const text of ['hello', '{"a":[1]}', '"quoted"', '17'])
+			socket.send(text);
+		assert.ok(socket.bufferedAmount > 0);
+		await w.clock.advance(SECOND);
+		assert.equal(socket.bufferedAmount, 0);
+		w.gateway.kill();
+		await w.clock.advance(10 * SECOND);
+		assert.equal(socket.readyState, socket.OPEN);
+		socket.close(3000, 'bye');
+		assert.deepEqual(told, [['open', undefined],
+			['message', 'hello'], ['message', '{"a":[1]}'],
+			['message', '"quoted"'], ['message', '17'],
+			['close', 3000]]);
+		assert.equal(socket.readyState, 3);
+	});

@@ -1,0 +1,118 @@
+/* What is sent: told truly, in order, once. */
+'use strict';
+
+const test = require('node:test');
+const assert = require('node:assert/strict');
+const { World } = require('./world.js');
+
+const SECOND = 1000, MINUTE = 60000;
+
+for (const name of ['ws', 'sse', 'long', 'short'])
+	test(`what is sent is acknowledged with its id, over ${name}`,
+		async () => {
+			const w = new World();
+			const s = w.stream({ transports: [name] });
+			const sent = [s.send({ n: 1 }), s.send('two')];
+
+			assert.equal(sent[0].status, 'queued');
+			await w.clock.advance(5 * SECOND);
+			assert.deepEqual(sent.map((m) => m.status),
+				['acknowledged', 'acknowledged']);
+			assert.deepEqual(sent.map((m) => m.id), w.ids);
+			assert.deepEqual(w.gateway.events.map((e) => e.data),
+				[{ n: 1 }, 'two']);
+			assert.equal((await sent[0].done).id, w.ids[0]);
+		});
+
+test('an answer that is lost does not send it twice', async () => {
+	const w = new World(), s = w.stream();
+
+	await w.clock.advance(SECOND);
+	for (const line of w.gateway.open)
+		line.mute = true; /* it arrives, the answer does not */
+
+	const m = s.send('once');
+
+	await w.clock.advance(SECOND);
+	assert.equal(w.gateway.events.length, 1);
+	w.gateway.kill();
+	await w.clock.advance(20 * SECOND);
+	assert.equal(m.status, 'acknowledged');
+	assert.equal(m.duplicate, true);
+	assert.equal(w.gateway.events.length, 1);
+});
+
+test('a full queue refuses, and what is too old is given up', async () => {
+	const w = new World();
+
+	w.gateway.down = true;
+
+	const s = w.stream({ queueMax: 2 });
+	const sent = [1, 2, 3].map((n) => s.send(n));
+
+	assert.deepEqual(sent.map((m) => m.status),
+		['queued', 'queued', 'failed']);
+	assert.equal(sent[2].error, 'queue full');
+	await w.clock.advance(31 * SECOND);
+	assert.deepEqual(sent.map((m) => m.status),
+		['failed', 'failed', 'failed']);
+	assert.equal((await sent[0].done).error, 'expired');
+	w.gateway.down = false;
+	await w.clock.advance(MINUTE);
+	assert.equal(w.gateway.events.length, 0);
+});
+
+test('what went out without an answer is unknown, not failed', async () => {
+	const w = new World(), s = w.stream();
+
+	await w.clock.advance(SECOND);
+	w.gateway.swallowSends = true;
+
+	const m = s.send('where is it');
+
+	await w.clock.advance(35 * SECOND);
+	assert.equal(m.status, 'unknown');
+	assert.equal(s.send(undefined).status, 'failed');
+	s.close();
+	assert.equal(s.send(1).error, 'closed');
+});
+
+test('a refusal fails one message, a full queue of theirs holds the order',
+	async () => {
+		for (const name of ['ws', 'long']) {
+			const w = new World();
+			const s = w.stream({ transports: [name] });
+			let busy = 2;
+
+			w.gateway.refuse = (m) => m.data === 'bad' ?
+				'forbidden' : m.data === 'first' &&
+					busy-- > 0 ? 'overloaded' : null;
+
+			const sent = ['first', 'bad', 'last'].map((d) =>
+				s.send(d));
+
+			await w.clock.advance(20 * SECOND);
+			assert.deepEqual(sent.map((m) => m.status),
+				['acknowledged', 'failed', 'acknowledged']);
+			assert.deepEqual(w.gateway.events.map((e) => e.data),
+				['first', 'last']);
+		}
+	});
+
+test('a token that is too old is refreshed for what is sent', async () => {
+	const w = new World();
+
+	w.gateway.tokens = ['a'];
+
+	const s = w.stream({ transports: ['sse'],
+		getToken: ({ refresh }) => refresh ? 'b' : 'a' });
+
+	await w.clock.advance(MINUTE);
+	w.gateway.tokens = ['b'];
+
+	const m = s.send('again');
+
+	await w.clock.advance(10 * SECOND);
+	assert.equal(m.status, 'acknowledged');
+	assert.equal(s.state, 'open');
+});
