@@ -123,10 +123,37 @@ read_start(
 	return SW_OK;
 }
 
-/* Would the client take this media type? Without Accept: any. */
+/* RFC 9110 12.4.2: a weight of 0 is "not acceptable". */
 static bool
-accepts(const struct request *r, const char *type, const char *range)
+is_excluded(struct str parameters)
 {
+	struct str item, name;
+
+	while (str_cut(&parameters, ';', &item)) {
+		str_cut(&item, '=', &name);
+		if (!str_is_nocase(str_trim(name), "q") || item.p == NULL)
+			continue;
+		item = str_trim(item);
+		for (size_t i = 0; i < item.len; i++)
+			if (item.p[i] != (i == 1 ? '.' : '0'))
+				return false;
+		return item.len > 0;
+	}
+	return false;
+}
+
+/* How closely an item of Accept names a media type. */
+enum closeness { NOT_NAMED, ANY_TYPE, ITS_RANGE, ITSELF };
+
+/*
+ * What Accept says of a media type: the closest of its items counts (RFC 9110
+ * 12.5.1), and whether that one takes it is in `*taken`. Without Accept: any.
+ */
+static enum closeness
+read_accept(
+    const struct request *r, const char *type, const char *range, bool *taken)
+{
+	enum closeness best = NOT_NAMED, now;
 	bool said = false;
 
 	for (size_t i = 0; i < r->header_count; i++) {
@@ -138,30 +165,40 @@ accepts(const struct request *r, const char *type, const char *range)
 		while (str_cut(&rest, ',', &item)) {
 			str_cut(&item, ';', &media);
 			media = str_trim(media);
-			if (str_is_nocase(media, type) ||
-			    str_is_nocase(media, range) || str_is(media, "*/*"))
-				return true;
+			now = str_is_nocase(media, type) ? ITSELF :
+			    str_is_nocase(media, range)  ? ITS_RANGE :
+			    str_is(media, "*/*")         ? ANY_TYPE :
+							   NOT_NAMED;
+			if (now <= best)
+				continue;
+			best = now;
+			*taken = !is_excluded(item);
 		}
 	}
-	return !said;
+	if (best == NOT_NAMED)
+		*taken = !said;
+	return best;
+}
+
+/* Would the client take this media type? */
+static bool
+accepts(const struct request *r, const char *type, const char *range)
+{
+	bool taken;
+
+	read_accept(r, type, range, &taken);
+	return taken;
 }
 
 /* Does it name text/event-stream, as an EventSource does? */
 static bool
 wants_events(const struct request *r)
 {
-	for (size_t i = 0; i < r->header_count; i++) {
-		struct str rest = r->headers[i].value, item, media;
+	bool taken;
 
-		if (!str_is_nocase(r->headers[i].name, "Accept"))
-			continue;
-		while (str_cut(&rest, ',', &item)) {
-			str_cut(&item, ';', &media);
-			if (str_is_nocase(str_trim(media), "text/event-stream"))
-				return true;
-		}
-	}
-	return false;
+	return read_accept(r, "text/event-stream", "text/*", &taken) ==
+	    ITSELF &&
+	    taken;
 }
 
 /* How long to wait, if anything says so: ?wait=, or RFC 7240's wait. */
