@@ -57,6 +57,7 @@ struct exchange {
 	char location[64];     /* of what was made, or empty */
 	char echoed[128];      /* a content type that is the client's */
 	const char *cache;     /* Cache-Control */
+	const char *policy;    /* Content-Security-Policy */
 	const char *allow;     /* of a 405 */
 	const char *challenge; /* WWW-Authenticate, of a 401 or 403 */
 	enum origin origin;    /* of the page that asks, where that matters */

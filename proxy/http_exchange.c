@@ -111,6 +111,11 @@ add_headers(struct MHD_Response *r, const struct exchange *x, bool close)
 	MHD_add_response_header(r, "Content-Type", x->content_type);
 	MHD_add_response_header(
 	    r, "Cache-Control", x->cache != NULL ? x->cache : "no-store");
+	/* What we say that it is: never what it may look like. */
+	MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+	if (x->policy != NULL)
+		MHD_add_response_header(
+		    r, "Content-Security-Policy", x->policy);
 	if (x->location[0] != '\0')
 		MHD_add_response_header(r, "Location", x->location);
 	if (x->allow != NULL)

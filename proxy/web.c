@@ -18,6 +18,15 @@ enum {
 	DEPTH_MAX = 4,
 };
 
+/*
+ * Pages are made of files beside them, and talk to gateways. Nobody else shows
+ * them in a frame.
+ */
+static const char policy[] =
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "connect-src 'self' ws: wss:; img-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'";
+
 struct page {
 	struct page *next;
 	char *path; /* behind /spillway/ */
@@ -216,5 +225,6 @@ web_handle(struct exchange *x)
 	}
 	buf_put(&x->reply, p->bytes, p->len);
 	x->cache = "no-cache";
+	x->policy = policy;
 	exchange_answer(x, 200, p->type);
 }

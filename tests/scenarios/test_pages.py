@@ -1,0 +1,64 @@
+"""The files under /spillway/, and what their answers tell browsers."""
+
+import os
+import shutil
+import tempfile
+
+from gateway import Scenario, main
+
+PAGES = {
+    "index.html": (b"<!doctype html><p>first</p>", "text/html"),
+    "page.js": (b"export const a = 1;", "text/javascript"),
+    "deep/er/page.css": (b"p {}", "text/css"),
+    "icon.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+                 "image/svg+xml"),
+}
+
+
+class Pages(Scenario):
+    def setUp(self):
+        root = tempfile.mkdtemp(prefix="spillway-pages-")
+        self.addCleanup(shutil.rmtree, root)
+        for name, (data, _) in PAGES.items():
+            path = os.path.join(root, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as f:
+                f.write(data)
+        self.conf = f'web-root = "{root}"\nsend = echo\n'
+        super().setUp()
+
+    def test_a_page_may_only_use_what_is_beside_it(self):
+        for name, (data, kind) in PAGES.items():
+            status, headers, body = self.gateway.request(
+                "GET", "/spillway/" + name)
+            self.assertEqual((status, body), (200, data))
+            self.assertEqual(headers["content-type"].split(";")[0], kind)
+            self.assertEqual(headers["x-content-type-options"], "nosniff")
+            policy = dict(part.strip().split(" ", 1) for part in
+                          headers["content-security-policy"].split(";"))
+            self.assertEqual(policy["default-src"], "'none'")
+            self.assertEqual(policy["script-src"], "'self'")
+            self.assertEqual(policy["frame-ancestors"], "'self'")
+            self.assertEqual(policy["base-uri"], "'none'")
+            self.assertNotIn("unsafe", str(policy))
+            # Pages connect to the gateway that they are from, and others.
+            self.assertEqual(policy["connect-src"].split(),
+                             ["'self'", "ws:", "wss:"])
+
+    def test_what_a_client_says_is_not_taken_for_a_page(self):
+        status, headers, body = self.gateway.request(
+            "POST", "/stream/a", "<script>alert(1)</script>",
+            {"Content-Type": "text/plain"})
+        self.assertEqual((status, body), (200, b"<script>alert(1)</script>"))
+        self.assertEqual(headers["content-type"], "text/plain")
+        self.assertEqual(headers["x-content-type-options"], "nosniff")
+
+    def test_refusals_are_not_guessed_at_either(self):
+        for path in ("/spillway/nothing", "/nowhere"):
+            status, headers, _ = self.gateway.request("GET", path)
+            self.assertEqual(status, 404)
+            self.assertEqual(headers["x-content-type-options"], "nosniff")
+
+
+if __name__ == "__main__":
+    main()
