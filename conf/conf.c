@@ -317,7 +317,7 @@ conf_free(struct conf *c)
 		if (!directives[i].channel)
 			field_clear(&directives[i], c);
 	while (c->api_token_count > 0)
-		free(c->api_token[--c->api_token_count]);
+		api_token_fini(&c->api_token[--c->api_token_count]);
 	free(c->api_token);
 	while (c->token_key_count > 0)
 		token_key_fini(&c->token_key[--c->token_key_count]);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/api_token.h"
 #include "conf/token_key.h"
 #include "proxy/base/buf.h"
 #include "proxy/base/log.h"
@@ -16,6 +17,9 @@ enum corrupt_store {
 	CORRUPT_REFUSE,     /* do not start */
 	CORRUPT_MOVE_ASIDE, /* rename it, and start with an empty one */
 };
+
+/* The permissions of a Unix socket. */
+enum socket_mode { SOCKET_0600, SOCKET_0660, SOCKET_0666 };
 
 /* The oldest version to be spoken. */
 enum tls_version { TLS_1_2, TLS_1_3 };
@@ -38,8 +42,10 @@ struct conf {
 	/* Tokens as written, that is perhaps file:/path; the tokens proper. */
 	char **api_token_text;
 	size_t api_token_text_count;
-	char **api_token;
+	struct api_token *api_token;
 	size_t api_token_count;
+	/* Who may connect to Unix sockets. */
+	enum socket_mode listen_socket_mode, api_socket_mode;
 	bool anonymous; /* clients need no credentials on any address */
 
 	/* Files; as many keys as certificates, or none: they are in one. */

@@ -28,6 +28,7 @@
 #define SEND_MODES WORDS("off", "publish", "echo")
 #define TLS_VERSIONS WORDS("1.2", "1.3")
 #define ACCESSES WORDS("auto", "anyone", "token")
+#define SOCKET_MODES WORDS("0600", "0660", "0666")
 #define LOG_LEVELS WORDS("error", "warn", "info", "debug")
 #define LOG_FORMATS WORDS("text", "json")
 #define CORRUPT_STORES WORDS("refuse", "move-aside")
@@ -67,10 +68,24 @@ const struct directive directives[] = {
 		    "reach needs an api-token." },
 	{ "api-token", KIND_TOKENS, GROUP_EVERYDAY, LIST(api_token_text),
 	    .example = "file:/etc/spillway/api-token",
-	    .help = "Bearer tokens for the api-listen addresses, any of which "
-		    "will do; none: no token is asked for. A token has 16 "
-		    "characters or more. Written as file:/path it is the "
-		    "first line of that file." },
+	    .help = "Bearer tokens for the api-listen addresses; none: no "
+		    "token is asked for. A token has 16 characters or more. "
+		    "Written as file:/path it is the first line of that file. "
+		    "With publish:, read: or admin: in front, as in "
+		    "publish:file:/path, it is for publishing alone; for all "
+		    "that only reads (history, connections, statistics, "
+		    "metrics); or for everything, as one without. The same "
+		    "token may be there twice, for publish and for read." },
+	{ "listen-socket-mode", KIND_WORD, GROUP_EVERYDAY,
+	    GLOBAL(listen_socket_mode), .restart = true, .fallback = "0666",
+	    .words = SOCKET_MODES,
+	    .help = "Who may connect to the listen and listen-tls addresses "
+		    "that are Unix sockets: the permissions of the file. By "
+		    "default everybody on this machine, as with loopback." },
+	{ "api-socket-mode", KIND_WORD, GROUP_EVERYDAY, GLOBAL(api_socket_mode),
+	    .restart = true, .fallback = "0600", .words = SOCKET_MODES,
+	    .help = "The same for api-listen addresses: by default the user "
+		    "that the daemon runs as, and root." },
 	{ "workers", KIND_COUNT, GROUP_EVERYDAY, GLOBAL(workers),
 	    .restart = true, .fallback = "0", .min = 1, .max = 256,
 	    .zero = "one per core", .help = "Threads that serve clients." },
@@ -323,7 +338,8 @@ const struct directive directives[] = {
 	    .restart = true, .fallback = SPILLWAY_DATADIR "/web",
 	    .words = WORDS("off"),
 	    .help = "Directory of the pages under /spillway/, the browser "
-		    "client among them; \"off\" for none." },
+		    "client among them; \"off\" for none. Pages may only "
+		    "use scripts and styles in files of their own there." },
 
 	{ "max-connections", KIND_COUNT, GROUP_LIMITS, GLOBAL(max_connections),
 	    .fallback = "0", .min = 1, .max = 100 * MILLION,

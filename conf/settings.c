@@ -5,7 +5,6 @@
 
 #include "conf/fields.h"
 #include "conf/pattern.h"
-#include "conf/secret.h"
 #include "proxy/base/err.h"
 
 void
@@ -90,14 +89,14 @@ base_of(const struct build *b, const struct directive *d, size_t block)
 static int
 keep_token(struct conf *c, struct str text, struct buf *advice)
 {
-	char **tokens =
+	struct api_token *tokens =
 	    realloc(c->api_token, (c->api_token_count + 1) * sizeof(*tokens));
 	int err;
 
 	if (tokens == NULL)
 		return SW_ENOMEM;
 	c->api_token = tokens;
-	err = secret_resolve(&tokens[c->api_token_count], text, advice);
+	err = api_token_read(&tokens[c->api_token_count], text, advice);
 	c->api_token_count += err == SW_OK;
 	return err;
 }

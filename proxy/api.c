@@ -1,10 +1,12 @@
 #include "proxy/api.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "proxy/api_channels.h"
 #include "proxy/api_connections.h"
 #include "proxy/api_publish.h"
+#include "proxy/auth.h"
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "proxy/close.h"
@@ -24,22 +26,76 @@ durability_name(enum durability d)
 	return names[d];
 }
 
-bool
-api_authorized(const struct worker *w, const struct request *r)
+/* What a call asks for. What is not known yet is for administrators. */
+static enum api_scope
+scope_of(const struct request *r)
+{
+	static const char events[] = "/events";
+	size_t n = sizeof(events) - 1;
+
+	if (r->method == METHOD_GET || r->method == METHOD_HEAD)
+		return API_READ;
+	if (r->method == METHOD_POST && r->path.len > n &&
+	    memcmp(r->path.p + r->path.len - n, events, n) == 0)
+		return API_PUBLISH;
+	return API_ADMIN;
+}
+
+/* What the tokens allow that are the one in the request. */
+static unsigned
+scopes_of(const struct conf *conf, const struct request *r)
 {
 	struct str value = request_header(r, "Authorization"), scheme;
-	bool found = false;
+	unsigned scopes = 0;
 
-	if (w->conf->api_token_count == 0)
-		return true;
-	if (!str_cut(&value, ' ', &scheme) ||
+	/* Which of two is meant, nobody can say. */
+	if (request_header_count(r, "Authorization") > 1 ||
+	    !str_cut(&value, ' ', &scheme) ||
 	    !str_is_nocase(scheme, "Bearer") || value.p == NULL)
-		return false;
+		return 0;
 	value = str_trim(value);
 	/* All of them, always: the time must not tell which one fits. */
-	for (size_t i = 0; i < w->conf->api_token_count; i++)
-		found |= digest_equal(value, str_of(w->conf->api_token[i]));
-	return found;
+	for (size_t i = 0; i < conf->api_token_count; i++)
+		if (digest_equal(value, str_of(conf->api_token[i].secret)))
+			scopes |= conf->api_token[i].scopes;
+	return scopes;
+}
+
+int
+api_authorize(const struct worker *w, const struct request *r)
+{
+	unsigned scopes;
+
+	if (w->conf->api_token_count == 0)
+		return SW_OK;
+	scopes = scopes_of(w->conf, r);
+	if (scopes == 0)
+		return SW_EAUTH;
+	return (scopes & scope_of(r)) != 0 ? SW_OK : SW_EFORBIDDEN;
+}
+
+/* RFC 6750 3: what was wrong with the token, and what it should allow. */
+static void
+refuse_access(struct exchange *x, int err)
+{
+	struct metrics *m = &x->worker->metrics;
+	const char *scope = api_scope_name(scope_of(&x->request));
+	char detail[128];
+
+	if (err == SW_EAUTH) {
+		METRIC_ADD(m->refused[REFUSED_UNAUTHORIZED], 1);
+		x->challenge = auth_challenge(401,
+		    request_header(&x->request, "Authorization").p != NULL);
+		exchange_refuse(x, 401,
+		    "This call needs `Authorization: Bearer` with an "
+		    "api-token.");
+		return;
+	}
+	METRIC_ADD(m->refused[REFUSED_FORBIDDEN], 1);
+	snprintf(detail, sizeof(detail),
+	    "This call needs an api-token for `%s`, or for `admin`.", scope);
+	x->challenge = auth_challenge(403, true);
+	exchange_refuse(x, 403, detail);
 }
 
 int
@@ -189,11 +245,10 @@ api_handle(struct exchange *x)
 {
 	static const char connections[] = "/v1/connections/";
 	struct str path = x->request.path, rest = path;
+	int err;
 
-	if (!api_authorized(x->worker, &x->request)) {
-		exchange_refuse(x, 401,
-		    "This call needs `Authorization: Bearer` with an "
-		    "api-token.");
+	if ((err = api_authorize(x->worker, &x->request)) != SW_OK) {
+		refuse_access(x, err);
 		return;
 	}
 	if (handle_fixed(x))

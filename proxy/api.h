@@ -12,8 +12,11 @@
 /* Answer a request of the API; its body is complete. */
 void api_handle(struct exchange *x);
 
-/* Does the request carry one of the tokens, if there are any? */
-bool api_authorized(const struct worker *w, const struct request *r);
+/*
+ * If there are tokens, does the request carry one that allows it? SW_EAUTH: it
+ * carries none of them; SW_EFORBIDDEN: that one is for something else.
+ */
+int api_authorize(const struct worker *w, const struct request *r);
 
 /* The channel of that name for publishing; a reference. As channels_get. */
 int api_channel(struct worker *w, struct str name, struct channel **out);

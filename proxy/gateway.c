@@ -167,25 +167,67 @@ listen_shared(struct gateway *g, int fd, enum listener_kind kind)
 	return err;
 }
 
+/* Who may connect, where that is up to a file. */
+static mode_t
+socket_mode(const struct conf *conf, enum listener_kind kind)
+{
+	static const mode_t modes[] = {
+		[SOCKET_0600] = 0600,
+		[SOCKET_0660] = 0660,
+		[SOCKET_0666] = 0666,
+	};
+
+	return modes[kind == LISTENER_API ? conf->api_socket_mode :
+					    conf->listen_socket_mode];
+}
+
 static int
 listen_at(struct gateway *g, const char *address, enum listener_kind kind)
 {
 	bool shared = listener_is_shared(address);
+	mode_t mode = socket_mode(g->conf, kind);
 	int fd, err;
 
 	/* Alone first: sockets with SO_REUSEPORT would join those of another
 	 * daemon, which then has half of our clients. */
-	if ((err = listener_socket(&fd, address, true)) != SW_OK)
+	if ((err = listener_socket(&fd, address, true, mode)) != SW_OK)
 		return err;
 	if (shared)
 		return listen_shared(g, fd, kind);
 	close(fd);
 	for (size_t i = 0; i < g->worker_count && err == SW_OK; i++) {
-		err = listener_socket(&fd, address, false);
+		err = listener_socket(&fd, address, false, mode);
 		if (err == SW_OK)
 			err = worker_listen(g->workers[i], fd, false, kind);
 	}
 	return err;
+}
+
+/*
+ * What others reach asks for a decision, or for a token, also where the
+ * configuration could not see it.
+ */
+static int
+check_reach(const struct conf *conf, int fd, enum listener_kind kind)
+{
+	bool api = kind == LISTENER_API;
+	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(sa);
+	struct address a;
+	char text[ADDRESS_TEXT];
+
+	if (getsockname(fd, (struct sockaddr *)&sa, &len) != 0)
+		return SW_OK; /* accepting will say what is wrong with it */
+	a = address_of(&sa);
+	if (address_is_loopback(&a) ||
+	    (api ? conf->api_token_count > 0 :
+		   conf->anonymous || conf->token_key_count > 0))
+		return SW_OK;
+	log_error("listen socket=systemd address=%s: others reach it: write %s",
+	    address_print(&a, text),
+	    api ? "api-token = \"...\"" :
+		  "anonymous = yes, or token-key = \"...\"");
+	return SW_EINVAL;
 }
 
 static int
@@ -201,6 +243,8 @@ listen_all(struct gateway *g, const char *name, char *const *addresses,
 		    name);
 		err = SW_EINVAL;
 	}
+	for (size_t i = 0; i < n && err == SW_OK; i++)
+		err = check_reach(g->conf, fds[i], kind);
 	/* systemd has opened them already. */
 	for (size_t i = 0; i < n && err == SW_OK; i++) {
 		log_info("listening for=%s socket=systemd", name);

@@ -76,7 +76,7 @@ remove_stale(const struct sockaddr_storage *sa, socklen_t len)
 }
 
 int
-listener_socket(int *out, const char *address, bool shared)
+listener_socket(int *out, const char *address, bool shared, mode_t mode)
 {
 	struct listen_address a;
 	struct buf advice;
@@ -93,6 +93,9 @@ listener_socket(int *out, const char *address, bool shared)
 		return fail(fd, address, "socket");
 	if (family == AF_UNIX) {
 		remove_stale(&a.addr, a.len);
+		/* For the moment until it has its own: nobody but us. */
+		if (fchmod(fd, S_IRUSR | S_IWUSR) != 0)
+			return fail(fd, address, "fchmod");
 	} else {
 		/* Inherited by what is accepted: events must not wait. */
 		set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
@@ -105,6 +108,8 @@ listener_socket(int *out, const char *address, bool shared)
 	}
 	if (bind(fd, (struct sockaddr *)&a.addr, a.len) != 0)
 		return fail(fd, address, "bind");
+	if (family == AF_UNIX && chmod(address + 5, mode) != 0)
+		return fail(fd, address, "chmod");
 	if (listen(fd, BACKLOG) != 0)
 		return fail(fd, address, "listen");
 	*out = fd;

@@ -1,6 +1,8 @@
 #ifndef SPILLWAY_PROXY_LISTENER_H
 #define SPILLWAY_PROXY_LISTENER_H
 
+#include <sys/stat.h>
+
 #include "proxy/conn.h"
 
 /*
@@ -12,9 +14,10 @@ struct listener;
 
 /*
  * Open a socket for an address as the configuration has it; `shared`: the one
- * socket for all workers. Logs why it fails. SW_EIO.
+ * socket for all workers. A local socket gets the permissions `mode`, and never
+ * has more. Logs why it fails. SW_EIO.
  */
-int listener_socket(int *fd, const char *address, bool shared);
+int listener_socket(int *fd, const char *address, bool shared, mode_t mode);
 /* Do workers have to share the socket of this address? */
 bool listener_is_shared(const char *address);
 

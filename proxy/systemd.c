@@ -42,7 +42,8 @@ systemd_sockets(const char *name, int fds[SYSTEMD_SOCKETS_MAX])
 
 		/* Without a name of its own it has the unit's. */
 		if (!str_cut(&rest, ':', &one) ||
-		    (!str_is(one, "public") && !str_is(one, "api")))
+		    (!str_is(one, "public") && !str_is(one, "tls") &&
+			!str_is(one, "api")))
 			one = STR("public");
 		if (!str_is(one, name))
 			continue;

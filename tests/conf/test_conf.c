@@ -638,14 +638,62 @@ START_TEST(a_token_is_text_or_the_first_line_of_a_file)
 	    file_path("token"));
 	c = load_text(text);
 	ck_assert_uint_eq(c->api_token_count, 2);
-	ck_assert_str_eq(c->api_token[0], "0123456789abcdef");
-	ck_assert_str_eq(c->api_token[1], "first-line-of-token");
+	ck_assert_str_eq(c->api_token[0].secret, "0123456789abcdef");
+	ck_assert_str_eq(c->api_token[1].secret, "first-line-of-token");
 	conf_free(c);
 
 	/* It is read at each load, so that tokens can be changed. */
 	file_write("token", "another-token-now");
 	c = load("spillway.conf");
-	ck_assert_str_eq(c->api_token[1], "another-token-now");
+	ck_assert_str_eq(c->api_token[1].secret, "another-token-now");
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(a_token_says_in_front_what_it_is_for)
+{
+	static const struct {
+		const char *text;
+		unsigned scopes;
+		const char *secret;
+	} tokens[] = {
+		{ "0123456789abcdef", API_ALL, "0123456789abcdef" },
+		{ "admin:0123456789abcdef", API_ALL, "0123456789abcdef" },
+		{ "read:0123456789abcdef", API_READ, "0123456789abcdef" },
+		{ "publish:0123456789abcdef", API_PUBLISH, "0123456789abcdef" },
+		/* Only these words are, and only once. */
+		{ "write:0123456789abcdef", API_ALL, "write:0123456789abcdef" },
+		{ "Read:0123456789abcdef", API_ALL, "Read:0123456789abcdef" },
+		{ "read:read:0123456789abcdef", API_READ,
+		    "read:0123456789abcdef" },
+		{ "readable0123456789", API_ALL, "readable0123456789" },
+	};
+	struct conf *c;
+	struct buf text;
+
+	buf_init(&text, 4096);
+	buf_printf(&text, "api-token = \"%s\"\n", tokens[_i].text);
+	file_write_bytes("spillway.conf", buf_head(&text), buf_len(&text));
+	buf_fini(&text);
+	c = load("spillway.conf");
+	ck_assert_uint_eq(c->api_token_count, 1);
+	ck_assert_uint_eq(c->api_token[0].scopes, tokens[_i].scopes);
+	ck_assert_str_eq(c->api_token[0].secret, tokens[_i].secret);
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(a_token_in_a_file_has_a_scope_as_well)
+{
+	char text[512];
+	struct conf *c;
+
+	file_write("token", "first-line-of-token\n");
+	snprintf(text, sizeof(text), "api-token = \"publish:file:%s\"\n",
+	    file_path("token"));
+	c = load_text(text);
+	ck_assert_str_eq(c->api_token[0].secret, "first-line-of-token");
+	ck_assert_uint_eq(c->api_token[0].scopes, API_PUBLISH);
 	conf_free(c);
 }
 END_TEST
@@ -658,6 +706,7 @@ static const char rich[] =
     "tls-min-version = 1.3 tls-session-age = 2m tls-handshakes-max = 3\n"
     "tls-handshake-timeout = 4s api-listen = \"[::1]:1\"\n"
     "api-token = \"quoted\\\"$\\{backslash\\\\and-more\"\n"
+    "listen-socket-mode = 0660 api-socket-mode = 0666\n"
     "anonymous = yes workers = 3 store = \"/tmp/a b\\x01\"\n"
     "corrupt-store = move-aside store-max-bytes = 0 store-readers = 5\n"
     "window-bytes = 1537k window-events = 6 publish-queue-events = 77\n"
@@ -689,7 +738,8 @@ check_same(const struct conf *a, const struct conf *b)
 	for (size_t i = 0; i < a->token_key_count; i++)
 		ck_assert_str_eq(a->token_key[i].kid, b->token_key[i].kid);
 	for (size_t i = 0; i < a->api_token_count; i++)
-		ck_assert_str_eq(a->api_token[i], b->api_token[i]);
+		ck_assert_str_eq(
+		    a->api_token[i].secret, b->api_token[i].secret);
 	for (size_t i = 0; i < directive_count; i++) {
 		const struct directive *d = &directives[i];
 
@@ -715,7 +765,8 @@ START_TEST(the_rich_example_differs_from_every_default)
 			base_of(defaults, &directives[i])),
 		    "%s", directives[i].name);
 	ck_assert_str_eq(c->store, "/tmp/a b\x01");
-	ck_assert_str_eq(c->api_token[0], "quoted\"${backslash\\and-more");
+	ck_assert_str_eq(
+	    c->api_token[0].secret, "quoted\"${backslash\\and-more");
 	conf_free(c);
 	conf_free(defaults);
 }
@@ -907,6 +958,8 @@ main(void)
 	tcase_add_test(tc, an_include_may_name_an_absolute_path);
 	tcase_add_test(tc, the_path_of_the_file_may_be_relative);
 	tcase_add_test(tc, a_token_is_text_or_the_first_line_of_a_file);
+	tcase_add_loop_test(tc, a_token_says_in_front_what_it_is_for, 0, 8);
+	tcase_add_test(tc, a_token_in_a_file_has_a_scope_as_well);
 	tcase_add_test(tc, the_rich_example_differs_from_every_default);
 	tcase_add_test(tc, what_is_printed_loads_to_the_same);
 	tcase_add_test(tc, a_token_that_is_kept_in_a_file_is_not_printed);

@@ -241,6 +241,13 @@ static const struct {
 	    ":3: api-token: write file: and an absolute path\n"
 	    ":4: api-token: /nonexistent/token cannot be read: No such file or "
 	    "directory\n" },
+	{ "api-token = { \"read:0123456789abcde\", \"publish:\",\n"
+	  "\"admin:file:relative\" }\n",
+	    ":1: api-token: write a token of 16 to 1024 characters\n"
+	    ":1: api-token: write a token of 16 to 1024 characters\n"
+	    ":2: api-token: write file: and an absolute path\n" },
+	{ "api-socket-mode = 0777\n",
+	    ":1: api-socket-mode = \"0777\": write 0600, 0660 or 0666\n" },
 	{ "token-key = { none, \"HS256:0123456789abcdef\",\n"
 	  "\"RS256:secret\", \"HS384:file:/x\",\n"
 	  "\"HS256:kid=:0123456789abcdef\",\n"
@@ -519,7 +526,8 @@ START_TEST(a_token_has_from_16_to_1024_characters)
 			    "to 1024 characters\n");
 		} else {
 			c = load("spillway.conf");
-			ck_assert_uint_eq(strlen(c->api_token[0]), (size_t)n);
+			ck_assert_uint_eq(
+			    strlen(c->api_token[0].secret), (size_t)n);
 			conf_free(c);
 		}
 	}

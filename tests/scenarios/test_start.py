@@ -6,12 +6,14 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import unittest
 
-from gateway import (DAEMON, GUARD, Gateway, Scenario, TRANSPORTS, free_ports,
-                     main)
+from certificates import certificate
+from gateway import (DAEMON, GUARD, Gateway, Scenario, SecurePort, TRANSPORTS,
+                     Wire, free_ports, main, request_head)
 
 
 def run(*args):
@@ -100,10 +102,19 @@ channel "z*" { durability = full }
         status, _, err = run("-t", "-c", self.path)
         self.assertEqual(status, 1)
         self.assertIn("anonymous", err)
-        self.write('api-listen = { "0.0.0.0:0" }\n')
-        status, _, err = run("-t", "-c", self.path)
-        self.assertEqual(status, 1)
-        self.assertIn("api-token", err)
+        for text in ('api-listen = { "0.0.0.0:0" }\n',
+                     'api-listen = { ":0" }\napi-token = {}\n',
+                     'api-listen = { "127.0.0.1:0", "[::]:0" }\n'
+                     'anonymous = yes\n'):
+            self.write(text)
+            status, _, err = run("-t", "-c", self.path)
+            self.assertEqual(status, 1)
+            self.assertIn("api-token", err)
+            # Not only when it is asked to check.
+            self.assertEqual(run("-c", self.path), (2, "", err))
+        self.write('api-listen = { "0.0.0.0:0" }\n'
+                   'api-token = "0123456789abcdef"\n')
+        self.assertEqual(run("-t", "-c", self.path)[0], 0)
 
 
 class InTheWay(Scenario):
@@ -251,6 +262,26 @@ class LocalSockets(unittest.TestCase):
         self.assertIn("Address already in use", "\n".join(other.lines))
         self.assertEqual(self.ask(self.public, "GET", "/stream/a")[0], 200)
 
+    def test_their_permissions_are_those_of_the_configuration(self):
+        def modes():
+            return [stat.S_IMODE(os.stat(p).st_mode)
+                    for p in (self.public, self.api)]
+
+        # As with loopback for the world, but operators have to be chosen.
+        self.assertEqual(modes(), [0o666, 0o600])
+        self.gateway.stop()
+        with open(self.gateway.conf_path, "a", encoding="utf-8") as f:
+            f.write('listen-socket-mode = "0600"\n'
+                    'api-socket-mode = "0660"\n')
+        # Whatever files are made with here.
+        old = os.umask(0o077)
+        try:
+            self.gateway.start()
+        finally:
+            os.umask(old)
+        self.assertEqual(modes(), [0o600, 0o660])
+        self.assertEqual(self.ask(self.public, "GET", "/stream/a")[0], 200)
+
     def test_a_file_that_is_no_socket_is_not_touched(self):
         self.gateway.stop()
         os.unlink(self.public)
@@ -335,11 +366,11 @@ os.execv(sys.argv[3 + count], sys.argv[3 + count:])
 class Activation(unittest.TestCase):
     """Sockets that somebody else has opened, and keeps."""
 
-    def activated(self, names, count):
+    def activated(self, names, count, address="127.0.0.1", **options):
         sockets = []
         for _ in range(count):
             s = socket.socket()
-            s.bind(("127.0.0.1", 0))
+            s.bind((address, 0))
             s.listen(64)
             self.addCleanup(s.close)
             sockets.append(s)
@@ -349,7 +380,7 @@ class Activation(unittest.TestCase):
             os.set_inheritable(fd, True)
             self.addCleanup(os.close, fd)
         g = Gateway(wrap=[sys.executable, "-c", ACTIVATE, names, str(count)] +
-                    [str(fd) for fd in fds])
+                    [str(fd) for fd in fds], **options)
         g.pass_fds = fds
         self.addCleanup(g.close)
         return g, [s.getsockname()[1] for s in sockets]
@@ -387,6 +418,28 @@ class Activation(unittest.TestCase):
             self.assertTrue(self.listens(api))
             self.assertEqual(g.poll("a")["events"], [])
             g.stop()
+
+    def test_a_socket_named_tls_speaks_it(self):
+        g, (port,) = self.activated("tls", 1, certificates=[certificate()])
+        g.secure_port = SecurePort(port, g.secure_port.context)
+        g.start()
+        self.assertEqual(g.poll("a")["events"], [])
+        with Wire(port) as w:
+            w.send(request_head("/stream/a"))
+            self.assertEqual(w.response()[0], 400)
+
+    def test_an_open_one_needs_a_decision_too(self):
+        token = 'api-token = "0123456789abcdef"\n'
+        for name, decision in (("api", token), ("public", "anonymous = yes\n"),
+                               ("public", f'token-key = "HS256:{"k" * 32}"')):
+            g, _ = self.activated(name, 1, "0.0.0.0")
+            g.start(expect_failure=True)
+            self.assertEqual(g.wait_end(), 1)
+            self.assertIn(decision.split(" ")[0], "".join(
+                l for l in g.lines if "others reach it" in l))
+            g.configure(decision)
+            g.start()
+            self.assertEqual(g.stop(), 0)
 
     def test_between_two_daemons_nobody_is_turned_away(self):
         g, (public, api) = self.activated("public:api", 2)
