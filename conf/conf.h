@@ -112,6 +112,10 @@ struct conf {
 
 	uint64_t max_connections;             /* 0: as descriptors allow */
 	uint64_t max_connections_per_address; /* 0: no limit */
+	uint64_t connection_rate;             /* 0: no limit */
+	uint64_t tls_handshake_rate;          /* 0: no limit */
+	bool limit_loopback;
+	uint64_t message_rate; /* 0: no limit */
 	uint64_t channels_per_connection;
 	uint64_t max_channels;
 

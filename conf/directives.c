@@ -346,10 +346,33 @@ const struct directive directives[] = {
 	    .zero = "as many as descriptors allow",
 	    .help = "Most connections at a time." },
 	{ "max-connections-per-address", KIND_COUNT, GROUP_LIMITS,
-	    GLOBAL(max_connections_per_address), .fallback = "0", .min = 1,
+	    GLOBAL(max_connections_per_address), .fallback = "1024", .min = 1,
 	    .max = 100 * MILLION, .zero = "no limit",
-	    .help = "Most connections from one address at a time. Behind a "
-		    "proxy all clients have the same address." },
+	    .help = "Most connections from one address at a time; of IPv6, "
+		    "from one /64. Behind a proxy on another machine all "
+		    "clients have the same address." },
+	{ "connection-rate", KIND_COUNT, GROUP_LIMITS, GLOBAL(connection_rate),
+	    .fallback = "200", .min = 1, .max = 100 * THOUSAND,
+	    .zero = "no limit",
+	    .help = "New connections a second from one address, or /64; those "
+		    "of ten seconds may come at once." },
+	{ "tls-handshake-rate", KIND_COUNT, GROUP_LIMITS,
+	    GLOBAL(tls_handshake_rate), .fallback = "50", .min = 1,
+	    .max = 100 * THOUSAND, .zero = "no limit",
+	    .help = "The same for connections to listen-tls addresses, each "
+		    "of which begins with a handshake." },
+	{ "limit-loopback", KIND_FLAG, GROUP_LIMITS, GLOBAL(limit_loopback),
+	    .fallback = "no",
+	    .help = "Whether the limits of an address are those of this "
+		    "machine's own, too: that is where a proxy in front of "
+		    "us may be." },
+	{ "message-rate", KIND_COUNT, GROUP_LIMITS, GLOBAL(message_rate),
+	    .fallback = "1000", .min = 1, .max = 100 * THOUSAND,
+	    .zero = "no limit",
+	    .help = "Messages, commands and pings a second from one client's "
+		    "connection; those of ten seconds may come at once. A "
+		    "WebSocket with more is closed (4429), a request answered "
+		    "with 429." },
 	{ "channels-per-connection", KIND_COUNT, GROUP_LIMITS,
 	    GLOBAL(channels_per_connection), .fallback = "100", .min = 1,
 	    .max = 10 * THOUSAND,

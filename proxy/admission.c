@@ -11,20 +11,25 @@
 
 enum { KEY_BYTES = 9 }; /* the family, and at most 64 bits */
 
+/* Where connections come from. */
 struct origin {
 	struct map_entry entry;
+	struct list idle; /* of those without connections, in a.idle */
 	uint64_t count;
+	uint64_t due_us; /* see pace_allows */
 	char key[KEY_BYTES];
 };
 
 struct admission {
-	_Atomic uint64_t count, total, per_address;
+	_Atomic uint64_t count, total, per_address, rate, tls_rate;
+	_Atomic bool loopback;
 	pthread_mutex_t lock;
 	struct map origins;
+	struct list idle;
 };
 
 int
-admission_new(struct admission **out, uint64_t total, uint64_t per_address)
+admission_new(struct admission **out, const struct admission_limits *limits)
 {
 	struct admission *a = calloc(1, sizeof(*a));
 	uint64_t seed;
@@ -33,10 +38,19 @@ admission_new(struct admission **out, uint64_t total, uint64_t per_address)
 		return SW_ENOMEM;
 	digest_random(&seed, sizeof(seed));
 	map_init(&a->origins, seed);
+	list_init(&a->idle);
 	pthread_mutex_init(&a->lock, NULL);
-	admission_limits(a, total, per_address);
+	admission_configure(a, limits);
 	*out = a;
 	return SW_OK;
+}
+
+static void
+forget(struct admission *a, struct origin *o)
+{
+	list_remove(&o->idle);
+	map_remove(&a->origins, &o->entry);
+	free(o);
 }
 
 void
@@ -46,20 +60,21 @@ admission_free(struct admission *a)
 
 	if (a == NULL)
 		return;
-	while ((e = map_next(&a->origins, NULL)) != NULL) {
-		map_remove(&a->origins, e);
-		free(container_of(e, struct origin, entry));
-	}
+	while ((e = map_next(&a->origins, NULL)) != NULL)
+		forget(a, container_of(e, struct origin, entry));
 	map_fini(&a->origins);
 	pthread_mutex_destroy(&a->lock);
 	free(a);
 }
 
 void
-admission_limits(struct admission *a, uint64_t total, uint64_t per_address)
+admission_configure(struct admission *a, const struct admission_limits *limits)
 {
-	atomic_store(&a->total, total);
-	atomic_store(&a->per_address, per_address);
+	atomic_store(&a->total, limits->total);
+	atomic_store(&a->per_address, limits->per_address);
+	atomic_store(&a->rate, limits->rate);
+	atomic_store(&a->tls_rate, limits->tls_rate);
+	atomic_store(&a->loopback, limits->loopback);
 }
 
 static struct str
@@ -76,27 +91,67 @@ is_counted(const struct address *peer)
 	return peer->family == AF_INET || peer->family == AF_INET6;
 }
 
-static bool
-enter_origin(struct admission *a, const struct address *peer, uint64_t limit)
+/*
+ * Who has no connection left is remembered only as long as its pace matters: so
+ * many addresses cost no more than they can open connections in that time.
+ */
+static void
+forget_idle(struct admission *a, uint64_t now_ms)
+{
+	enum { AT_ONCE = 8 };
+
+	for (int i = 0; i < AT_ONCE && !list_empty(&a->idle); i++) {
+		struct origin *o =
+		    container_of(a->idle.next, struct origin, idle);
+
+		if (o->due_us > now_ms * 1000)
+			return;
+		forget(a, o);
+	}
+}
+
+/* NULL if memory ran out. */
+static struct origin *
+origin_at(struct admission *a, const struct address *peer)
 {
 	char bytes[KEY_BYTES];
 	struct str key = key_of(peer, bytes);
-	struct map_entry *e;
-	struct origin *o = NULL;
+	struct map_entry *e = map_find(&a->origins, key);
+	struct origin *o;
+
+	if (e != NULL)
+		return container_of(e, struct origin, entry);
+	o = calloc(1, sizeof(*o));
+	if (o == NULL)
+		return NULL;
+	list_init(&o->idle);
+	memcpy(o->key, key.p, key.len);
+	if (map_add(&a->origins, &o->entry, (struct str){ o->key, key.len }) ==
+	    SW_OK)
+		return o;
+	free(o);
+	return NULL;
+}
+
+static bool
+enter_origin(struct admission *a, const struct address *peer, bool tls,
+    uint64_t now_ms, enum limit *why)
+{
+	uint64_t limit = atomic_load(&a->per_address);
+	uint64_t rate = atomic_load(tls ? &a->tls_rate : &a->rate);
+	struct origin *o;
 	bool admitted = false;
 
 	pthread_mutex_lock(&a->lock);
-	if ((e = map_find(&a->origins, key)) != NULL) {
-		o = container_of(e, struct origin, entry);
-	} else if ((o = calloc(1, sizeof(*o))) != NULL) {
-		memcpy(o->key, key.p, key.len);
-		if (map_add(&a->origins, &o->entry,
-			(struct str){ o->key, key.len }) != SW_OK) {
-			free(o);
-			o = NULL;
-		}
-	}
-	if (o != NULL && o->count < limit) {
+	forget_idle(a, now_ms);
+	o = origin_at(a, peer);
+	if (o != NULL && limit > 0 && o->count >= limit) {
+		*why = LIMIT_CONNECTIONS_PER_ADDRESS;
+	} else if (o != NULL &&
+	    !pace_allows(&o->due_us, now_ms, rate, ADMISSION_BURST_MS)) {
+		*why = tls ? LIMIT_HANDSHAKE_RATE : LIMIT_CONNECTION_RATE;
+	} else if (o != NULL) {
+		list_remove(&o->idle);
 		o->count++;
 		admitted = true;
 	}
@@ -104,17 +159,27 @@ enter_origin(struct admission *a, const struct address *peer, uint64_t limit)
 	return admitted;
 }
 
-bool
-admission_enter(struct admission *a, const struct address *peer)
+/* Is there anything to ask about where it comes from? */
+static bool
+has_limits(struct admission *a, const struct address *peer, bool tls)
 {
-	uint64_t limit = atomic_load(&a->per_address);
+	return is_counted(peer) &&
+	    (atomic_load(&a->per_address) > 0 ||
+		atomic_load(tls ? &a->tls_rate : &a->rate) > 0) &&
+	    (atomic_load(&a->loopback) || !address_is_loopback(peer));
+}
 
-	if (atomic_fetch_add(&a->count, 1) >= atomic_load(&a->total) ||
-	    (limit > 0 && is_counted(peer) && !enter_origin(a, peer, limit))) {
-		atomic_fetch_sub(&a->count, 1);
-		return false;
-	}
-	return true;
+bool
+admission_enter(struct admission *a, const struct address *peer, bool tls,
+    uint64_t now_ms, enum limit *why)
+{
+	*why = LIMIT_CONNECTIONS;
+	if (atomic_fetch_add(&a->count, 1) < atomic_load(&a->total) &&
+	    (!has_limits(a, peer, tls) ||
+		enter_origin(a, peer, tls, now_ms, why)))
+		return true;
+	atomic_fetch_sub(&a->count, 1);
+	return false;
 }
 
 void
@@ -125,16 +190,26 @@ admission_leave(struct admission *a, const struct address *peer)
 	struct origin *o;
 
 	atomic_fetch_sub(&a->count, 1);
-	/* Also when the limit was lifted since it came. */
-	if (a->origins.count == 0 || !is_counted(peer))
+	if (!is_counted(peer) ||
+	    (!atomic_load(&a->loopback) && address_is_loopback(peer)))
 		return;
 	pthread_mutex_lock(&a->lock);
+	/* It may have come before there were limits. */
 	if ((e = map_find(&a->origins, key_of(peer, bytes))) != NULL) {
 		o = container_of(e, struct origin, entry);
-		if (--o->count == 0) {
-			map_remove(&a->origins, e);
-			free(o);
-		}
+		if (o->count > 0 && --o->count == 0)
+			list_append(&a->idle, &o->idle);
 	}
 	pthread_mutex_unlock(&a->lock);
+}
+
+size_t
+admission_addresses(struct admission *a)
+{
+	size_t n;
+
+	pthread_mutex_lock(&a->lock);
+	n = a->origins.count;
+	pthread_mutex_unlock(&a->lock);
+	return n;
 }

@@ -5,20 +5,42 @@
 #include <stdint.h>
 
 #include "proxy/base/address.h"
+#include "proxy/limits.h"
 
 /*
  * How many connections there may be: in all, and from one address (of IPv6: one
- * /64, which is what one customer has). Any thread.
+ * /64, which is what one customer has); and how fast they may come from there.
+ * Any thread.
  */
 struct admission;
 
-int admission_new(struct admission **out, uint64_t total, uint64_t per_address);
-void admission_free(struct admission *a);
-void admission_limits(struct admission *a, uint64_t total,
-    uint64_t per_address); /* 0: no limit per address */
+/* Connections that come at once are those of so much time. */
+enum { ADMISSION_BURST_MS = 10000 };
 
-/* True, and counted, if one more may come. */
-bool admission_enter(struct admission *a, const struct address *peer);
+struct admission_limits {
+	uint64_t total;
+	/* Of one address; 0: no limit. */
+	uint64_t per_address;
+	uint64_t rate;     /* a second */
+	uint64_t tls_rate; /* those that begin with a handshake */
+	bool loopback;     /* also of what this machine is itself */
+};
+
+int admission_new(
+    struct admission **out, const struct admission_limits *limits);
+void admission_free(struct admission *a);
+void admission_configure(
+    struct admission *a, const struct admission_limits *limits);
+
+/*
+ * True, and counted, if one more may come at that time; else `*why` is the
+ * limit in its way.
+ */
+bool admission_enter(struct admission *a, const struct address *peer, bool tls,
+    uint64_t now_ms, enum limit *why);
 void admission_leave(struct admission *a, const struct address *peer);
+
+/* Addresses that something is remembered of. */
+size_t admission_addresses(struct admission *a);
 
 #endif

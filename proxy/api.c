@@ -102,13 +102,17 @@ int
 api_channel(struct worker *w, struct str name, struct channel **out)
 {
 	struct hub_channel *hc = hub_channel_find(&w->hub, name);
+	int err;
 
 	/* This worker knows it already: no lock. */
 	if (hc != NULL) {
 		*out = channel_ref(hc->channel);
 		return SW_OK;
 	}
-	return channels_get(out, w->channels, name);
+	err = channels_get(out, w->channels, name);
+	if (err == SW_ELIMIT)
+		METRIC_LIMIT(w, LIMIT_CHANNELS);
+	return err;
 }
 
 static void

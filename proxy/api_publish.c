@@ -321,6 +321,7 @@ api_publish_batch(struct exchange *x)
 		return;
 	}
 	if (x->body.len > conf->batch_max) {
+		METRIC_LIMIT(x->worker, LIMIT_BATCH);
 		exchange_refuse(x, 413, "The body is above batch-max.");
 		return;
 	}
@@ -328,6 +329,8 @@ api_publish_batch(struct exchange *x)
 		return;
 	n = count_pieces(p);
 	if (n == 0 || n > conf->batch_events_max) {
+		if (n > 0)
+			METRIC_LIMIT(x->worker, LIMIT_BATCH_EVENTS);
 		exchange_refuse(x, n == 0 ? 400 : 413,
 		    n == 0 ? "The batch is empty: one JSON object a line." :
 			     "The batch is above batch-events-max.");

@@ -22,6 +22,8 @@ static const struct close_info table[CLOSE_COUNT] = {
 	[CLOSE_EXPIRED] = { "expired", "the token has expired", 4401, 401 },
 	[CLOSE_FORBIDDEN] = { "forbidden", "the token does not allow this",
 	    4403, 403 },
+	[CLOSE_FLOOD] = { "flood", "messages come faster than message-rate",
+	    4429, 429 },
 	[CLOSE_KICKED] = { "kicked", "disconnected by the operator", 4403,
 	    403 },
 	[CLOSE_RECONNECT] = { "reconnect", "please reconnect", 4000, 200 },

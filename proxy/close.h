@@ -21,6 +21,7 @@ enum close_why {
 	CLOSE_UNAUTHORIZED, /* a token is needed, and none was valid */
 	CLOSE_EXPIRED,      /* its token has expired */
 	CLOSE_FORBIDDEN,    /* its token does not allow this */
+	CLOSE_FLOOD,        /* messages come faster than message-rate */
 	CLOSE_KICKED,       /* the operator ended it */
 	CLOSE_RECONNECT,    /* the operator asks it to come back */
 	CLOSE_RESTART,      /* we are shutting down */

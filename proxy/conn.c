@@ -323,6 +323,18 @@ conn_count(
 	METRIC_ADD(m->bytes[b], n);
 }
 
+bool
+conn_paces(struct conn *c)
+{
+	enum { BURST_MS = 10000 };
+
+	if (pace_allows(&c->message_due_us, loop_now_ms(c->worker->loop),
+		c->worker->conf->message_rate, BURST_MS))
+		return true;
+	METRIC_LIMIT(c->worker, LIMIT_MESSAGE_RATE);
+	return false;
+}
+
 const char *
 conn_tls_name(const struct conn *c)
 {

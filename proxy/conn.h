@@ -48,20 +48,21 @@ struct conn {
 	struct list node; /* of the worker's connections, or of dead ones */
 	uint64_t id;
 	uint64_t opened_ms;
+	uint64_t message_due_us; /* see pace_allows */
 	uint64_t bytes[BUCKET_COUNT];
 	struct address peer;
 	uint8_t listener; /* enum listener_kind; those of TLS are public */
-	bool closed;
-	bool fresh;       /* nothing was read yet: bytes may still be lent */
 	bool readable;    /* there may be something to read */
-	bool blocked;     /* the socket is full; EPOLLOUT will tell */
-	bool half_open;   /* the peer will send nothing more */
-	bool resumed;     /* look_resume was called while it is looked at */
-	bool close_after; /* when everything has been written */
-	bool held;        /* part of a TLS record waits for the socket */
-	bool in_head;     /* a head has begun, and its time is running */
-	int lent_fd;      /* the HTTP library closes it; -1: not lent */
-	uint32_t answers; /* that are still to come; they keep its memory */
+	bool closed : 1;
+	bool fresh : 1;     /* nothing was read yet: bytes may still be lent */
+	bool blocked : 1;   /* the socket is full; EPOLLOUT will tell */
+	bool half_open : 1; /* the peer will send nothing more */
+	bool resumed : 1;   /* look_resume was called while it is looked at */
+	bool close_after : 1; /* when everything has been written */
+	bool held : 1;        /* part of a TLS record waits for the socket */
+	bool in_head : 1;     /* a head has begun, and its time is running */
+	int lent_fd;          /* the HTTP library closes it; -1: not lent */
+	uint32_t answers;     /* that are still to come; they keep its memory */
 };
 
 /*
@@ -127,6 +128,9 @@ int conn_queue(struct conn *c, const void *p, size_t n);
 
 /* Write what is waiting: SW_OK when all of it is gone, SW_EAGAIN, SW_ECLOSED */
 int conn_flush(struct conn *c);
+
+/* One message more from the client: false, and counted, if it is too fast. */
+bool conn_paces(struct conn *c);
 
 static inline bool
 conn_pending(const struct conn *c)

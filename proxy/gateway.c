@@ -72,9 +72,10 @@ gateway_draining(const struct gateway *g)
 }
 
 bool
-gateway_admit(struct gateway *g, const struct address *peer)
+gateway_admit(struct gateway *g, const struct address *peer, bool tls,
+    uint64_t now_ms, enum limit *why)
 {
-	return admission_enter(g->admission, peer);
+	return admission_enter(g->admission, peer, tls, now_ms, why);
 }
 
 void
@@ -135,6 +136,18 @@ connection_limit(const struct conf *conf)
 			 "%" PRIu64 " it is (see LimitNOFILE, ulimit -n)",
 		    conf->max_connections, fit);
 	return conf->max_connections < fit ? conf->max_connections : fit;
+}
+
+static struct admission_limits
+admission_limits(const struct conf *conf)
+{
+	return (struct admission_limits){
+		.total = connection_limit(conf),
+		.per_address = conf->max_connections_per_address,
+		.rate = conf->connection_rate,
+		.tls_rate = conf->tls_handshake_rate,
+		.loopback = conf->limit_loopback,
+	};
 }
 
 static size_t
@@ -336,6 +349,7 @@ int
 gateway_start(struct gateway **out, struct conf *conf)
 {
 	struct gateway *g = calloc(1, sizeof(*g));
+	struct admission_limits limits = admission_limits(conf);
 	struct log_options options;
 	struct timespec now;
 	int err;
@@ -350,8 +364,7 @@ gateway_start(struct gateway **out, struct conf *conf)
 	if ((err = digest_start()) != SW_OK ||
 	    (err = tls_tickets_new(&g->tickets)) != SW_OK ||
 	    (err = load_certificates(&g->tls, g, conf)) != SW_OK ||
-	    (err = admission_new(&g->admission, connection_limit(conf),
-		 conf->max_connections_per_address)) != SW_OK ||
+	    (err = admission_new(&g->admission, &limits)) != SW_OK ||
 	    (err = channels_new(&g->channels, (size_t)conf->max_channels)) !=
 		SW_OK)
 		goto fail;
@@ -469,6 +482,7 @@ gateway_reload(struct gateway *g, struct conf *next)
 {
 	struct conf *old = g->conf;
 	struct log_options options = log_options(g, next);
+	struct admission_limits limits;
 	struct tls_context *certificates;
 	struct buf names;
 
@@ -480,8 +494,8 @@ gateway_reload(struct gateway *g, struct conf *next)
 	buf_fini(&names);
 	g->conf = next;
 	log_set(next->log_level, next->log_json);
-	admission_limits(g->admission, connection_limit(next),
-	    next->max_connections_per_address);
+	limits = admission_limits(next);
+	admission_configure(g->admission, &limits);
 	channels_reload(g->channels, find_policy, next);
 	log_reload(g->log, &options);
 	certificates = renew_certificates(g, next);

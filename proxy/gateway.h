@@ -45,7 +45,8 @@ uint64_t gateway_started_ms(const struct gateway *g);
 bool gateway_draining(const struct gateway *g);
 
 /* May one more connection from there be accepted? Counts it if so. */
-bool gateway_admit(struct gateway *g, const struct address *peer);
+bool gateway_admit(struct gateway *g, const struct address *peer, bool tls,
+    uint64_t now_ms, enum limit *why);
 void gateway_dismiss(struct gateway *g, const struct address *peer);
 
 #endif

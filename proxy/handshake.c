@@ -137,6 +137,7 @@ handshake_ready(struct conn *c, uint32_t events)
 static void
 handshake_timeout(struct conn *c)
 {
+	METRIC_LIMIT(c->worker, LIMIT_HANDSHAKE_TIMEOUT);
 	drop(c, HANDSHAKE_TIMEOUT);
 }
 
@@ -162,6 +163,7 @@ drop_oldest(struct worker *w)
 	struct handshake *oldest =
 	    container_of(w->handshakes.next, struct handshake, node);
 
+	METRIC_LIMIT(w, LIMIT_HANDSHAKES);
 	drop(oldest->conn, HANDSHAKE_CROWDED);
 }
 

@@ -69,6 +69,12 @@ on_connection(void *ctx, struct MHD_Connection *connection, void **socket_ctx,
 
 /* Lent connections, seen from our side. */
 
+bool
+http_busy(const struct lent *l)
+{
+	return l->busy;
+}
+
 static void
 http_role_ready(struct conn *c, uint32_t events)
 {
@@ -79,6 +85,9 @@ http_role_ready(struct conn *c, uint32_t events)
 static void
 http_role_timeout(struct conn *c)
 {
+	METRIC_LIMIT(c->worker,
+	    c->owner != NULL && http_busy(c->owner) ? LIMIT_REQUEST_TIMEOUT :
+						      LIMIT_HEADER_TIMEOUT);
 	log_debug(
 	    "http connection timed out id=%llu", (unsigned long long)c->id);
 	conn_close(c);
@@ -96,12 +105,6 @@ http_role_end(struct conn *c)
 {
 	if (c->owner != NULL)
 		http_forget(c->worker->http, c->owner);
-}
-
-bool
-http_busy(const struct lent *l)
-{
-	return l->busy;
 }
 
 const struct conn_role http_role = {

@@ -437,8 +437,10 @@ begin(
 	loop_clear_timer(&c->timer);
 	if (fault != NULL)
 		return refuse_at_once(p, 400, fault);
-	if (x->request.head_size > x->worker->conf->header_max)
+	if (x->request.head_size > x->worker->conf->header_max) {
+		METRIC_LIMIT(x->worker, LIMIT_HEADER);
 		return refuse_at_once(p, 431, "See header-max.");
+	}
 	if (c->listener == LISTENER_PUBLIC && x->request.method == METHOD_GET &&
 	    x->request.path.len > n &&
 	    memcmp(x->request.path.p, stream_prefix, n) == 0) {
@@ -454,9 +456,11 @@ begin(
 	if (c->listener == LISTENER_PUBLIC &&
 	    str_starts(x->request.path, stream_prefix))
 		x->origin = origin_judge(x->worker->conf, &x->request);
-	if (x->request.content_length > body_limit(p))
+	if (x->request.content_length > body_limit(p)) {
+		METRIC_LIMIT(x->worker, LIMIT_MESSAGE);
 		return refuse_at_once(
 		    p, 413, "The body is above message-max and batch-max.");
+	}
 	buf_init(&p->body, body_limit(p));
 	conn_arm(c,
 	    loop_now_ms(x->worker->loop) + x->worker->conf->request_timeout_ms);
@@ -487,6 +491,8 @@ complete(struct pending *p)
 	if (p->failed) {
 		bool full = buf_error(&p->body) == SW_ELIMIT;
 
+		if (full)
+			METRIC_LIMIT(x->worker, LIMIT_MESSAGE);
 		exchange_refuse(x, full ? 413 : 503,
 		    full ? "The body is above message-max and batch-max." :
 			   err_info(SW_ENOMEM)->sentence);

@@ -128,6 +128,7 @@ rest(struct listener *l)
 	log_warn("accepting rests for %d ms: %s (see LimitNOFILE, or "
 		 "max-connections)",
 	    REST_MS, strerror(errno));
+	METRIC_LIMIT(l->worker, LIMIT_DESCRIPTORS);
 	loop_remove(l->worker->loop, &l->io);
 	loop_set_timer(
 	    l->worker->loop, &l->rest, loop_now_ms(l->worker->loop) + REST_MS);
@@ -156,6 +157,7 @@ on_connections(struct io *io, uint32_t events)
 		struct sockaddr_storage sa;
 		socklen_t len = sizeof(sa);
 		struct address peer;
+		enum limit why;
 		int fd = accept4(l->io.fd, (struct sockaddr *)&sa, &len,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -166,7 +168,9 @@ on_connections(struct io *io, uint32_t events)
 			return;
 		}
 		peer = address_of(&sa);
-		if (!gateway_admit(w->gateway, &peer)) {
+		if (!gateway_admit(w->gateway, &peer, l->kind == LISTENER_TLS,
+			loop_now_ms(w->loop), &why)) {
+			METRIC_LIMIT(w, why);
 			METRIC_ADD(w->metrics.refused_connections, 1);
 			close(fd);
 			continue;

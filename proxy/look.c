@@ -37,6 +37,13 @@ refuse(struct conn *c, int status, const char *detail)
 }
 
 static void
+refuse_head(struct conn *c)
+{
+	METRIC_LIMIT(c->worker, LIMIT_HEADER);
+	refuse(c, 431, "See header-max.");
+}
+
+static void
 arm_header(struct conn *c)
 {
 	conn_arm(c,
@@ -154,14 +161,14 @@ consume(struct conn *c, uint8_t *bytes, size_t n)
 		case HEAD_OK:
 			c->in_head = false;
 			if (r.head_size > c->worker->conf->header_max) {
-				refuse(c, 431, "See header-max.");
+				refuse_head(c);
 				return;
 			}
 			outcome = dispatch(c, &r, bytes, n, &used);
 			break;
 		case HEAD_MORE:
 			if (n > c->worker->conf->header_max) {
-				refuse(c, 431, "See header-max.");
+				refuse_head(c);
 				return;
 			}
 			outcome = PAUSED;
@@ -215,7 +222,7 @@ peek(struct conn *c)
 		if (c->half_open)
 			conn_close(c);
 		else if ((size_t)n > w->conf->header_max)
-			refuse(c, 431, "See header-max.");
+			refuse_head(c);
 		return;
 	}
 	if (result == HEAD_OTHER ||
@@ -361,13 +368,16 @@ has_begun(struct conn *c)
 static void
 look_timeout(struct conn *c)
 {
-	if (c->answers > 0)
+	if (c->answers > 0) {
 		arm_header(c); /* it waits for us */
-	else if (!has_begun(c))
+	} else if (!has_begun(c)) {
+		METRIC_LIMIT(c->worker, LIMIT_IDLE_TIMEOUT);
 		conn_close(c);
-	else
+	} else {
+		METRIC_LIMIT(c->worker, LIMIT_HEADER_TIMEOUT);
 		refuse(
 		    c, 408, "The head was not complete within header-timeout.");
+	}
 }
 
 const struct conn_role look_role = {

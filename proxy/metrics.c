@@ -176,6 +176,18 @@ print_ends(struct buf *out, const struct metrics *const *workers, size_t count,
 }
 
 static void
+print_limits(
+    struct buf *out, const struct metrics *const *workers, size_t count)
+{
+	head(out, "limits_reached_total", "counter",
+	    "How often clients have reached a limit, by its directive.");
+	for (size_t i = 0; i < LIMIT_COUNT; i++)
+		buf_printf(out,
+		    "spillway_limits_reached_total{limit=\"%s\"} %" PRId64 "\n",
+		    limit_name((enum limit)i), SUM(limited[i]));
+}
+
+static void
 print_connections(
     struct buf *out, const struct metrics *const *workers, size_t count)
 {
@@ -347,6 +359,7 @@ metrics_print(struct buf *out, const struct metrics *const *workers,
     size_t count, const struct metrics_info *info)
 {
 	print_connections(out, workers, count);
+	print_limits(out, workers, count);
 	print_tls(out, workers, count);
 	print_transports(out, workers, count);
 	print_latency(out, workers, count);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "proxy/base/buf.h"
+#include "proxy/limits.h"
 #include "storage/log.h"
 #include "transports/notice.h"
 #include "transports/transport.h"
@@ -76,6 +77,7 @@ struct metrics {
 	_Atomic uint64_t window_bytes, window_events;
 	_Atomic uint64_t messages; /* sent by clients */
 	_Atomic uint64_t refused[REFUSED_COUNT];
+	_Atomic uint64_t limited[LIMIT_COUNT];
 };
 
 /* By the worker that owns the counter: a plain addition, no locked one. */
@@ -83,6 +85,9 @@ struct metrics {
 	atomic_store_explicit(&(counter),                                 \
 	    atomic_load_explicit(&(counter), memory_order_relaxed) + (n), \
 	    memory_order_relaxed)
+
+/* Somebody has reached a limit. */
+#define METRIC_LIMIT(w, l) METRIC_ADD((w)->metrics.limited[l], 1)
 
 /* `n` events reached a socket `ns` after their commit. */
 void metrics_latency(struct transport_metrics *m, uint64_t ns, uint64_t n);

@@ -339,6 +339,7 @@ body_timeout(struct conn *c)
 {
 	struct body *b = c->owner;
 
+	METRIC_LIMIT(c->worker, LIMIT_REQUEST_TIMEOUT);
 	b->refusal = (struct refusal){ 408,
 		"The body was not complete within request-timeout." };
 	b->keep_alive = false;
@@ -382,13 +383,14 @@ await_body(struct conn *c, const struct request *r, struct append *a,
 
 /* What the head says of the event; false, and why not. */
 static bool
-check_head(const struct request *r, const struct worker *w,
-    struct publication *p, struct refusal *why)
+check_head(const struct request *r, struct worker *w, struct publication *p,
+    struct refusal *why)
 {
-	if (r->content_length > w->conf->message_max)
+	if (r->content_length > w->conf->message_max) {
+		METRIC_LIMIT(w, LIMIT_MESSAGE);
 		*why =
 		    (struct refusal){ 413, "The body is above message-max." };
-	else if (event_type_check(&p->type) != SW_OK)
+	} else if (event_type_check(&p->type) != SW_OK)
 		*why = (struct refusal){ 400,
 			"Event-Type has 1 to 128 bytes of text and does not "
 			"begin with `spillway.`." };

@@ -6,6 +6,7 @@
 #include "proxy/auth.h"
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
+#include "proxy/close.h"
 #include "proxy/gateway.h"
 #include "proxy/send.h"
 #include "proxy/web.h"
@@ -119,6 +120,10 @@ take_message(struct exchange *x, struct str channel)
 	const char *why;
 	int err;
 
+	if (!conn_paces(x->conn)) {
+		exchange_refuse(x, 429, close_info(CLOSE_FLOOD)->sentence);
+		return;
+	}
 	if (content_is_coded(&x->request)) {
 		exchange_refuse(x, 415, content_coded_help);
 		return;

@@ -156,6 +156,8 @@ client_send(struct worker *w, const struct client_message *m, int *err,
 		return SEND_REFUSED;
 	}
 	if ((*err = channels_get(&c, w->channels, m->channel)) != SW_OK) {
+		if (*err == SW_ELIMIT)
+			METRIC_LIMIT(w, LIMIT_CHANNELS);
 		*why = "The channel has no valid name, or there are too many.";
 		return SEND_REFUSED;
 	}
@@ -170,6 +172,7 @@ client_send(struct worker *w, const struct client_message *m, int *err,
 		break;
 	case SEND_PUBLISH:
 		if (m->data.len > w->conf->message_max) {
+			METRIC_LIMIT(w, LIMIT_MESSAGE);
 			*err = SW_ELIMIT;
 			*why = "The message is above message-max.";
 		} else if ((*err = publish(w, m, c)) == SW_OK) {

@@ -544,6 +544,8 @@ stream_open(struct conn *c, const struct request *r, struct str rest)
 	}
 	if (stream_request_read(req, r, rest, &w->stream_limits, &refusal) !=
 	    SW_OK) {
+		if (refusal.detail == stream_channels_too_many)
+			METRIC_LIMIT(w, LIMIT_CHANNELS_PER_CONNECTION);
 		refuse(&o, refusal.status, refusal.detail, r->keep_alive);
 		stream_request_fini(req);
 		return;

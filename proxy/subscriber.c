@@ -344,6 +344,7 @@ subscriber_tick(struct subscriber *s)
 		return true;
 	}
 	if (s->stuck_ms != 0 && now >= s->stuck_ms + conf->stall_timeout_ms) {
+		METRIC_LIMIT(subscriber_worker(s), LIMIT_STALL_TIMEOUT);
 		subscriber_close(s, CLOSE_STALLED);
 		return true;
 	}

@@ -157,6 +157,9 @@ do_subscribe(struct subscriber *s, const struct command *cmd)
 		return;
 	}
 	err = subscriber_link(s, cmd->channel, pos, &l);
+	if (err == SW_ELIMIT)
+		METRIC_LIMIT(
+		    subscriber_worker(s), LIMIT_CHANNELS_PER_CONNECTION);
 	if (err != SW_OK) {
 		websocket_error(s, cmd->ref,
 		    err == SW_EBUSY ? "subscribed" : err_info(err)->name,
@@ -414,6 +417,10 @@ on_message(void *ctx, enum ws_opcode opcode, struct str payload)
 	struct conn *c = reading->conn;
 	struct subscriber *s = c->owner;
 
+	if (!conn_paces(c)) {
+		subscriber_close(s, CLOSE_FLOOD);
+		return go_on(c);
+	}
 	/* What follows a token may be as large as anything. */
 	reading->handler.message_max = c->worker->conf->message_max;
 	if (s->unproven != NULL)
@@ -461,6 +468,10 @@ on_control(void *ctx, enum ws_opcode opcode, struct str payload)
 
 	if (opcode == WS_CLOSE)
 		return on_close(s, payload);
+	if (!conn_paces(c)) {
+		subscriber_close(s, CLOSE_FLOOD);
+		return go_on(c);
+	}
 	settle(s, BUCKET_HEARTBEAT, payload.len + 6);
 	if (opcode == WS_PING) {
 		buf_init(&out, 256);
@@ -495,6 +506,8 @@ decode(struct subscriber *s, uint8_t *bytes, size_t n)
 	err = ws_decode(&s->ws, bytes, n, &reading.handler);
 	if (subscriber_gone(s) || !s->quiet || !ws_decoder_busy(&s->ws))
 		settle(s, BUCKET_FRAMING, s->unsettled);
+	if (err == SW_ELIMIT)
+		METRIC_LIMIT(w, LIMIT_MESSAGE);
 	if (err != SW_OK && err != SW_ECLOSED && !c->closed)
 		subscriber_close(s, close_for_error(err));
 }

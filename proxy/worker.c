@@ -47,8 +47,13 @@ worker_date(struct worker *w)
 int
 worker_append(struct worker *w, struct append *a)
 {
+	int err;
+
 	a->sink = w->index;
-	return log_append(w->log, &w->stage, a);
+	err = log_append(w->log, &w->stage, a);
+	if (err == SW_EBUSY)
+		METRIC_LIMIT(w, LIMIT_PUBLISH_QUEUE);
+	return err;
 }
 
 void

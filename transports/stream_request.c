@@ -10,6 +10,9 @@ enum {
 	SESSION_MAX = 128,
 };
 
+const char stream_channels_too_many[] =
+    "More channels than channels-per-connection allows.";
+
 static int
 refuse(struct refusal *r, int status, const char *detail)
 {
@@ -67,8 +70,7 @@ stream_channels_read(struct stream_request *s, struct str rest, size_t max,
 	for (const char *p = list.p; p < list.p + list.len; p++)
 		count += *p == ',';
 	if (count > max)
-		return refuse(refusal, 400,
-		    "More channels than channels-per-connection allows.");
+		return refuse(refusal, 400, stream_channels_too_many);
 	s->channels = calloc(count, sizeof(*s->channels));
 	if (s->channels == NULL)
 		return refuse_memory(refusal);

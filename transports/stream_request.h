@@ -50,6 +50,9 @@ struct refusal {
 	const char *detail;
 };
 
+/* The detail for channels-per-connection, which is counted. */
+extern const char stream_channels_too_many[];
+
 /*
  * Read it. `rest` is the path behind /stream/. On failure (SW_EINVAL, or
  * SW_ENOMEM) the refusal is filled in. Either way stream_request_fini.

@@ -80,7 +80,7 @@ START_TEST(without_a_file_streams_and_polls_have_their_defaults)
 	ck_assert_uint_eq(c->poll_limit, 100);
 	ck_assert_uint_eq(c->poll_limit_max, 1000);
 	ck_assert_uint_eq(c->max_connections, 0);
-	ck_assert_uint_eq(c->max_connections_per_address, 0);
+	ck_assert_uint_eq(c->max_connections_per_address, 1024);
 	ck_assert_uint_eq(c->channels_per_connection, 100);
 	ck_assert_uint_eq(c->max_channels, 1000000);
 	ck_assert_int_eq(c->log_level, LOG_INFO);
@@ -718,6 +718,8 @@ static const char rich[] =
     "deflate = no deflate-min = 0 deflate-level = 9 poll-wait = 0\n"
     "poll-wait-max = 90s poll-limit = 5 poll-limit-max = 6\n"
     "max-connections = 7 max-connections-per-address = 8\n"
+    "connection-rate = 3 tls-handshake-rate = 4 limit-loopback = yes\n"
+    "message-rate = 0\n"
     "channels-per-connection = 9 max-channels = 10 log-level = debug\n"
     "log-format = json durability = full history-events = 0\n"
     "history-age = 0 history-bytes = 12345 send = publish\n"

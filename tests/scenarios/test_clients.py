@@ -277,6 +277,7 @@ class Limited(Scenario):
     conf = """
 max-connections = 20
 max-connections-per-address = 12
+limit-loopback = yes
 """
 
     def test_who_is_one_too_many_is_refused_and_counted(self):

@@ -1,0 +1,46 @@
+#ifndef SPILLWAY_PROXY_LIMITS_H
+#define SPILLWAY_PROXY_LIMITS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The limits that a client can reach: each has the name of its directive, in
+ * the metrics as well. SECURITY.md says what each defends against.
+ */
+enum limit {
+	LIMIT_CONNECTIONS,
+	LIMIT_CONNECTIONS_PER_ADDRESS,
+	LIMIT_CONNECTION_RATE,
+	LIMIT_HANDSHAKE_RATE,
+	LIMIT_DESCRIPTORS, /* of the system */
+	LIMIT_HANDSHAKES,
+	LIMIT_HANDSHAKE_TIMEOUT,
+	LIMIT_HEADER,
+	LIMIT_HEADER_TIMEOUT,
+	LIMIT_REQUEST_TIMEOUT,
+	LIMIT_IDLE_TIMEOUT,
+	LIMIT_MESSAGE,
+	LIMIT_MESSAGE_RATE,
+	LIMIT_BATCH,
+	LIMIT_BATCH_EVENTS,
+	LIMIT_PUBLISH_QUEUE,
+	LIMIT_CHANNELS_PER_CONNECTION,
+	LIMIT_CHANNELS,
+	LIMIT_STALL_TIMEOUT,
+	LIMIT_COUNT,
+};
+
+/* As the metrics and the configuration call it. */
+const char *limit_name(enum limit l);
+
+/*
+ * So many a second, and no more than those of `burst_ms` at once. All that has
+ * to be kept is when the next one would be due at an even pace (GCRA, of ATM
+ * Forum's traffic management), in microseconds; zeroed, it begins. `per_s` 0:
+ * no limit.
+ */
+bool pace_allows(
+    uint64_t *due_us, uint64_t now_ms, uint64_t per_s, uint64_t burst_ms);
+
+#endif

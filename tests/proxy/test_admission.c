@@ -1,0 +1,181 @@
+#include "proxy/admission.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <stdio.h>
+
+#include "proxy/base/digest.h"
+#include "proxy/base/err.h"
+#include "tests/suite.h"
+
+static struct admission *admission;
+static const struct admission_limits few = {
+	.total = 5,
+	.per_address = 2,
+};
+
+static struct address
+at(const char *text)
+{
+	struct address a = { .family = AF_INET };
+
+	if (strchr(text, ':') != NULL)
+		a.family = AF_INET6;
+	ck_assert_int_eq(inet_pton(a.family, text, a.ip), 1);
+	return a;
+}
+
+static void
+begin(const struct admission_limits *limits)
+{
+	ck_assert_int_eq(admission_new(&admission, limits), SW_OK);
+}
+
+static void
+end(void)
+{
+	admission_free(admission);
+}
+
+/* LIMIT_COUNT: it may come. */
+static enum limit
+enter(const char *text, bool tls, uint64_t now_ms)
+{
+	struct address a = at(text);
+	enum limit why;
+
+	return admission_enter(admission, &a, tls, now_ms, &why) ? LIMIT_COUNT :
+								   why;
+}
+
+static void
+leave(const char *text)
+{
+	struct address a = at(text);
+
+	admission_leave(admission, &a);
+}
+
+START_TEST(each_address_has_so_many_and_all_have_so_many)
+{
+	begin(&few);
+	ck_assert_int_eq(enter("192.0.2.1", false, 0), LIMIT_COUNT);
+	ck_assert_int_eq(enter("192.0.2.1", true, 0), LIMIT_COUNT);
+	ck_assert_int_eq(
+	    enter("192.0.2.1", false, 0), LIMIT_CONNECTIONS_PER_ADDRESS);
+	ck_assert_int_eq(enter("192.0.2.2", false, 0), LIMIT_COUNT);
+	ck_assert_int_eq(enter("192.0.2.3", false, 0), LIMIT_COUNT);
+	ck_assert_int_eq(enter("192.0.2.4", false, 0), LIMIT_COUNT);
+	ck_assert_int_eq(enter("192.0.2.5", false, 0), LIMIT_CONNECTIONS);
+	leave("192.0.2.1");
+	ck_assert_int_eq(enter("192.0.2.1", false, 0), LIMIT_COUNT);
+	end();
+}
+END_TEST
+
+START_TEST(of_ipv6_a_network_of_64_bits_is_one_address)
+{
+	begin(&few);
+	ck_assert_int_eq(enter("2001:db8:0:1::1", false, 0), LIMIT_COUNT);
+	ck_assert_int_eq(enter("2001:db8:0:1:ffff::2", false, 0), LIMIT_COUNT);
+	ck_assert_int_eq(enter("2001:db8:0:1:2:3:4:5", false, 0),
+	    LIMIT_CONNECTIONS_PER_ADDRESS);
+	ck_assert_int_eq(enter("2001:db8:0:2::1", false, 0), LIMIT_COUNT);
+	end();
+}
+END_TEST
+
+START_TEST(this_machine_is_exempt_unless_it_is_told_not_to_be)
+{
+	struct admission_limits limits = few;
+
+	limits.total = 100;
+	begin(&limits);
+	for (int i = 0; i < 10; i++) {
+		ck_assert_int_eq(enter("127.0.0.1", false, 0), LIMIT_COUNT);
+		ck_assert_int_eq(enter("::1", false, 0), LIMIT_COUNT);
+	}
+	limits.loopback = true;
+	admission_configure(admission, &limits);
+	ck_assert_int_eq(enter("::1", false, 0), LIMIT_COUNT);
+	ck_assert_int_eq(enter("::1", false, 0), LIMIT_COUNT);
+	ck_assert_int_eq(enter("::1", false, 0), LIMIT_CONNECTIONS_PER_ADDRESS);
+	/* Those from before leave, and nobody is counted below zero. */
+	for (int i = 0; i < 12; i++)
+		leave("::1");
+	ck_assert_int_eq(enter("::1", false, 0), LIMIT_COUNT);
+	end();
+}
+END_TEST
+
+START_TEST(connections_come_at_a_pace_after_a_burst)
+{
+	const struct admission_limits limits = {
+		.total = 1000,
+		.rate = 10,
+		.tls_rate = 1,
+	};
+	uint64_t now = 5000;
+
+	begin(&limits);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(enter("192.0.2.1", false, now), LIMIT_COUNT);
+	ck_assert_int_eq(enter("192.0.2.1", false, now), LIMIT_CONNECTION_RATE);
+	/* Leaving does not help, nor does it hurt others. */
+	for (int i = 0; i < 100; i++)
+		leave("192.0.2.1");
+	ck_assert_int_eq(
+	    enter("192.0.2.1", false, now + 99), LIMIT_CONNECTION_RATE);
+	ck_assert_int_eq(enter("192.0.2.2", false, now), LIMIT_COUNT);
+	ck_assert_int_eq(enter("192.0.2.1", false, now + 100), LIMIT_COUNT);
+	ck_assert_int_eq(
+	    enter("192.0.2.1", false, now + 100), LIMIT_CONNECTION_RATE);
+	/* Handshakes have a pace of their own. */
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(enter("192.0.2.3", true, now), LIMIT_COUNT);
+	ck_assert_int_eq(enter("192.0.2.3", true, now), LIMIT_HANDSHAKE_RATE);
+	end();
+}
+END_TEST
+
+START_TEST(addresses_are_forgotten_when_their_pace_does_not_matter)
+{
+	const struct admission_limits limits = { .total = 1000, .rate = 100 };
+	char text[32];
+
+	begin(&limits);
+	for (int i = 0; i < 200; i++) {
+		snprintf(text, sizeof(text), "192.0.2.%d", i);
+		ck_assert_int_eq(enter(text, false, 1000), LIMIT_COUNT);
+		leave(text);
+	}
+	ck_assert_uint_eq(admission_addresses(admission), 200);
+	for (int i = 0; i < 100; i++) {
+		ck_assert_int_eq(
+		    enter("198.51.100.1", false, 1020), LIMIT_COUNT);
+		leave("198.51.100.1");
+	}
+	ck_assert_uint_eq(admission_addresses(admission), 1);
+	end();
+}
+END_TEST
+
+START_TEST(without_limits_nothing_is_remembered)
+{
+	const struct admission_limits limits = { .total = 10 };
+
+	begin(&limits);
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(enter("192.0.2.1", false, 0), LIMIT_COUNT);
+	ck_assert_uint_eq(admission_addresses(admission), 0);
+	ck_assert_int_eq(enter("192.0.2.1", false, 0), LIMIT_CONNECTIONS);
+	end();
+}
+END_TEST
+
+SUITE("admission", TEST(each_address_has_so_many_and_all_have_so_many),
+    TEST(of_ipv6_a_network_of_64_bits_is_one_address),
+    TEST(this_machine_is_exempt_unless_it_is_told_not_to_be),
+    TEST(connections_come_at_a_pace_after_a_burst),
+    TEST(addresses_are_forgotten_when_their_pace_does_not_matter),
+    TEST(without_limits_nothing_is_remembered))
