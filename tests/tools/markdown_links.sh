@@ -15,7 +15,7 @@
 set -u
 
 cd "${1:-${srcdir:-.}}" || exit 2
-documents="README.md proxy/ARCHITECTURE.md .github/CONTRIBUTING.md"
+documents="README.md SECURITY.md proxy/ARCHITECTURE.md .github/CONTRIBUTING.md"
 failed=0
 
 complain() {
