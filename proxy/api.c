@@ -11,6 +11,7 @@
 #include "proxy/base/err.h"
 #include "proxy/close.h"
 #include "proxy/gateway.h"
+#include "proxy/origin.h"
 
 static const char prefix[] = "/v1/channels/";
 
@@ -61,13 +62,25 @@ scopes_of(const struct conf *conf, const struct request *r)
 	return scopes;
 }
 
+/*
+ * Loopback keeps strangers out, but not their pages in a browser here. A list
+ * of origins that ends in "*" is meant for streams.
+ */
+static bool
+is_foreign(const struct conf *conf, const struct request *r)
+{
+	enum origin o = origin_judge(conf, r);
+
+	return o == ORIGIN_ANY || o == ORIGIN_FOREIGN;
+}
+
 int
 api_authorize(const struct worker *w, const struct request *r)
 {
 	unsigned scopes;
 
 	if (w->conf->api_token_count == 0)
-		return SW_OK;
+		return is_foreign(w->conf, r) ? SW_EFORBIDDEN : SW_OK;
 	scopes = scopes_of(w->conf, r);
 	if (scopes == 0)
 		return SW_EAUTH;
@@ -89,6 +102,13 @@ refuse_access(struct exchange *x, int err)
 		exchange_refuse(x, 401,
 		    "This call needs `Authorization: Bearer` with an "
 		    "api-token.");
+		return;
+	}
+	if (x->worker->conf->api_token_count == 0) {
+		METRIC_ADD(m->refused[REFUSED_ORIGIN], 1);
+		exchange_refuse(x, 403,
+		    "Pages of other origins may not use the API: name theirs "
+		    "in allow-origin, or write an api-token.");
 		return;
 	}
 	METRIC_ADD(m->refused[REFUSED_FORBIDDEN], 1);

@@ -151,5 +151,38 @@ api-token = {{ "publish:{PUBLISHER}", "read:{READER}", "admin:{ADMIN}",
                 self.assertNotIn(secret, line)
 
 
+class WithoutTokens(Scenario):
+    """Whoever reaches the API may use it, but for pages of others."""
+
+    conf = 'allow-origin = { "http://friend.test", "*" }'
+
+    def test_pages_of_other_origins_are_refused(self):
+        g = self.gateway
+        for door in DOORS:
+            for origin, status in (
+                    (None, 201), ("http://test", 201),
+                    ("http://friend.test", 201), ("http://evil.test", 403),
+                    ("null", 403)):
+                with self.subTest(door=door, origin=origin):
+                    headers = [] if origin is None else [("Origin", origin)]
+                    with Publisher(g, door) as p:
+                        got, fields, answer = p.publish(
+                            "a", "1", *headers)
+                    self.assertEqual(got, status)
+                    if status == 403:
+                        is_problem(self, got, fields, answer, 403)
+                        self.assertIn("allow-origin", answer["detail"])
+        for method, path in (("GET", "/v1/channels"), ("GET", "/metrics"),
+                             ("DELETE", "/v1/channels/a")):
+            self.assertEqual(
+                g.request(method, path, headers={"Origin": "http://evil.test"},
+                          api=True)[0], 403)
+        events = g.poll("a", after="start")["events"]
+        self.assertEqual(len([e for e in events if "data" in e]),
+                         3 * len(DOORS))
+        self.assertEqual(g.metric("access_refused_total", '{why="origin"}'),
+                         2 * len(DOORS) + 3)
+
+
 if __name__ == "__main__":
     main()

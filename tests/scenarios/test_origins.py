@@ -170,12 +170,13 @@ send = publish
                     self.assertGreater(int(answer["access-control-max-age"]),
                                        0)
 
-    def test_other_pages_are_no_concern(self):
+    def test_what_is_no_stream_names_no_origin(self):
         g = self.gateway
-        for path, api in (("/healthz", False), ("/v1/channels", True)):
+        for path, api, expected in (("/healthz", False, 200),
+                                    ("/v1/channels", True, 403)):
             status, headers, _ = g.request("GET", path,
                                            headers={"Origin": EVIL}, api=api)
-            self.assertEqual(status, 200)
+            self.assertEqual(status, expected)
             self.assertNotIn("Access-Control-Allow-Origin", headers)
             self.assertNotIn("Vary", headers)
 
