@@ -18,7 +18,7 @@ class ClientInBrowsers(test_third_party.Browsers):
         place = tempfile.mkdtemp(prefix="spillway-page-")
         self.addCleanup(shutil.rmtree, place, ignore_errors=True)
         for name in ("web/spillway.js", "web/spillway.mjs",
-                     "tests/web/page.html"):
+                     "tests/web/page.html", "tests/web/page.js"):
             shutil.copy(os.path.join(ROOT, name), place)
         self.conf = f"""
 web-root = "{place}"
