@@ -20,19 +20,37 @@
 /* How often the library may work before others have their turn. */
 enum { RUNS_PER_TURN = 16 };
 
-uint64_t
-http_bytes_taken(int fd)
+static bool
+bytes_received(int fd, uint64_t *out)
 {
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
-	int unread = 0;
 
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
 	    len < offsetof(struct tcp_info, tcpi_bytes_received) +
-		    sizeof(info.tcpi_bytes_received) ||
-	    ioctl(fd, FIONREAD, &unread) != 0)
+		    sizeof(info.tcpi_bytes_received))
+		return false;
+	*out = info.tcpi_bytes_received;
+	return true;
+}
+
+/* Two questions, and bytes that come between them would be in one answer
+ * only: the first is asked again, until nothing has come. */
+uint64_t
+http_bytes_taken(int fd)
+{
+	uint64_t before, received;
+	int unread = 0;
+
+	if (!bytes_received(fd, &received))
 		return 0;
-	return (uint64_t)info.tcpi_bytes_received - (uint64_t)unread;
+	do {
+		before = received;
+		if (ioctl(fd, FIONREAD, &unread) != 0 ||
+		    !bytes_received(fd, &received))
+			return 0;
+	} while (received != before);
+	return received - (uint64_t)unread;
 }
 
 static void
