@@ -99,17 +99,20 @@ channel "echo" { send = echo }
         for s in subscribers[:2]:
             s.notice("caughtup")
         subscribers[2].ask()
-        waiting = 0
+
+        def waiting(count):
+            g.until(lambda: g.metric("subscribers",
+                                     '{transport="long"}') == count)
+
         for n in range(30):
             # Only who waits for it gets it live.
             with Wire(g.port) as w:
                 w.send(request_head("/stream/a?wait=50&after=" +
                                     subscribers[2].cursor))
-                g.until(lambda: g.metric("subscribers",
-                                         '{transport="long"}') == 1)
+                waiting(1)
                 subscribers[2].cursor = g.publish("a", n)["id"]
                 self.assertEqual(w.response()[0], 200)
-                waiting += 1
+                waiting(0)
         for s in subscribers[:2]:
             s.events(30)
         # A client may read faster than the delivery is counted.
