@@ -96,6 +96,22 @@ struct conf {
 	bool first_look;
 	char *web_root; /* a path, or "off" */
 
+	char **backend; /* see value_backend; none: nothing is passed on */
+	size_t backend_count;
+	char *backend_ca; /* a path, or "system" */
+	uint64_t backend_connect_timeout_ms;
+	uint64_t backend_response_timeout_ms;
+	uint64_t backend_idle_timeout_ms;
+	uint64_t backend_total_timeout_ms; /* 0: no limit */
+	uint64_t backend_keep_alive_ms;
+	uint64_t backend_requests_max;
+	uint64_t backend_queue_max;
+	uint64_t backend_header_max;
+	uint64_t backend_failures;
+	uint64_t backend_fail_time_ms;
+	bool trust_forwarded;
+	bool access_log;
+
 	uint64_t heartbeat_ms;
 	uint64_t retry_ms;
 	uint64_t stall_timeout_ms;

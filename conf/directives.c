@@ -43,6 +43,7 @@ const char *const directive_groups[GROUP_COUNT] = {
 	[GROUP_PUBLISHING] = "Publishing",
 	[GROUP_STORE] = "Storage and memory",
 	[GROUP_REQUESTS] = "Requests",
+	[GROUP_BACKEND] = "The backend",
 	[GROUP_LIMITS] = "Limits",
 };
 
@@ -340,6 +341,80 @@ const struct directive directives[] = {
 	    .help = "Directory of the pages under /spillway/, the browser "
 		    "client among them; \"off\" for none. Pages may only "
 		    "use scripts and styles in files of their own there." },
+
+	{ "backend", KIND_BACKENDS, GROUP_BACKEND, LIST(backend),
+	    .restart = true, .example = "http://127.0.0.1:3000",
+	    .help = "Where the application is, to which every request goes "
+		    "that is not the gateway's own: http://host:port, "
+		    "https://host:port or unix:/path. There may be several, "
+		    "which share the requests, evenly or by what stands "
+		    "behind the address: \"http://10.0.0.2:3000 weight=2\". "
+		    "None: such requests are answered 404." },
+	{ "backend-ca", KIND_PATH, GROUP_BACKEND, GLOBAL(backend_ca),
+	    .fallback = "system", .words = WORDS("system"),
+	    .help = "File of the certificates in PEM that vouch for a backend "
+		    "with https; \"system\" for those of the system." },
+	{ "backend-connect-timeout", KIND_MSEC, GROUP_BACKEND,
+	    GLOBAL(backend_connect_timeout_ms), .fallback = "5s", .min = 10,
+	    .max = 5 * MINUTE,
+	    .help = "Time for a connection to the backend, TLS included." },
+	{ "backend-response-timeout", KIND_MSEC, GROUP_BACKEND,
+	    GLOBAL(backend_response_timeout_ms), .fallback = "60s", .min = 10,
+	    .max = HOUR,
+	    .help = "How long the backend may take to begin its response, "
+		    "from the last byte of the request on that it took." },
+	{ "backend-idle-timeout", KIND_MSEC, GROUP_BACKEND,
+	    GLOBAL(backend_idle_timeout_ms), .fallback = "60s", .min = 10,
+	    .max = 24 * HOUR,
+	    .help = "How long a response that has begun may stand still, on "
+		    "the side of the backend or of the client." },
+	{ "backend-total-timeout", KIND_MSEC, GROUP_BACKEND,
+	    GLOBAL(backend_total_timeout_ms), .fallback = "0", .min = 10,
+	    .max = 24 * HOUR, .zero = "no limit",
+	    .help = "Time for a request to the backend and all of its "
+		    "response." },
+	{ "backend-keep-alive", KIND_MSEC, GROUP_BACKEND,
+	    GLOBAL(backend_keep_alive_ms), .fallback = "30s", .min = SECOND,
+	    .max = HOUR,
+	    .help = "How long a connection to the backend is kept without a "
+		    "request. Less than the backend's own time." },
+	{ "backend-requests-max", KIND_COUNT, GROUP_BACKEND,
+	    GLOBAL(backend_requests_max), .fallback = "512", .min = 1,
+	    .max = 100 * THOUSAND,
+	    .help = "Most requests under way to the backend at a time, shared "
+		    "evenly by the workers. More of them wait." },
+	{ "backend-queue-max", KIND_COUNT, GROUP_BACKEND,
+	    GLOBAL(backend_queue_max), .fallback = "1024", .max = MILLION,
+	    .help = "Most requests that wait for their turn, shared likewise. "
+		    "More of them are answered 503. One that has waited for "
+		    "backend-response-timeout is answered 504." },
+	{ "backend-header-max", KIND_BYTES, GROUP_BACKEND,
+	    GLOBAL(backend_header_max), .fallback = "64k", .min = KIB,
+	    .max = MIB,
+	    .help = "Largest head of a response of the backend, interim "
+		    "responses before it included." },
+	{ "backend-failures", KIND_COUNT, GROUP_BACKEND,
+	    GLOBAL(backend_failures), .fallback = "3", .min = 1, .max = 1000,
+	    .help = "Requests in a row that have to fail, in one worker, for "
+		    "an address of the backend to be left alone for "
+		    "backend-fail-time. It failed if there was no connection, "
+		    "no response in time, or a broken one." },
+	{ "backend-fail-time", KIND_MSEC, GROUP_BACKEND,
+	    GLOBAL(backend_fail_time_ms), .fallback = "2s", .min = 10,
+	    .max = HOUR,
+	    .help = "How long an address of the backend that failed is left "
+		    "alone. Then one request tries it; while it fails, it "
+		    "is left alone again." },
+	{ "trust-forwarded", KIND_FLAG, GROUP_BACKEND, GLOBAL(trust_forwarded),
+	    .fallback = "no",
+	    .help = "Whether those who connect are proxies of yours, whose "
+		    "Forwarded and X-Forwarded headers the backend shall see "
+		    "and their addresses be added to. Otherwise such headers "
+		    "are replaced." },
+	{ "access-log", KIND_FLAG, GROUP_BACKEND, GLOBAL(access_log),
+	    .fallback = "no",
+	    .help = "Whether each request that went to the backend is a line "
+		    "in the log." },
 
 	{ "max-connections", KIND_COUNT, GROUP_LIMITS, GLOBAL(max_connections),
 	    .fallback = "0", .min = 1, .max = 100 * MILLION,

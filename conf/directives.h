@@ -33,7 +33,8 @@ enum directive_kind {
 	KIND_KEYS,  /* likewise, and what they stand for in a list of its own */
 	KIND_TEXTS, /* likewise; any text that is not empty */
 	KIND_ORIGINS, /* likewise */
-	KIND_NAME,    /* char * */
+	KIND_BACKENDS,
+	KIND_NAME, /* char * */
 };
 
 /* The headings of the documents, in their order. */
@@ -47,6 +48,7 @@ enum directive_group {
 	GROUP_PUBLISHING,
 	GROUP_STORE,
 	GROUP_REQUESTS,
+	GROUP_BACKEND,
 	GROUP_LIMITS,
 	GROUP_COUNT,
 };
@@ -95,7 +97,7 @@ const char *directive_nearest(struct str name, bool in_channel);
 static inline bool
 directive_is_list(const struct directive *d)
 {
-	return d->kind >= KIND_ADDRESSES && d->kind <= KIND_ORIGINS;
+	return d->kind >= KIND_ADDRESSES && d->kind <= KIND_BACKENDS;
 }
 
 static inline bool

@@ -369,6 +369,7 @@ put_argument(const struct directive *d, struct buf *out)
 		[KIND_KEYS] = " { Ar key , No ... }",
 		[KIND_TEXTS] = " { Ar text , No ... }",
 		[KIND_ORIGINS] = " { Ar origin , No ... }",
+		[KIND_BACKENDS] = " { Ar backend , No ... }",
 		[KIND_NAME] = " Ar name",
 	};
 

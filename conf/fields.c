@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "conf/backend.h"
 #include "conf/values.h"
 #include "proxy/base/err.h"
 
@@ -234,12 +235,15 @@ static int
 list_check(const struct directive *d, struct str text, struct buf *advice)
 {
 	struct listen_address address;
+	struct backend_origin backend;
 
 	switch (d->kind) {
 	case KIND_ADDRESSES:
 		return value_address(&address, text, advice);
 	case KIND_ORIGINS:
 		return value_origin(text, advice);
+	case KIND_BACKENDS:
+		return value_backend(&backend, text, advice);
 	case KIND_PATHS:
 		if (text.len > 0)
 			return SW_OK;

@@ -9,6 +9,7 @@
 #include "proxy/base/err.h"
 #include "proxy/http_private.h"
 #include "proxy/look.h"
+#include "proxy/proxy.h"
 #include "proxy/relay.h"
 #include "proxy/response.h"
 #include "proxy/router.h"
@@ -284,6 +285,7 @@ find_fault(struct request *r)
 	/* The library reads chunks leniently: nothing behind them counts. */
 	if (codings > 0)
 		r->keep_alive = false;
+	r->chunked = codings > 0;
 	if (request_header_count(r, "Host") > 1 ||
 	    (!r->http_1_0 && request_header_count(r, "Host") == 0))
 		return "There must be exactly one Host.";
@@ -322,7 +324,10 @@ read_request(
 	const union MHD_ConnectionInfo *info;
 	const char *mark;
 
-	*r = (struct request){ .method = method_parse(str_of(method)) };
+	*r = (struct request){
+		.method = method_parse(str_of(method)),
+		.method_text = str_of(method),
+	};
 	r->http_1_0 = strcmp(version, "HTTP/1.1") != 0;
 	r->keep_alive = !r->http_1_0;
 	if (MHD_get_connection_values_n(
@@ -370,8 +375,8 @@ bytes_taken(const struct lent *l, const struct conn *c, int fd)
  * lost with it, so if that cannot be ruled out the connection ends with the
  * answer, and the client asks again (RFC 9112 9.3.2).
  */
-static void
-leave(struct pending *p, struct str rest)
+static struct conn *
+take_away(struct pending *p, uint64_t body)
 {
 	struct lent *l = p->lent;
 	struct conn *c = l->conn;
@@ -382,27 +387,78 @@ leave(struct pending *p, struct str rest)
 
 	METRIC_ADD(c->worker->metrics.http_requests, 1);
 	l->conn = NULL;
-	if (bytes_taken(l, c, info->connect_fd) != l->consumed + r->head_size) {
+	if (bytes_taken(l, c, info->connect_fd) !=
+	    l->consumed + r->head_size + body) {
 		r->keep_alive = false;
 		r->overread = true;
 	}
 	if (l->relayed) {
 		if (relay_end(c, info->connect_fd) != SW_OK)
-			return;
+			return NULL;
 	} else {
 		c->owner = NULL;
 		fd = fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 0);
 		if (fd < 0) {
 			c->lent_fd = -1;
 			conn_close(c);
-			return;
+			return NULL;
 		}
 		conn_set_role(c, &look_role, NULL);
 		if (conn_take_back(c, fd) != SW_OK)
-			return;
+			return NULL;
 	}
 	c->fresh = false;
-	stream_open(c, r, rest);
+	return c;
+}
+
+static void
+leave(struct pending *p, struct str rest)
+{
+	struct conn *c = take_away(p, 0);
+
+	if (c != NULL)
+		stream_open(c, &p->x.request, rest);
+}
+
+/*
+ * The same for the backend, with what the library has read of the body. One in
+ * chunks it has read to its end, and there is no telling how long that was.
+ */
+static void
+pass_on(struct pending *p, struct str body)
+{
+	struct request *r = &p->x.request;
+	struct conn *c = take_away(p, body.len);
+	struct buf *in;
+
+	if (c == NULL)
+		return;
+	if (r->chunked) {
+		r->chunked = false;
+		r->has_length = true;
+		r->content_length = body.len;
+		r->keep_alive = false;
+	}
+	if (body.len > 0) {
+		in = malloc(sizeof(*in));
+		if (in == NULL) {
+			conn_close(c);
+			return;
+		}
+		buf_init(in, SIZE_MAX / 2);
+		buf_put_str(in, body);
+		if (c->in != NULL) {
+			buf_put_str(in, buf_str(c->in));
+			buf_fini(c->in);
+			free(c->in);
+		}
+		c->in = in;
+		if (buf_error(in) != SW_OK) {
+			conn_close(c);
+			return;
+		}
+	}
+	proxy_open(c, r);
 }
 
 static enum MHD_Result
@@ -453,10 +509,16 @@ begin(
 			x->request.path.p + n, x->request.path.len - n });
 		return MHD_NO;
 	}
+	p->proxied = proxy_takes(c, &x->request);
+	if (p->proxied && !x->request.chunked &&
+	    x->request.content_length == 0) {
+		pass_on(p, (struct str){ NULL, 0 });
+		return MHD_NO;
+	}
 	if (c->listener == LISTENER_PUBLIC &&
 	    str_starts(x->request.path, stream_prefix))
 		x->origin = origin_judge(x->worker->conf, &x->request);
-	if (x->request.content_length > body_limit(p)) {
+	if (!p->proxied && x->request.content_length > body_limit(p)) {
 		METRIC_LIMIT(x->worker, LIMIT_MESSAGE);
 		return refuse_at_once(
 		    p, 413, "The body is above message-max and batch-max.");
@@ -470,6 +532,10 @@ begin(
 static enum MHD_Result
 take_body(struct pending *p, const char *data, size_t *size)
 {
+	if (p->proxied && !p->x.request.chunked) {
+		pass_on(p, (struct str){ data, *size });
+		return MHD_NO;
+	}
 	/* What is too large is still read, up to a point, to be answered. */
 	if (p->failed)
 		p->x.request.content_length += *size;
@@ -499,6 +565,10 @@ complete(struct pending *p)
 		return queue_answer(p, true);
 	}
 	x->body = buf_str(&p->body);
+	if (p->proxied) {
+		pass_on(p, x->body);
+		return MHD_NO;
+	}
 	router_handle(x);
 	if (p->answered)
 		return queue_answer(p, !x->request.keep_alive);

@@ -42,7 +42,8 @@ struct pending {
 	bool begun;  /* the head was seen */
 	bool failed; /* to keep the body */
 	bool answered;
-	bool waits; /* the handler answers later */
+	bool proxied; /* it is for the backend */
+	bool waits;   /* the handler answers later */
 };
 
 /* Callbacks of the library. */

@@ -6,10 +6,12 @@
 #include "proxy/base/err.h"
 #include "proxy/gateway.h"
 #include "proxy/http.h"
+#include "proxy/proxy.h"
 #include "proxy/publish.h"
 #include "proxy/relay.h"
 #include "proxy/response.h"
 #include "proxy/stream.h"
+#include "proxy/upstream.h"
 #include "proxy/worker.h"
 #include "transports/http_head.h"
 
@@ -77,6 +79,22 @@ is_stream(const struct conn *c, const struct request *r, struct str *rest)
 	return true;
 }
 
+/*
+ * Read a head. One that only the backend may be asked for is read with all that
+ * HTTP/1.1 has; if it turns out to be somebody else's, the library judges it.
+ */
+static enum head_result
+read_head(struct conn *c, struct request *r, struct str bytes)
+{
+	enum head_result result = head_parse(r, bytes);
+
+	if (result != HEAD_OTHER || c->listener != LISTENER_PUBLIC ||
+	    !upstream_exists(c->worker->upstream))
+		return result;
+	result = head_parse_any(r, bytes);
+	return result == HEAD_OK && !proxy_takes(c, r) ? HEAD_OTHER : result;
+}
+
 /* Everything that the first look does not do itself. */
 static void
 hand_over(struct conn *c, uint8_t *bytes, size_t n)
@@ -112,6 +130,20 @@ dispatch(struct conn *c, const struct request *r, uint8_t *bytes, size_t n,
 		METRIC_ADD(c->worker->metrics.fast_requests, 1);
 		loop_clear_timer(&c->timer);
 		stream_open(c, r, rest);
+		return TAKEN;
+	}
+	if (proxy_takes(c, r)) {
+		if (c->answers > 0) {
+			*used = 0;
+			return PAUSED;
+		}
+		*used = n;
+		if (!stash(c, bytes + head, n - head)) {
+			conn_close(c);
+			return PAUSED;
+		}
+		loop_clear_timer(&c->timer);
+		proxy_open(c, r);
 		return TAKEN;
 	}
 	*used = 0;
@@ -157,7 +189,7 @@ consume(struct conn *c, uint8_t *bytes, size_t n)
 		struct request r;
 		size_t used = 0;
 
-		switch (head_parse(&r, (struct str){ (char *)bytes, n })) {
+		switch (read_head(c, &r, (struct str){ (char *)bytes, n })) {
 		case HEAD_OK:
 			c->in_head = false;
 			if (r.head_size > c->worker->conf->header_max) {
@@ -217,7 +249,7 @@ peek(struct conn *c)
 		hand_over(c, NULL, 0);
 		return;
 	}
-	result = head_parse(&r, (struct str){ (char *)w->input, (size_t)n });
+	result = read_head(c, &r, (struct str){ (char *)w->input, (size_t)n });
 	if (result == HEAD_MORE) {
 		if (c->half_open)
 			conn_close(c);
@@ -226,7 +258,7 @@ peek(struct conn *c)
 		return;
 	}
 	if (result == HEAD_OTHER ||
-	    (!is_stream(c, &r, &rest) &&
+	    (!is_stream(c, &r, &rest) && !proxy_takes(c, &r) &&
 		(c->listener != LISTENER_API || !publish_matches(&r, &rest)))) {
 		hand_over(c, NULL, 0);
 		return;

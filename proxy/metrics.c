@@ -354,6 +354,44 @@ print_process(struct buf *out, const struct metrics_info *info)
 	    (uint64_t)files.rlim_cur, (double)info->started_unix_ms / 1000);
 }
 
+/* The reverse proxy, and all that is asked of the backend. */
+static void
+print_backend(
+    struct buf *out, const struct metrics *const *workers, size_t count)
+{
+	simple(out, "proxied_requests", "gauge",
+	    "Requests on their way through the reverse proxy now.",
+	    (double)SUM(proxied_now));
+	head(out, "proxied_requests_total", "counter",
+	    "Requests that were proxied, by the hundreds of their status.");
+	for (size_t i = 1; i < 6; i++)
+		buf_printf(out,
+		    "spillway_proxied_requests_total{status=\"%zuxx\"} %" PRId64
+		    "\n",
+		    i, SUM(proxied[i]));
+	simple(out, "backend_running", "gauge",
+	    "Requests under way to the backend now.",
+	    (double)SUM(upstream_running));
+	simple(out, "backend_waiting", "gauge",
+	    "Requests that wait for their turn now.",
+	    (double)SUM(upstream_waiting));
+	head(out, "backend_requests_total", "counter",
+	    "Requests to the backend that ended, by how.");
+	for (size_t i = 0; i < UPSTREAM_ENDS; i++)
+		buf_printf(out,
+		    "spillway_backend_requests_total{end=\"%s\"} %" PRId64 "\n",
+		    upstream_end_name((enum upstream_end)i),
+		    SUM(upstream_ends[i]));
+	simple(out, "backend_retries_total", "counter",
+	    "Requests that another address of the backend was asked for.",
+	    (double)SUM(upstream_retries));
+	simple(out, "backend_sent_bytes_total", "counter",
+	    "Bytes of bodies sent to the backend.", (double)SUM(upstream_sent));
+	simple(out, "backend_received_bytes_total", "counter",
+	    "Bytes of bodies received from the backend.",
+	    (double)SUM(upstream_received));
+}
+
 int
 metrics_print(struct buf *out, const struct metrics *const *workers,
     size_t count, const struct metrics_info *info)
@@ -364,6 +402,7 @@ metrics_print(struct buf *out, const struct metrics *const *workers,
 	print_transports(out, workers, count);
 	print_latency(out, workers, count);
 	print_ends(out, workers, count, info);
+	print_backend(out, workers, count);
 	print_log(out, workers, count, info);
 	print_process(out, info);
 	return buf_error(out);

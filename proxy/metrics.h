@@ -6,6 +6,7 @@
 
 #include "proxy/base/buf.h"
 #include "proxy/limits.h"
+#include "proxy/upstream.h"
 #include "storage/log.h"
 #include "transports/notice.h"
 #include "transports/transport.h"
@@ -78,6 +79,11 @@ struct metrics {
 	_Atomic uint64_t messages; /* sent by clients */
 	_Atomic uint64_t refused[REFUSED_COUNT];
 	_Atomic uint64_t limited[LIMIT_COUNT];
+	_Atomic uint64_t proxied[6]; /* by the hundreds of their status */
+	_Atomic int64_t proxied_now;
+	_Atomic int64_t upstream_running, upstream_waiting;
+	_Atomic uint64_t upstream_ends[UPSTREAM_ENDS];
+	_Atomic uint64_t upstream_retries, upstream_sent, upstream_received;
 };
 
 /* By the worker that owns the counter: a plain addition, no locked one. */

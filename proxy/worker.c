@@ -15,6 +15,7 @@
 #include "proxy/publish.h"
 #include "proxy/relay.h"
 #include "proxy/subscriber.h"
+#include "proxy/upstream.h"
 
 /* Subscribers that are written to before others have their turn. */
 enum { DELIVERIES_PER_TURN = 512 };
@@ -110,6 +111,7 @@ turn(void *ctx)
 	publish_flush(w);
 	more = hub_deliver(&w->hub, DELIVERIES_PER_TURN);
 	http_turn(w->http);
+	more = upstream_turn(w->upstream) || more;
 	log_kick(w->log, &w->stage);
 	free_dead(w);
 	return more;
@@ -153,6 +155,7 @@ worker_new(struct worker **out, struct gateway *g, unsigned index,
 	worker_configure(w, conf);
 	if ((err = loop_new(&w->loop)) != SW_OK ||
 	    (err = hub_init(&w->hub, w)) != SW_OK ||
+	    (err = upstream_new(&w->upstream, w)) != SW_OK ||
 	    (err = http_new(&w->http, w)) != SW_OK) {
 		worker_free(w);
 		return err;
@@ -190,6 +193,7 @@ worker_free(struct worker *w)
 	if (w->loop != NULL)
 		free_dead(w);
 	http_free(w->http);
+	upstream_free(w->upstream);
 	if (w->loop != NULL) {
 		free_dead(w);
 		hub_fini(&w->hub);

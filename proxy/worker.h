@@ -25,6 +25,7 @@ struct gateway;
 struct http;
 struct listener;
 struct tls_context;
+struct upstream;
 
 enum {
 	/* What is read from a socket at once, and the largest head. */
@@ -44,6 +45,7 @@ struct worker {
 	struct hub hub;
 	struct codec codec;
 	struct http *http;
+	struct upstream *upstream;
 	struct listener **listeners;
 	size_t listener_count;
 	struct list conns;

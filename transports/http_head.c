@@ -28,10 +28,14 @@ static const uint8_t classes[256] = {
 };
 /* clang-format on */
 
+/* No method that is registered is longer than UPDATEREDIRECTREF. */
+enum { METHOD_MAX = 17 };
+
 /* Where the reader stands in what has come so far. */
 struct reader {
 	const char *p;
 	const char *end;
+	bool any; /* method, framing and expectation that HTTP/1.1 has */
 };
 
 /* The run of bytes of a class; false at the end of what has come. */
@@ -69,10 +73,13 @@ take_request_line(struct reader *r, struct request *out)
 	const char *mark;
 
 	if (!take_run(r, TOKEN, &method))
-		return method.len > 8 ? HEAD_OTHER : HEAD_MORE;
+		return method.len > (r->any ? METHOD_MAX : 8) ? HEAD_OTHER :
+								HEAD_MORE;
 	out->method = method_parse(method);
-	if ((out->method != METHOD_GET && out->method != METHOD_POST) ||
-	    *r->p++ != ' ')
+	out->method_text = method;
+	if (method.len == 0 || method.len > METHOD_MAX || *r->p++ != ' ')
+		return HEAD_OTHER;
+	if (!r->any && out->method != METHOD_GET && out->method != METHOD_POST)
 		return HEAD_OTHER;
 	if (!take_run(r, TARGET, &target))
 		return target.len > 0 && target.p[0] != '/' ? HEAD_OTHER :
@@ -111,9 +118,19 @@ take_header(struct reader *r, struct request *out)
 	return take_text(r, "\r\n");
 }
 
+/* RFC 9112 6.1: the one coding that there is, and not beside a length. */
+static enum head_result
+take_coding(struct request *out, struct str value)
+{
+	if (out->chunked || !str_is_nocase(value, "chunked"))
+		return HEAD_OTHER;
+	out->chunked = true;
+	return HEAD_OK;
+}
+
 /* Headers that say how the message is framed, or want more than we do. */
 static enum head_result
-understand(struct request *out)
+understand(struct request *out, bool any)
 {
 	size_t hosts = 0;
 
@@ -141,12 +158,17 @@ understand(struct request *out)
 			hosts++;
 			break;
 		case 'e':
-			if (str_is_nocase(h->name, "Expect"))
+			if (str_is_nocase(h->name, "Expect") &&
+			    (!any || !str_is_nocase(h->value, "100-continue")))
 				return HEAD_OTHER;
 			break;
 		case 't':
-			if (str_is_nocase(h->name, "Transfer-Encoding") ||
-			    str_is_nocase(h->name, "Trailer"))
+			if (!any &&
+			    (str_is_nocase(h->name, "Transfer-Encoding") ||
+				str_is_nocase(h->name, "Trailer")))
+				return HEAD_OTHER;
+			if (str_is_nocase(h->name, "Transfer-Encoding") &&
+			    take_coding(out, h->value) != HEAD_OK)
 				return HEAD_OTHER;
 			break;
 		default:
@@ -156,15 +178,17 @@ understand(struct request *out)
 	/* RFC 9112 3.2: exactly one Host. */
 	if (hosts != 1)
 		return HEAD_OTHER;
+	if (any)
+		return out->chunked && out->has_length ? HEAD_OTHER : HEAD_OK;
 	/* A GET with a body is odd, a POST without a length is not framed. */
 	return (out->method == METHOD_POST) == out->has_length ? HEAD_OK :
 								 HEAD_OTHER;
 }
 
-enum head_result
-head_parse(struct request *out, struct str bytes)
+static enum head_result
+parse(struct request *out, struct str bytes, bool any)
 {
-	struct reader r = { bytes.p, bytes.p + bytes.len };
+	struct reader r = { bytes.p, bytes.p + bytes.len, any };
 	enum head_result result;
 
 	out->head_size = 0;
@@ -172,6 +196,7 @@ head_parse(struct request *out, struct str bytes)
 	out->http_1_0 = false;
 	out->keep_alive = true;
 	out->overread = false;
+	out->chunked = false;
 	out->has_length = false;
 	out->content_length = 0;
 	result = take_request_line(&r, out);
@@ -182,9 +207,21 @@ head_parse(struct request *out, struct str bytes)
 			if ((result = take_text(&r, "\r\n")) != HEAD_OK)
 				return result;
 			out->head_size = (size_t)(r.p - bytes.p);
-			return understand(out);
+			return understand(out, any);
 		}
 		result = take_header(&r, out);
 	}
 	return result;
+}
+
+enum head_result
+head_parse(struct request *out, struct str bytes)
+{
+	return parse(out, bytes, false);
+}
+
+enum head_result
+head_parse_any(struct request *out, struct str bytes)
+{
+	return parse(out, bytes, true);
 }

@@ -23,4 +23,10 @@ enum head_result {
  */
 enum head_result head_parse(struct request *out, struct str bytes);
 
+/*
+ * The same, as strictly, for requests that are passed on: any method, a body in
+ * chunks or none or one with a length, `Expect: 100-continue`.
+ */
+enum head_result head_parse_any(struct request *out, struct str bytes);
+
 #endif

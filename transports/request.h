@@ -31,11 +31,13 @@ enum { REQUEST_HEADERS_MAX = 100 };
 
 struct request {
 	enum method method;
+	struct str method_text;
 	struct str path;  /* still percent-encoded */
 	struct str query; /* without the `?`; p is NULL if there is none */
 	bool http_1_0;
 	bool keep_alive; /* the client would send another one */
 	bool overread;   /* bytes behind it were read, and are lost */
+	bool chunked;    /* the body comes in chunks */
 	bool has_length; /* Content-Length is there: */
 	uint64_t content_length;
 	size_t head_size; /* bytes on the wire; 0 if not known */

@@ -257,6 +257,8 @@ some_value(const struct directive *d, int which)
 		return "HS256:0123456789abcdef0123456789abcdef";
 	if (d->kind == KIND_ORIGINS)
 		return "https://example.com";
+	if (d->kind == KIND_BACKENDS)
+		return "http://127.0.0.1:3000";
 	return d->fallback == NULL ? "0123456789abcdef" : d->fallback;
 }
 
@@ -714,6 +716,13 @@ static const char rich[] =
     "batch-events-max = 8 idempotency-age = 61s header-max = 3k\n"
     "header-timeout = 101ms request-timeout = 2s idle-timeout = 3s\n"
     "first-look = no web-root = off heartbeat = 59s retry = 7s\n"
+    "backend = { \"http://a:1 weight=2\", \"unix:/b\" }\n"
+    "backend-ca = /ca.pem backend-connect-timeout = 1s\n"
+    "backend-response-timeout = 2s backend-idle-timeout = 3s\n"
+    "backend-total-timeout = 4s backend-keep-alive = 5s\n"
+    "backend-requests-max = 6 backend-queue-max = 7\n"
+    "backend-header-max = 8k backend-failures = 9\n"
+    "backend-fail-time = 10s trust-forwarded = yes access-log = yes\n"
     "stall-timeout = 1h close-timeout = 60s drain-time = 0\n"
     "deflate = no deflate-min = 0 deflate-level = 9 poll-wait = 0\n"
     "poll-wait-max = 90s poll-limit = 5 poll-limit-max = 6\n"

@@ -31,8 +31,9 @@ static const struct {
 	    ":2: unknown directive \"history\": spillway.conf(5) lists them "
 	    "all\n"
 	    ":3: unknown directive \"sned\": did you mean send?\n" },
-	{ "backend \"app\" {\n url = { \"http://x\" }\n}\nworkers = 999\n",
-	    ":1: unknown directive \"backend\": spillway.conf(5) lists them "
+	{ "environment \"app\" {\n url = { \"http://x\" }\n}\nworkers = 999\n",
+	    ":1: unknown directive \"environment\": spillway.conf(5) lists "
+	    "them "
 	    "all\n"
 	    ":4: workers = \"999\": write 1 to 256, or 0 (one per core)\n" },
 	{ "a|b = 3\n\"workers\" = 3\n",

@@ -33,6 +33,7 @@ BEGIN {
 	    "^proxy/(base/(digest|signature)|tls[^/]*)[.][ch]$")
 	door("SQLite", "^sqlite3[.]h$", "^storage/[^/]*sqlite[^/]*[.][ch]$")
 	door("libconfuse", "^confuse[.]h$", "^conf/conf[.]c$")
+	door("libcurl", "^curl/", "^proxy/upstream[^/]*[.][ch]$")
 	door("zlib", "^zlib[.]h$", "^transports/ws_deflate[.]c$")
 
 	# What comes with the C library. Tests may use anything.

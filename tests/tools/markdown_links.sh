@@ -120,7 +120,7 @@ check_map() {
 		name=${file##*/}
 		stem=${name%.[ch]}
 		case $stem in
-		http_* | tls_*) continue ;; # all behind one door, and one line
+		http_* | tls_* | upstream_*) continue ;; # all behind one door, and one line
 		esac
 		grep -q "^|.*\`$stem\(\.[ch]\)\{0,1\}\`.*|.*|" "$map" ||
 			complain "$map: the map has no $file"

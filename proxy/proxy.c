@@ -1,0 +1,556 @@
+#include "proxy/proxy.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "proxy/base/err.h"
+#include "proxy/base/log.h"
+#include "proxy/look.h"
+#include "proxy/proxy_head.h"
+#include "proxy/response.h"
+#include "proxy/upstream.h"
+#include "proxy/worker.h"
+#include "transports/http_chunks.h"
+
+/* A request on its way through. */
+struct passage {
+	struct conn *conn;
+	struct upstream_request *up; /* NULL: it is done */
+	struct chunks chunks;
+	uint64_t left; /* of a request's body with a length */
+	bool chunked;  /* it comes in chunks */
+	bool body_ended;
+	bool wants_body; /* more of it is waited for */
+	bool malformed;  /* it is not chunked as it has to be */
+	bool gone;       /* the client went in the middle of it */
+	bool expects;    /* a word from us before it sends the body */
+	bool keep_alive;
+	bool http_1_0;
+	bool is_head;
+	bool held; /* the client is slow, data waits for it */
+	bool has_head;
+	enum framing framing;
+	int status;
+	uint64_t began_ms, received, sent;
+	char *method, *target; /* for the log; NULL: none is kept */
+};
+
+static void
+passage_free(struct passage *p)
+{
+	free(p->method);
+	free(p->target);
+	free(p);
+}
+
+/* The line of the access log, and what is counted. */
+static void
+account(struct passage *p, const char *end)
+{
+	struct worker *w = p->conn->worker;
+	char peer[ADDRESS_TEXT], method[LOG_QUOTED], target[LOG_QUOTED];
+
+	METRIC_ADD(w->metrics.proxied_now, -1);
+	METRIC_ADD(w->metrics.proxied[p->status / 100], 1);
+	if (p->target == NULL)
+		return;
+	log_quote(method, str_of(p->method));
+	log_quote(target, str_of(p->target));
+	log_info("request id=%" PRIu64 " peer=%s method=%s target=%s status=%d "
+		 "ms=%" PRIu64 " received=%" PRIu64 " sent=%" PRIu64 " end=%s",
+	    p->conn->id, address_print(&p->conn->peer, peer), method, target,
+	    p->status, loop_now_ms(w->loop) - p->began_ms, p->received, p->sent,
+	    end);
+}
+
+/* The request's body, from the client. */
+
+/* As conn_read, but first of what was read before. */
+static ssize_t
+take_input(struct conn *c, uint8_t *out, size_t n)
+{
+	if (c->in == NULL)
+		return c->readable ? conn_read(c, out, n, false) : SW_EAGAIN;
+	if (n > buf_len(c->in))
+		n = buf_len(c->in);
+	memcpy(out, buf_head(c->in), n);
+	buf_drop(c->in, n);
+	if (buf_len(c->in) == 0) {
+		buf_fini(c->in);
+		free(c->in);
+		c->in = NULL;
+	}
+	return (ssize_t)n;
+}
+
+/* What was read beyond the body goes in front of what is kept. */
+static int
+give_back(struct conn *c, const uint8_t *bytes, size_t n)
+{
+	struct buf *in;
+
+	if (n == 0)
+		return SW_OK;
+	in = malloc(sizeof(*in));
+	if (in == NULL)
+		return SW_ENOMEM;
+	buf_init(in, 4 * WORKER_INPUT);
+	buf_put(in, bytes, n);
+	if (c->in != NULL) {
+		buf_put_str(in, buf_str(c->in));
+		buf_fini(c->in);
+		free(c->in);
+	}
+	c->in = in;
+	return buf_error(in);
+}
+
+/* Take the data out of `n` bytes of chunks, in place. */
+static ssize_t
+unchunk(struct passage *p, uint8_t *bytes, size_t n)
+{
+	size_t at = 0, total = 0;
+
+	while (at < n && p->chunks.state != CHUNKS_END) {
+		size_t used, data;
+
+		if (chunks_read(&p->chunks, bytes + at, n - at, n, &used,
+			&data) != SW_OK) {
+			p->malformed = true;
+			return SW_ECLOSED;
+		}
+		memmove(bytes + total, bytes + at + used - data, data);
+		total += data;
+		at += used;
+	}
+	if (p->chunks.state == CHUNKS_END) {
+		p->body_ended = true;
+		if (give_back(p->conn, bytes + at, n - at) != SW_OK)
+			return SW_ECLOSED;
+	}
+	return (ssize_t)total;
+}
+
+static void
+say_continue(struct passage *p)
+{
+	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	/* Not if it did not wait for it (RFC 9110 10.1.1). */
+	if (p->expects && !p->has_head && p->conn->in == NULL)
+		conn_send(p->conn, text, sizeof(text) - 1);
+	p->expects = false;
+}
+
+static ssize_t
+on_body(void *owner, void *out, size_t n)
+{
+	struct passage *p = owner;
+	struct conn *c = p->conn;
+	ssize_t got = 0;
+
+	if (p->expects)
+		say_continue(p);
+	while (!p->body_ended) {
+		got = take_input(
+		    c, out, p->chunked || n < p->left ? n : (size_t)p->left);
+		if (got == SW_EAGAIN) {
+			p->wants_body = true;
+			conn_arm(c,
+			    loop_now_ms(c->worker->loop) +
+				c->worker->conf->request_timeout_ms);
+			return SW_EAGAIN;
+		}
+		if (got <= 0) {
+			p->gone = true;
+			return SW_ECLOSED;
+		}
+		if (p->chunked) {
+			got = unchunk(p, out, (size_t)got);
+		} else {
+			p->left -= (uint64_t)got;
+			p->body_ended = p->left == 0;
+		}
+		if (got != 0)
+			break;
+	}
+	loop_clear_timer(&c->timer);
+	if (got > 0)
+		p->received += (uint64_t)got;
+	return got;
+}
+
+/* The response, to the client. */
+
+/* Send all of it, or keep what the socket does not take. */
+static int
+send_pieces(struct conn *c, struct iovec *iov, int n)
+{
+	ssize_t sent = conn_write(c, iov, n);
+
+	if (sent < 0)
+		return (int)sent;
+	for (int i = 0; i < n; i++) {
+		size_t len = iov[i].iov_len, gone = (size_t)sent;
+
+		if (gone > len)
+			gone = len;
+		sent -= (ssize_t)gone;
+		if (gone < len &&
+		    conn_queue(c, (uint8_t *)iov[i].iov_base + gone,
+			len - gone) != SW_OK)
+			return SW_ENOMEM;
+	}
+	return SW_OK;
+}
+
+static enum framing
+choose_framing(const struct passage *p, const struct upstream_head *h)
+{
+	if (p->is_head || h->status == 204 || h->status == 304)
+		return FRAMING_NONE;
+	if (h->has_length)
+		return FRAMING_LENGTH;
+	return p->http_1_0 ? FRAMING_CLOSE : FRAMING_CHUNKS;
+}
+
+static void
+on_head(void *owner, const struct upstream_head *h)
+{
+	struct passage *p = owner;
+	struct conn *c = p->conn;
+	struct buf out;
+	int err;
+
+	p->has_head = true;
+	p->status = h->status;
+	p->framing = choose_framing(p, h);
+	/* What is left of the request would be read as the next one. */
+	if (!p->body_ended || p->framing == FRAMING_CLOSE ||
+	    c->worker->draining)
+		p->keep_alive = false;
+	buf_init(&out, 4 << 20);
+	response_put_head(&out, c->worker, h, p->framing, p->keep_alive);
+	err = buf_error(&out);
+	if (err == SW_OK)
+		err = conn_send(c, buf_head(&out), buf_len(&out));
+	buf_fini(&out);
+	if (err != SW_OK)
+		conn_close(c);
+}
+
+static int
+on_data(void *owner, const void *data, size_t n)
+{
+	struct passage *p = owner;
+	struct conn *c = p->conn;
+	struct iovec iov[3];
+	char size[20];
+	int count = 0, err;
+
+	if (conn_pending(c) || c->blocked) {
+		p->held = true;
+		return SW_EAGAIN;
+	}
+	if (p->framing == FRAMING_CHUNKS) {
+		int len = snprintf(size, sizeof(size), "%zx\r\n", n);
+
+		iov[count++] = (struct iovec){ size, (size_t)len };
+	}
+	iov[count++] = (struct iovec){ (void *)(uintptr_t)data, n };
+	if (p->framing == FRAMING_CHUNKS)
+		iov[count++] = (struct iovec){ (void *)(uintptr_t) "\r\n", 2 };
+	p->sent += n;
+	err = send_pieces(c, iov, count);
+	if (err != SW_OK) {
+		conn_close(c);
+		return SW_ECLOSED;
+	}
+	return SW_OK;
+}
+
+/* Back to the first look, or away. The passage is gone. */
+static void
+part(struct passage *p, const char *end)
+{
+	struct conn *c = p->conn;
+	bool keep_alive = p->keep_alive && !c->worker->draining;
+
+	account(p, end);
+	passage_free(p);
+	conn_set_role(c, &look_role, NULL);
+	look_resume(c, keep_alive);
+}
+
+static void
+refuse(struct passage *p, int status, const char *detail, const char *end)
+{
+	struct conn *c = p->conn;
+	struct buf out;
+
+	p->status = status;
+	if (!p->body_ended)
+		p->keep_alive = false;
+	buf_init(&out, 1 << 16);
+	response_put_problem(&out, c->worker, status, detail, p->keep_alive);
+	/* The response to a HEAD is a head. */
+	if (p->is_head && buf_error(&out) == SW_OK)
+		out.tail = out.head +
+		    (size_t)((uint8_t *)memmem(
+				 buf_head(&out), buf_len(&out), "\r\n\r\n", 4) +
+			4 - buf_head(&out));
+	if (buf_error(&out) == SW_OK &&
+	    conn_send(c, buf_head(&out), buf_len(&out)) == SW_OK)
+		part(p, end);
+	else
+		conn_close(c);
+	buf_fini(&out);
+}
+
+/* The response breaks off, and the client has to see that it did. */
+static void
+break_off(struct passage *p)
+{
+	const struct linger hard = { .l_onoff = 1 };
+	struct conn *c = p->conn;
+
+	/* An end in good order would be the end of the response. */
+	if (p->framing == FRAMING_CLOSE)
+		setsockopt(
+		    c->io.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	conn_close(c);
+}
+
+/* False: there is no memory. */
+static bool
+end_body(struct passage *p, enum upstream_end end)
+{
+	return end != UPSTREAM_OK || p->framing != FRAMING_CHUNKS ||
+	    conn_send(p->conn, "0\r\n\r\n", 5) == SW_OK;
+}
+
+static void
+on_done(void *owner, enum upstream_end end, const char *detail)
+{
+	struct passage *p = owner;
+	struct conn *c = p->conn;
+	char why[LOG_QUOTED];
+
+	p->up = NULL;
+	if (end != UPSTREAM_OK && !p->gone && !p->malformed)
+		log_info("backend failed id=%" PRIu64 " end=%s detail=%s",
+		    c->id, upstream_end_name(end),
+		    log_quote(why, str_of(detail)));
+	if (p->gone || !end_body(p, end))
+		conn_close(c);
+	else if (end == UPSTREAM_OK)
+		part(p, upstream_end_name(end));
+	else if (p->has_head)
+		break_off(p);
+	else if (p->malformed)
+		refuse(p, 400, "The body is not chunked as RFC 9112 says.",
+		    "malformed");
+	else
+		refuse(p, upstream_end_status(end), upstream_end_sentence(end),
+		    upstream_end_name(end));
+}
+
+/* The role. */
+
+static void
+proxy_ready(struct conn *c, uint32_t events)
+{
+	struct passage *p = c->owner;
+
+	if ((events & EPOLLOUT) != 0 && conn_flush(c) == SW_ECLOSED) {
+		conn_close(c);
+		return;
+	}
+	/* Who has asked and then hangs up wants no answer. */
+	if (c->half_open && p->body_ended) {
+		p->gone = true;
+		conn_close(c);
+		return;
+	}
+	if (c->half_open)
+		c->readable = true;
+	if (p->held && !conn_pending(c) && !c->blocked) {
+		p->held = false;
+		upstream_resume(p->up);
+	}
+	if (p->wants_body && c->readable) {
+		p->wants_body = false;
+		upstream_resume(p->up);
+	}
+}
+
+static void
+proxy_timeout(struct conn *c)
+{
+	struct passage *p = c->owner;
+
+	upstream_cancel(p->up);
+	p->up = NULL;
+	if (p->has_head)
+		break_off(p);
+	else
+		refuse(p, 408,
+		    "The body was not complete within request-timeout.",
+		    "client");
+}
+
+static void
+proxy_end(struct conn *c)
+{
+	struct passage *p = c->owner;
+
+	if (p == NULL)
+		return;
+	if (p->up != NULL)
+		upstream_cancel(p->up);
+	if (!p->has_head)
+		p->status = 499; /* nobody was there to be told */
+	account(p, p->gone ? "client" : "broken-off");
+	c->owner = NULL;
+	passage_free(p);
+}
+
+const struct conn_role proxy_role = {
+	.name = "proxy",
+	.ready = proxy_ready,
+	.timeout = proxy_timeout,
+	.end = proxy_end,
+};
+
+bool
+proxy_takes(const struct conn *c, const struct request *r)
+{
+	return c->listener == LISTENER_PUBLIC &&
+	    upstream_exists(c->worker->upstream) &&
+	    !str_starts(r->path, "/stream/") &&
+	    !str_starts(r->path, "/spillway/") &&
+	    !str_is(r->path, "/spillway") && !str_is(r->path, "/healthz") &&
+	    !str_is(r->path, "/readyz");
+}
+
+static bool
+is_repeatable(struct str method)
+{
+	static const char *const methods[] = { "GET", "HEAD", "OPTIONS", "PUT",
+		"DELETE" };
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (str_is(method, methods[i]))
+			return true;
+	return false;
+}
+
+/* What the gateway does not pass on, although it is well-formed. */
+static const char *
+find_refusal(const struct passage *p, const struct request *r, int *status)
+{
+	*status = 400;
+	if (p->is_head && !p->body_ended)
+		return "A HEAD has no body.";
+	*status = 417;
+	if (request_header_count(r, "Expect") > 0 && !p->expects)
+		return "Only `Expect: 100-continue` is understood.";
+	*status = 405;
+	if (str_is(r->method_text, "TRACE") ||
+	    str_is(r->method_text, "CONNECT"))
+		return "TRACE and CONNECT are not passed on.";
+	return NULL;
+}
+
+/* Ask the backend: SW_OK, SW_ENOMEM or SW_EINVAL. */
+static int
+ask(struct passage *p, const struct request *r)
+{
+	struct conn *c = p->conn;
+	struct forwarded *f = malloc(sizeof(*f));
+	struct str target = r->path;
+	int err;
+
+	if (f == NULL)
+		return SW_ENOMEM;
+	if (r->query.p != NULL)
+		target.len += 1 + r->query.len; /* it is right behind */
+	err = forwarded_init(f, c, r);
+	if (err == SW_OK) {
+		struct upstream_flow flow = {
+			.ask = {
+			    .method = r->method_text,
+			    .target = target,
+			    .headers = f->headers,
+			    .header_count = f->count,
+			    .repeatable = is_repeatable(r->method_text),
+			},
+			.has_length = !p->chunked,
+			.content_length = p->left,
+			.body = p->body_ended && !r->has_length ? NULL :
+								  on_body,
+			.head = on_head,
+			.data = on_data,
+			.done = on_done,
+			.owner = p,
+		};
+
+		err = upstream_start(&p->up, c->worker->upstream, &flow);
+	}
+	forwarded_fini(f);
+	free(f);
+	return err;
+}
+
+static struct passage *
+passage_new(struct conn *c, const struct request *r)
+{
+	struct passage *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	p->conn = c;
+	p->left = r->has_length ? r->content_length : 0;
+	p->chunked = r->chunked;
+	p->body_ended = !p->chunked && p->left == 0;
+	p->expects = str_is_nocase(request_header(r, "Expect"), "100-continue");
+	p->keep_alive = r->keep_alive;
+	p->http_1_0 = r->http_1_0;
+	p->is_head = r->method == METHOD_HEAD;
+	p->began_ms = loop_now_ms(c->worker->loop);
+	if (!c->worker->conf->access_log)
+		return p;
+	p->method = strndup(r->method_text.p, r->method_text.len);
+	p->target = strndup(r->path.p,
+	    r->path.len + (r->query.p == NULL ? 0 : 1) + r->query.len);
+	if (p->method == NULL || p->target == NULL) {
+		passage_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+void
+proxy_open(struct conn *c, const struct request *r)
+{
+	struct passage *p = passage_new(c, r);
+	const char *refusal;
+	int status;
+
+	if (p == NULL) {
+		conn_close(c);
+		return;
+	}
+	METRIC_ADD(c->worker->metrics.proxied_now, 1);
+	conn_set_role(c, &proxy_role, p);
+	refusal = find_refusal(p, r, &status);
+	if (refusal != NULL) {
+		refuse(p, status, refusal, "refused");
+		return;
+	}
+	if (ask(p, r) != SW_OK)
+		refuse(p, 503, err_info(SW_ENOMEM)->sentence, "memory");
+}

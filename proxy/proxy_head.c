@@ -1,0 +1,234 @@
+#include "proxy/proxy_head.h"
+
+#include "proxy/response.h"
+#include "proxy/worker.h"
+
+static const char via[] = "1.1 spillway";
+
+/* Is it about this connection, or its framing, alone? */
+static bool
+is_hop_by_hop(struct str name)
+{
+	static const char *const names[] = { "Connection", "Keep-Alive",
+		"Proxy-Connection", "Proxy-Authorization", "TE", "Trailer",
+		"Transfer-Encoding", "Upgrade", "HTTP2-Settings", "Expect",
+		"Content-Length" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (str_is_nocase(name, names[i]))
+			return true;
+	return false;
+}
+
+/* Does a Connection header say that it is for one hop? Never of Host. */
+static bool
+is_nominated(const struct header *headers, size_t count, struct str name)
+{
+	struct str list, item;
+
+	if (str_is_nocase(name, "Host"))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		if (!str_is_nocase(headers[i].name, "Connection"))
+			continue;
+		list = headers[i].value;
+		while (str_cut(&list, ',', &item)) {
+			item = str_trim(item);
+			if (item.len == name.len && item.len > 0 &&
+			    strncasecmp(item.p, name.p, item.len) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* What says where a request comes from: anybody could have written it. */
+static bool
+tells_origin(struct str name)
+{
+	return str_starts_nocase(name, "X-Forwarded-") ||
+	    str_is_nocase(name, "Forwarded") ||
+	    str_is_nocase(name, "X-Real-IP");
+}
+
+/*
+ * CGI and its heirs turn a dash into an underscore, so that X_Forwarded_For is
+ * X-Forwarded-For to them: no name with one passes.
+ */
+static bool
+passes(const struct conn *c, const struct request *r, struct str name)
+{
+	return !is_hop_by_hop(name) &&
+	    !is_nominated(r->headers, r->header_count, name) &&
+	    memchr(name.p, '_', name.len) == NULL &&
+	    (c->worker->conf->trust_forwarded || !tells_origin(name)) &&
+	    !str_is_nocase(name, "Via") &&
+	    !str_is_nocase(name, "X-Forwarded-For") &&
+	    !str_is_nocase(name, "Forwarded");
+}
+
+/* All values of a header so far, with a comma behind them. */
+static void
+put_earlier(struct buf *out, const struct request *r, const char *name)
+{
+	for (size_t i = 0; i < r->header_count; i++) {
+		if (!str_is_nocase(r->headers[i].name, name) ||
+		    r->headers[i].value.len == 0)
+			continue;
+		buf_put_str(out, r->headers[i].value);
+		buf_puts(out, ", ");
+	}
+}
+
+/* The address without its port; "unknown" for a Unix socket (RFC 7239 6). */
+static struct str
+host_of(const struct address *a, char text[ADDRESS_TEXT])
+{
+	const char *colon;
+
+	if (a->family == AF_UNIX || a->family == 0)
+		return STR("unknown");
+	address_print(a, text);
+	colon = strrchr(text, ':');
+	return (struct str){ text, (size_t)(colon - text) };
+}
+
+static struct str
+without_brackets(struct str host)
+{
+	return host.p[0] == '[' ? (struct str){ host.p + 1, host.len - 2 } :
+				  host;
+}
+
+/* Values that were added, in their order; the text may move until then. */
+struct addition {
+	const char *name;
+	size_t start, end;
+};
+
+static void
+add(struct forwarded *f, struct addition *a, const char *name, size_t start)
+{
+	a->name = name;
+	a->start = start;
+	a->end = buf_len(&f->text);
+}
+
+static void
+put_forwarded(
+    struct forwarded *f, struct str ip, const char *proto, struct str host)
+{
+	bool v6 = ip.p[0] == '[';
+
+	buf_printf(&f->text, "for=%s%.*s%s;proto=%s", v6 ? "\"" : "",
+	    STR_ARG(ip), v6 ? "\"" : "", proto);
+	if (host.len > 0)
+		buf_printf(&f->text, ";host=\"%.*s\"", STR_ARG(host));
+}
+
+int
+forwarded_init(
+    struct forwarded *f, const struct conn *c, const struct request *r)
+{
+	bool trust = c->worker->conf->trust_forwarded;
+	const char *proto = c->tls != NULL ? "https" : "http";
+	struct str host = request_header(r, "Host"), ip;
+	struct addition added[5];
+	char address[ADDRESS_TEXT];
+	size_t n = 0, at = 0;
+
+	f->count = 0;
+	buf_init(&f->text, 1 << 20);
+	for (size_t i = 0; i < r->header_count; i++)
+		if (passes(c, r, r->headers[i].name))
+			f->headers[f->count++] = r->headers[i];
+	ip = host_of(&c->peer, address);
+	if (trust)
+		put_earlier(&f->text, r, "X-Forwarded-For");
+	buf_put_str(&f->text, without_brackets(ip));
+	add(f, &added[n++], "X-Forwarded-For", at);
+	at = buf_len(&f->text);
+	if (trust)
+		put_earlier(&f->text, r, "Forwarded");
+	put_forwarded(f, ip, proto, host);
+	add(f, &added[n++], "Forwarded", at);
+	at = buf_len(&f->text);
+	if (!trust || request_header(r, "X-Forwarded-Proto").p == NULL) {
+		buf_puts(&f->text, proto);
+		add(f, &added[n++], "X-Forwarded-Proto", at);
+		at = buf_len(&f->text);
+	}
+	if (host.len > 0 &&
+	    (!trust || request_header(r, "X-Forwarded-Host").p == NULL)) {
+		buf_put_str(&f->text, host);
+		add(f, &added[n++], "X-Forwarded-Host", at);
+		at = buf_len(&f->text);
+	}
+	put_earlier(&f->text, r, "Via");
+	buf_puts(&f->text, via);
+	add(f, &added[n++], "Via", at);
+	for (size_t i = 0; i < n; i++)
+		f->headers[f->count++] = (struct header){
+			.name = str_of(added[i].name),
+			.value = { buf_str(&f->text).p + added[i].start,
+			    added[i].end - added[i].start },
+		};
+	return buf_error(&f->text) == SW_OK ? SW_OK : SW_ENOMEM;
+}
+
+void
+forwarded_fini(struct forwarded *f)
+{
+	buf_fini(&f->text);
+}
+
+static void
+put_framing(
+    struct buf *out, const struct upstream_head *h, enum framing framing)
+{
+	switch (framing) {
+	case FRAMING_NONE:
+		/* What the body of a GET would have had. */
+		if (h->status == 204 || !h->has_length)
+			break;
+		/* fall through */
+	case FRAMING_LENGTH:
+		buf_puts(out, "Content-Length: ");
+		buf_put_u64(out, h->content_length);
+		buf_puts(out, "\r\n");
+		break;
+	case FRAMING_CHUNKS:
+		buf_puts(out, "Transfer-Encoding: chunked\r\n");
+		break;
+	case FRAMING_CLOSE:
+		break;
+	}
+}
+
+void
+response_put_head(struct buf *out, struct worker *w,
+    const struct upstream_head *h, enum framing framing, bool keep_alive)
+{
+	bool dated = upstream_header(h, "Date").p != NULL;
+
+	buf_printf(
+	    out, "HTTP/1.1 %d %s\r\n", h->status, status_reason(h->status));
+	if (!dated)
+		buf_printf(out, "Date: %s\r\n", worker_date(w));
+	for (size_t i = 0; i < h->header_count; i++) {
+		struct str name = h->headers[i].name;
+
+		if (is_hop_by_hop(name) ||
+		    is_nominated(h->headers, h->header_count, name))
+			continue;
+		buf_put_str(out, name);
+		buf_puts(out, ": ");
+		buf_put_str(out, h->headers[i].value);
+		buf_puts(out, "\r\n");
+	}
+	buf_printf(out, "Via: %s\r\n", via);
+	put_framing(out, h, framing);
+	if (!keep_alive)
+		buf_puts(out, "Connection: close\r\n");
+	buf_puts(out, "\r\n");
+}

@@ -1,0 +1,604 @@
+#include "proxy/upstream.h"
+
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+#include "proxy/base/err.h"
+#include "proxy/base/log.h"
+#include "proxy/gateway.h"
+#include "proxy/upstream_private.h"
+
+/* How often libcurl may work before others have their turn. */
+enum { RUNS_PER_TURN = 16 };
+
+/* One of libcurl's sockets, in our loop. */
+struct watch {
+	struct io io; /* fd -1: no longer watched */
+	struct upstream *upstream;
+	struct list node; /* of the dead */
+};
+
+static const struct {
+	const char *name;
+	int status;
+	const char *sentence;
+} ends[UPSTREAM_ENDS] = {
+	[UPSTREAM_OK] = { "ok", 200, "The response is complete." },
+	[UPSTREAM_UNREACHABLE] = { "unreachable", 502,
+	    "There is no connection to the backend." },
+	[UPSTREAM_BROKEN] = { "broken", 502,
+	    "The backend's response is not valid." },
+	[UPSTREAM_TOO_LARGE] = { "too-large", 502,
+	    "The backend's response is too large." },
+	[UPSTREAM_TIMEOUT] = { "timeout", 504,
+	    "The backend did not respond in time." },
+	[UPSTREAM_CROWDED] = { "crowded", 503,
+	    "Too many requests wait for the backend." },
+	[UPSTREAM_DOWN] = { "down", 503,
+	    "The backend has failed and gets a moment of rest." },
+	[UPSTREAM_REFUSED] = { "refused", 502,
+	    "The request was given up on the way." },
+};
+
+int
+upstream_end_status(enum upstream_end end)
+{
+	return ends[end].status;
+}
+
+const char *
+upstream_end_name(enum upstream_end end)
+{
+	return ends[end].name;
+}
+
+const char *
+upstream_end_sentence(enum upstream_end end)
+{
+	return ends[end].sentence;
+}
+
+bool
+upstream_exists(const struct upstream *u)
+{
+	return u->origin_count > 0;
+}
+
+/* Each worker has its share of what all together may. */
+static size_t
+share(const struct upstream *u, uint64_t of_all)
+{
+	size_t workers = gateway_worker_count(u->worker->gateway);
+
+	return workers == 0 ? (size_t)of_all :
+			      (size_t)((of_all + workers - 1) / workers);
+}
+
+/* A request's life. */
+
+static void
+whole_free(struct whole *w)
+{
+	if (w == NULL)
+		return;
+	buf_fini(&w->answer);
+	free(w->body);
+	free(w);
+}
+
+static void
+request_free(struct upstream_request *r)
+{
+	if (r == NULL)
+		return;
+	transfer_end(r);
+	loop_clear_timer(&r->timer);
+	list_remove(&r->node);
+	list_remove(&r->resume_node);
+	curl_slist_free_all(r->headers);
+	whole_free(r->whole);
+	buf_fini(&r->head);
+	free(r->method);
+	free(r->target);
+	free(r);
+}
+
+/* Out of the list that it is in, and of what is counted. */
+static void
+leave(struct upstream_request *r)
+{
+	struct upstream *u = r->upstream;
+
+	list_remove(&r->node);
+	list_remove(&r->resume_node);
+	if (r->state == REQUEST_WAITING) {
+		u->waiting_count--;
+		METRIC_ADD(u->worker->metrics.upstream_waiting, -1);
+	} else {
+		u->running_count--;
+		METRIC_ADD(u->worker->metrics.upstream_running, -1);
+	}
+}
+
+static void
+enter(struct upstream_request *r, enum request_state state)
+{
+	struct upstream *u = r->upstream;
+
+	r->state = state;
+	if (state == REQUEST_WAITING) {
+		list_append(&u->waiting, &r->node);
+		u->waiting_count++;
+		METRIC_ADD(u->worker->metrics.upstream_waiting, 1);
+	} else {
+		list_append(&u->running, &r->node);
+		u->running_count++;
+		METRIC_ADD(u->worker->metrics.upstream_running, 1);
+	}
+}
+
+/* The last that is heard of it. */
+static void
+finish(struct upstream_request *r, enum upstream_end end, const char *detail)
+{
+	struct upstream *u = r->upstream;
+
+	METRIC_ADD(u->worker->metrics.upstream_ends[end], 1);
+	leave(r);
+	if (!r->cancelled)
+		r->flow.done(r->flow.owner, end, detail);
+	request_free(r);
+}
+
+/* Is the origin to blame, as far as one can tell? */
+static bool
+blames_origin(const struct upstream_request *r, enum upstream_end end)
+{
+	switch (end) {
+	case UPSTREAM_UNREACHABLE:
+		return true;
+	case UPSTREAM_TIMEOUT:
+	case UPSTREAM_BROKEN:
+		/* If it is the only one, to ask it is better than not to. */
+		return r->upstream->origin_count > 1 && !r->has_head;
+	default:
+		return false;
+	}
+}
+
+/* Nothing was sent yet: another origin may do what this one did not. */
+static bool
+try_another(struct upstream_request *r, enum upstream_end end)
+{
+	struct upstream *u = r->upstream;
+
+	if (r->cancelled || r->tries >= u->origin_count ||
+	    (end != UPSTREAM_UNREACHABLE &&
+		(end != UPSTREAM_TIMEOUT || transfer_sent(r))))
+		return false;
+	transfer_end(r);
+	leave(r);
+	r->judged = false;
+	r->head_bytes = 0;
+	r->in_head = false;
+	enter(r, REQUEST_WAITING);
+	METRIC_ADD(u->worker->metrics.upstream_retries, 1);
+	return true;
+}
+
+static void
+complete(struct upstream_request *r, CURLcode code)
+{
+	enum upstream_end end = transfer_judge(r, code);
+	bool failed = blames_origin(r, end);
+
+	if (failed || r->has_head)
+		origin_note(r->upstream, r->origin, failed);
+	else
+		r->origin->probing = false;
+	if (failed && try_another(r, end))
+		return;
+	finish(r, end, r->detail);
+}
+
+static void
+on_timeout(struct timer *t)
+{
+	struct upstream_request *r =
+	    container_of(t, struct upstream_request, timer);
+
+	if (r->state == REQUEST_WAITING)
+		finish(r, UPSTREAM_TIMEOUT, "It waited too long for its turn.");
+	else
+		complete(r, CURLE_OPERATION_TIMEDOUT);
+}
+
+/* Libcurl, in our loop. */
+
+static void
+on_socket(struct io *io, uint32_t events)
+{
+	struct watch *w = container_of(io, struct watch, io);
+	int flags = 0, running;
+
+	if (io->fd < 0)
+		return;
+	if ((events & EPOLLIN) != 0)
+		flags |= CURL_CSELECT_IN;
+	if ((events & EPOLLOUT) != 0)
+		flags |= CURL_CSELECT_OUT;
+	if ((events & (EPOLLERR | EPOLLHUP)) != 0)
+		flags |= CURL_CSELECT_ERR;
+	curl_multi_socket_action(w->upstream->multi, io->fd, flags, &running);
+	w->upstream->stirred = true;
+}
+
+static uint32_t
+events_of(int what)
+{
+	return (what == CURL_POLL_OUT ? 0 : EPOLLIN) |
+	    (what == CURL_POLL_IN ? 0 : EPOLLOUT);
+}
+
+static int
+watch_socket(struct upstream *u, curl_socket_t fd, int what)
+{
+	struct watch *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return -1;
+	w->io = (struct io){ .fd = fd, .ready = on_socket };
+	w->upstream = u;
+	list_init(&w->node);
+	if (loop_add(u->worker->loop, &w->io, events_of(what)) != SW_OK ||
+	    curl_multi_assign(u->multi, fd, w) != CURLM_OK) {
+		free(w);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+on_watch(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
+{
+	struct upstream *u = ctx;
+	struct watch *w = socket_ctx;
+
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		if (w == NULL)
+			return 0;
+		loop_remove(u->worker->loop, &w->io);
+		w->io.fd = -1;
+		curl_multi_assign(u->multi, fd, NULL);
+		/* An event of this turn may still name it. */
+		list_append(&u->dead_watches, &w->node);
+		return 0;
+	}
+	if (w == NULL)
+		return watch_socket(u, fd, what);
+	return loop_modify(u->worker->loop, &w->io, events_of(what)) == SW_OK ?
+	    0 :
+	    -1;
+}
+
+static int
+on_timer_change(CURLM *multi, long timeout_ms, void *ctx)
+{
+	struct upstream *u = ctx;
+
+	(void)multi;
+	u->due = timeout_ms == 0;
+	if (timeout_ms > 0)
+		loop_set_timer(u->worker->loop, &u->timer,
+		    loop_now_ms(u->worker->loop) + (uint64_t)timeout_ms);
+	else
+		loop_clear_timer(&u->timer);
+	return 0;
+}
+
+static void
+on_timer(struct timer *t)
+{
+	container_of(t, struct upstream, timer)->due = true;
+}
+
+static void
+read_messages(struct upstream *u)
+{
+	const CURLMsg *m;
+	int left;
+
+	while ((m = curl_multi_info_read(u->multi, &left)) != NULL) {
+		struct upstream_request *r = NULL;
+		CURLcode code;
+
+		if (m->msg != CURLMSG_DONE)
+			continue;
+		code = m->data.result; /* the message goes with the handle */
+		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &r);
+		if (r->cancelled)
+			request_free(r);
+		else
+			complete(r, code);
+	}
+}
+
+static void
+begin(struct upstream_request *r)
+{
+	struct upstream *u = r->upstream;
+
+	r->origin = origin_choose(u);
+	if (r->origin == NULL) {
+		finish(r, UPSTREAM_DOWN, ends[UPSTREAM_DOWN].sentence);
+		return;
+	}
+	r->tries++;
+	leave(r);
+	enter(r, REQUEST_RUNNING);
+	if (transfer_begin(r) != SW_OK) {
+		r->origin->probing = false;
+		finish(r, UPSTREAM_CROWDED, err_info(SW_ENOMEM)->sentence);
+	}
+}
+
+static void
+ask_again(struct upstream_request *r)
+{
+	if (r->easy == NULL)
+		return;
+	transfer_arm(r);
+	curl_easy_pause(r->easy, CURLPAUSE_CONT);
+}
+
+/* Everything that was put off because libcurl was in the middle of work. */
+static void
+catch_up(struct upstream *u)
+{
+	size_t most = share(u, u->worker->conf->backend_requests_max);
+	struct list *node;
+
+	while ((node = list_shift(&u->cancelled)) != NULL)
+		request_free(container_of(node, struct upstream_request, node));
+	while ((node = list_shift(&u->resumed)) != NULL)
+		ask_again(
+		    container_of(node, struct upstream_request, resume_node));
+	while (!list_empty(&u->refused))
+		finish(container_of(
+			   u->refused.next, struct upstream_request, node),
+		    UPSTREAM_CROWDED, ends[UPSTREAM_CROWDED].sentence);
+	while (u->running_count < most && !list_empty(&u->waiting))
+		begin(container_of(
+		    u->waiting.next, struct upstream_request, node));
+}
+
+static bool
+has_work(const struct upstream *u)
+{
+	return u->due || u->stirred || !list_empty(&u->cancelled) ||
+	    !list_empty(&u->resumed) || !list_empty(&u->refused) ||
+	    (!list_empty(&u->waiting) &&
+		u->running_count <
+		    share(u, u->worker->conf->backend_requests_max));
+}
+
+bool
+upstream_turn(struct upstream *u)
+{
+	struct list *node;
+	int running;
+
+	for (int i = 0; i < RUNS_PER_TURN && has_work(u); i++) {
+		catch_up(u);
+		u->stirred = false;
+		if (u->due) {
+			u->due = false;
+			curl_multi_socket_action(
+			    u->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+		}
+		read_messages(u);
+	}
+	while ((node = list_shift(&u->dead_watches)) != NULL)
+		free(container_of(node, struct watch, node));
+	return has_work(u);
+}
+
+/* Asking. */
+
+static bool
+is_clean(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static int
+add_header(struct upstream_request *r, const char *line)
+{
+	struct curl_slist *list = curl_slist_append(r->headers, line);
+
+	if (list == NULL)
+		return SW_ENOMEM;
+	r->headers = list;
+	return SW_OK;
+}
+
+static int
+copy_headers(struct upstream_request *r, const struct upstream_ask *ask)
+{
+	struct buf line;
+	bool accepts = false;
+	int err = SW_OK;
+
+	buf_init(&line, 1 << 20);
+	for (size_t i = 0; i < ask->header_count && err == SW_OK; i++) {
+		struct str name = ask->headers[i].name;
+		struct str value = ask->headers[i].value;
+
+		if (name.len == 0 || !is_clean(name) || !is_clean(value) ||
+		    memchr(name.p, ':', name.len) != NULL ||
+		    memchr(name.p, ';', name.len) != NULL) {
+			err = SW_EINVAL;
+			break;
+		}
+		accepts = accepts || str_is_nocase(name, "Accept");
+		buf_clear(&line);
+		buf_put_str(&line, name);
+		/* So libcurl writes a header that has no value. */
+		buf_puts(&line, value.len == 0 ? ";" : ": ");
+		buf_put_str(&line, value);
+		buf_put(&line, "", 1);
+		err = buf_error(&line) != SW_OK ?
+		    buf_error(&line) :
+		    add_header(r, (const char *)buf_head(&line));
+	}
+	buf_fini(&line);
+	/* What libcurl would add by itself. */
+	if (err == SW_OK && !accepts)
+		err = add_header(r, "Accept:");
+	if (err == SW_OK)
+		err = add_header(r, "Expect:");
+	return err;
+}
+
+int
+upstream_start(struct upstream_request **out, struct upstream *u,
+    const struct upstream_flow *flow)
+{
+	const struct upstream_ask *ask = &flow->ask;
+	struct upstream_request *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (r == NULL)
+		return SW_ENOMEM;
+	r->upstream = u;
+	r->flow = *flow;
+	list_init(&r->node);
+	list_init(&r->resume_node);
+	timer_init(&r->timer, on_timeout);
+	buf_init(&r->head, (size_t)u->worker->conf->backend_header_max + 1);
+	r->method = strndup(ask->method.p, ask->method.len);
+	r->target = strndup(ask->target.p, ask->target.len);
+	err = r->method == NULL || r->target == NULL ? SW_ENOMEM :
+						       copy_headers(r, ask);
+	if (err == SW_OK && (!is_clean(ask->method) || !is_clean(ask->target)))
+		err = SW_EINVAL;
+	if (err != SW_OK) {
+		request_free(r);
+		return err;
+	}
+	enter(r, REQUEST_WAITING);
+	/* It is told so in the turn, not in this call. */
+	if (u->waiting_count + u->running_count >
+	    share(u, u->worker->conf->backend_queue_max) +
+		share(u, u->worker->conf->backend_requests_max)) {
+		list_remove(&r->node);
+		list_append(&u->refused, &r->node);
+	}
+	loop_set_timer(u->worker->loop, &r->timer,
+	    loop_now_ms(u->worker->loop) +
+		u->worker->conf->backend_response_timeout_ms);
+	*out = r;
+	return SW_OK;
+}
+
+void
+upstream_resume(struct upstream_request *r)
+{
+	if (r->state == REQUEST_RUNNING && !r->cancelled &&
+	    list_empty(&r->resume_node))
+		list_append(&r->upstream->resumed, &r->resume_node);
+}
+
+void
+upstream_cancel(struct upstream_request *r)
+{
+	if (r->cancelled)
+		return;
+	r->cancelled = true;
+	if (r->origin != NULL)
+		r->origin->probing = false;
+	leave(r);
+	loop_clear_timer(&r->timer);
+	list_append(&r->upstream->cancelled, &r->node);
+}
+
+static bool
+start_library(struct upstream *u)
+{
+	long kept = (long)share(u, u->worker->conf->backend_requests_max);
+
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return false;
+	u->multi = curl_multi_init();
+	return u->multi != NULL &&
+	    curl_multi_setopt(u->multi, CURLMOPT_SOCKETFUNCTION, on_watch) ==
+	    CURLM_OK &&
+	    curl_multi_setopt(u->multi, CURLMOPT_SOCKETDATA, u) == CURLM_OK &&
+	    curl_multi_setopt(u->multi, CURLMOPT_TIMERFUNCTION,
+		on_timer_change) == CURLM_OK &&
+	    curl_multi_setopt(u->multi, CURLMOPT_TIMERDATA, u) == CURLM_OK &&
+	    curl_multi_setopt(u->multi, CURLMOPT_MAXCONNECTS, kept) == CURLM_OK;
+}
+
+int
+upstream_new(struct upstream **out, struct worker *w)
+{
+	struct upstream *u = calloc(1, sizeof(*u));
+	int err;
+
+	if (u == NULL)
+		return SW_ENOMEM;
+	u->worker = w;
+	list_init(&u->waiting);
+	list_init(&u->refused);
+	list_init(&u->running);
+	list_init(&u->resumed);
+	list_init(&u->cancelled);
+	list_init(&u->dead_watches);
+	timer_init(&u->timer, on_timer);
+	if ((err = origins_load(u)) != SW_OK || !start_library(u)) {
+		log_error("upstream: libcurl does not start");
+		upstream_free(u);
+		return err != SW_OK ? err : SW_ENOMEM;
+	}
+	*out = u;
+	return SW_OK;
+}
+
+static void
+free_requests(struct list *l)
+{
+	struct list *node;
+
+	while ((node = list_shift(l)) != NULL)
+		request_free(container_of(node, struct upstream_request, node));
+}
+
+void
+upstream_free(struct upstream *u)
+{
+	struct list *node;
+
+	if (u == NULL)
+		return;
+	free_requests(&u->waiting);
+	free_requests(&u->refused);
+	free_requests(&u->running);
+	free_requests(&u->cancelled);
+	while (u->spare_count > 0)
+		curl_easy_cleanup(u->spare[--u->spare_count]);
+	if (u->multi != NULL)
+		curl_multi_cleanup(u->multi);
+	loop_clear_timer(&u->timer);
+	while ((node = list_shift(&u->dead_watches)) != NULL)
+		free(container_of(node, struct watch, node));
+	origins_free(u);
+	free(u);
+}

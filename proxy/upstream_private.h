@@ -1,0 +1,114 @@
+#ifndef SPILLWAY_PROXY_UPSTREAM_PRIVATE_H
+#define SPILLWAY_PROXY_UPSTREAM_PRIVATE_H
+
+#include <curl/curl.h>
+
+#include "proxy/base/buf.h"
+#include "proxy/base/list.h"
+#include "proxy/base/loop.h"
+#include "proxy/upstream.h"
+#include "proxy/worker.h"
+
+/* What the files behind the door to libcurl share. */
+
+/* A place where the backend is, as one worker sees it. */
+struct upstream_origin {
+	char *url;
+	char *unix_path; /* NULL: TCP */
+	int64_t weight;
+	int64_t credit;    /* of the weighted round */
+	uint64_t failures; /* in a row */
+	uint64_t down_until_ms;
+	bool probing; /* after its time off, one request tries it */
+};
+
+struct upstream {
+	struct worker *worker;
+	CURLM *multi;
+	struct timer timer;  /* libcurl's */
+	bool due;            /* libcurl wants to be called at once */
+	bool stirred;        /* a socket was served: look for what has ended */
+	struct list waiting; /* for their turn, in order */
+	struct list refused; /* there was no room to wait in */
+	struct list running;
+	struct list resumed; /* to be asked again */
+	struct list cancelled;
+	struct list dead_watches;
+	size_t waiting_count;
+	size_t running_count;
+	struct upstream_origin *origins;
+	size_t origin_count;
+	CURL *spare[32]; /* handles that were used, for the next ones */
+	size_t spare_count;
+};
+
+enum request_state { REQUEST_WAITING, REQUEST_RUNNING };
+
+/* A header in the head's buffer, by place, since that may move. */
+struct header_place {
+	size_t name, name_len, value, value_len;
+};
+
+/* A call with whole bodies keeps them here. */
+struct whole {
+	uint8_t *body;
+	size_t body_len;
+	size_t sent;
+	struct buf answer;
+	bool large; /* the answer is above its limit */
+	struct upstream_head head;
+	void (*done)(void *owner, const struct upstream_answer *a);
+	void *owner;
+};
+
+struct upstream_request {
+	struct upstream *upstream;
+	struct list node;        /* waiting, running or cancelled */
+	struct list resume_node; /* of the resumed */
+	enum request_state state;
+	bool cancelled;
+	struct upstream_flow flow; /* of its ask, only what is no text */
+	struct whole *whole;       /* NULL: it streams */
+	char *method;
+	char *target;
+	struct curl_slist *headers;
+	CURL *easy;
+	struct upstream_origin *origin;
+	unsigned tries;
+	struct timer timer;
+	/* Why it is to end, where libcurl would only know that it was told. */
+	bool judged;
+	enum upstream_end end;
+	const char *detail;
+	char error[CURL_ERROR_SIZE];
+	/* The response's head, as it comes in. */
+	struct buf head;
+	struct header_place places[REQUEST_HEADERS_MAX];
+	struct header parsed[REQUEST_HEADERS_MAX];
+	size_t header_count;
+	size_t head_bytes; /* of all heads, interim ones included */
+	int status;
+	bool http_1_0;
+	bool in_head;
+	bool has_head; /* the final one */
+};
+
+/* The origin whose turn it is; NULL: all are down. */
+struct upstream_origin *origin_choose(struct upstream *u);
+/* How a request to it ended. */
+void origin_note(struct upstream *u, struct upstream_origin *o, bool failed);
+int origins_load(struct upstream *u);
+void origins_free(struct upstream *u);
+
+/* Let libcurl have it; SW_ENOMEM. */
+int transfer_begin(struct upstream_request *r);
+/* Take it away from libcurl; harmless if it has not got it. */
+void transfer_end(struct upstream_request *r);
+/* How it ended, by what libcurl says. */
+enum upstream_end transfer_judge(struct upstream_request *r, CURLcode code);
+/* Was anything of the request sent? */
+bool transfer_sent(const struct upstream_request *r);
+/* (Re)start the time that the backend has for its next step. */
+void transfer_arm(struct upstream_request *r);
+
+#endif

@@ -1,0 +1,439 @@
+/*
+ * One request in libcurl's hands: how it is asked for, and what comes back,
+ * judged before anybody sees it.
+ */
+#include <stdlib.h>
+
+#include "proxy/base/err.h"
+#include "proxy/upstream_private.h"
+
+/* Memory of one request, in either direction. */
+enum { TRANSFER_BUFFER = 64 << 10 };
+
+/* End it with a reason of ours. */
+static void
+judge(struct upstream_request *r, enum upstream_end end, const char *detail)
+{
+	if (r->judged)
+		return;
+	r->judged = true;
+	r->end = end;
+	r->detail = detail;
+}
+
+static void
+broken(struct upstream_request *r, const char *detail)
+{
+	judge(r, UPSTREAM_BROKEN, detail);
+}
+
+void
+transfer_arm(struct upstream_request *r)
+{
+	const struct conf *conf = r->upstream->worker->conf;
+	struct loop *loop = r->upstream->worker->loop;
+
+	loop_set_timer(loop, &r->timer,
+	    loop_now_ms(loop) +
+		(r->has_head ? conf->backend_idle_timeout_ms :
+			       conf->backend_response_timeout_ms));
+}
+
+/* The head of the response, line by line. */
+
+static bool
+is_token(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c <= 0x20 || c >= 0x7f ||
+		    strchr("()<>@,;:\\\"/[]?={}", c) != NULL)
+			return false;
+	}
+	return s.len > 0;
+}
+
+static bool
+is_value(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static bool
+take_status(struct upstream_request *r, struct str line)
+{
+	uint64_t status;
+
+	buf_clear(&r->head);
+	r->header_count = 0;
+	r->in_head = true;
+	if (line.len < 12 || !str_starts(line, "HTTP/1.") ||
+	    (line.p[7] != '0' && line.p[7] != '1') || line.p[8] != ' ' ||
+	    str_to_u64(&status, (struct str){ line.p + 9, 3 }, 599) != SW_OK ||
+	    status < 100 || (line.len > 12 && line.p[12] != ' ')) {
+		broken(r, "Its status line is none of HTTP/1.1.");
+		return false;
+	}
+	r->http_1_0 = line.p[7] == '0';
+	r->status = (int)status;
+	return true;
+}
+
+static bool
+take_field(struct upstream_request *r, struct str line)
+{
+	const char *colon = memchr(line.p, ':', line.len);
+	struct str name, value;
+
+	if (colon == NULL) {
+		broken(r, "A line of its head has no colon.");
+		return false;
+	}
+	name = (struct str){ line.p, (size_t)(colon - line.p) };
+	value = str_trim((struct str){ colon + 1, line.len - name.len - 1 });
+	/* A folded line begins with a blank, which no token does. */
+	if (!is_token(name) || !is_value(value)) {
+		broken(r, "A header of it has bytes that none may have.");
+		return false;
+	}
+	if (r->header_count == REQUEST_HEADERS_MAX) {
+		broken(r, "It has too many headers.");
+		return false;
+	}
+	r->places[r->header_count++] = (struct header_place){
+		.name = buf_len(&r->head),
+		.name_len = name.len,
+		.value = buf_len(&r->head) + name.len,
+		.value_len = value.len,
+	};
+	buf_put_str(&r->head, name);
+	if (buf_put_str(&r->head, value) != SW_OK ||
+	    buf_error(&r->head) != SW_OK) {
+		broken(r, "There was no memory for its head.");
+		return false;
+	}
+	return true;
+}
+
+struct str
+upstream_header(const struct upstream_head *h, const char *name)
+{
+	for (size_t i = 0; i < h->header_count; i++)
+		if (str_is_nocase(h->headers[i].name, name))
+			return h->headers[i].value;
+	return (struct str){ NULL, 0 };
+}
+
+static size_t
+count_of(const struct upstream_head *h, const char *name)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < h->header_count; i++)
+		n += str_is_nocase(h->headers[i].name, name);
+	return n;
+}
+
+/* May its length be read in one way alone? (RFC 9112 6.3) */
+static const char *
+framing_fault(const struct upstream_request *r, struct upstream_head *h)
+{
+	size_t lengths = count_of(h, "Content-Length");
+	size_t codings = count_of(h, "Transfer-Encoding");
+
+	if (lengths > 1)
+		return "It has more than one Content-Length.";
+	if (lengths == 1 &&
+	    str_to_u64(&h->content_length, upstream_header(h, "Content-Length"),
+		INT64_MAX) != SW_OK)
+		return "Its Content-Length is not a number.";
+	h->has_length = lengths == 1;
+	if (codings > 0 && lengths > 0)
+		return "It has both Content-Length and Transfer-Encoding.";
+	if (codings > 1 ||
+	    (codings == 1 &&
+		!str_is_nocase(
+		    upstream_header(h, "Transfer-Encoding"), "chunked")))
+		return "It has a transfer coding other than `chunked`.";
+	if (codings > 0 && r->http_1_0)
+		return "HTTP/1.0 has no transfer codings.";
+	return NULL;
+}
+
+static bool
+end_of_head(struct upstream_request *r)
+{
+	struct upstream_head h = { .status = r->status };
+	const char *base = (const char *)buf_head(&r->head), *fault;
+
+	r->in_head = false;
+	if (r->status == 101) {
+		broken(r, "It switches protocols, which nobody asked for.");
+		return false;
+	}
+	if (r->status < 200)
+		return true; /* interim: the final one follows */
+	for (size_t i = 0; i < r->header_count; i++) {
+		const struct header_place *p = &r->places[i];
+
+		r->parsed[i].name = (struct str){ base + p->name, p->name_len };
+		r->parsed[i].value =
+		    (struct str){ base + p->value, p->value_len };
+	}
+	h.headers = r->parsed;
+	h.header_count = r->header_count;
+	fault = framing_fault(r, &h);
+	if (fault != NULL) {
+		broken(r, fault);
+		return false;
+	}
+	r->has_head = true;
+	transfer_arm(r);
+	r->flow.head(r->flow.owner, &h);
+	return !r->cancelled;
+}
+
+static size_t
+on_header(char *p, size_t size, size_t n, void *ctx)
+{
+	struct upstream_request *r = ctx;
+	struct str line = { p, size * n };
+	size_t taken = line.len;
+	bool fine;
+
+	if (r->cancelled)
+		return 0;
+	r->head_bytes += line.len;
+	if (r->head_bytes > r->upstream->worker->conf->backend_header_max) {
+		broken(r, "Its head is above backend-header-max.");
+		return 0;
+	}
+	if (r->has_head)
+		return taken; /* trailers end here: nobody asked for them */
+	while (line.len > 0 &&
+	    (line.p[line.len - 1] == '\n' || line.p[line.len - 1] == '\r'))
+		line.len--;
+	if (!r->in_head)
+		fine = take_status(r, line);
+	else if (line.len == 0)
+		fine = end_of_head(r);
+	else
+		fine = take_field(r, line);
+	/* To return less than there was ends it. */
+	return fine ? taken : 0;
+}
+
+static size_t
+on_data(char *p, size_t size, size_t n, void *ctx)
+{
+	struct upstream_request *r = ctx;
+	int err;
+
+	if (r->cancelled)
+		return 0;
+	err = r->flow.data(r->flow.owner, p, size * n);
+	if (r->cancelled)
+		return 0;
+	if (err == SW_EAGAIN)
+		return CURL_WRITEFUNC_PAUSE;
+	if (err != SW_OK) {
+		judge(r, UPSTREAM_REFUSED, "The response is no longer wanted.");
+		return 0;
+	}
+	transfer_arm(r);
+	METRIC_ADD(r->upstream->worker->metrics.upstream_received, size * n);
+	return size * n;
+}
+
+static size_t
+on_body(char *p, size_t size, size_t n, void *ctx)
+{
+	struct upstream_request *r = ctx;
+	ssize_t got;
+
+	if (r->cancelled)
+		return CURL_READFUNC_ABORT;
+	got = r->flow.body(r->flow.owner, p, size * n);
+	if (r->cancelled)
+		return CURL_READFUNC_ABORT;
+	if (got == SW_EAGAIN) {
+		/* The client is slow, not the backend: no time is running. */
+		if (!r->has_head)
+			loop_clear_timer(&r->timer);
+		return CURL_READFUNC_PAUSE;
+	}
+	if (got < 0) {
+		judge(r, UPSTREAM_REFUSED, "The request breaks off.");
+		return CURL_READFUNC_ABORT;
+	}
+	transfer_arm(r);
+	METRIC_ADD(r->upstream->worker->metrics.upstream_sent, (size_t)got);
+	return (size_t)got;
+}
+
+/* Only a body that is here as a whole can be sent once more. */
+static int
+on_seek(void *ctx, curl_off_t offset, int whence)
+{
+	struct upstream_request *r = ctx;
+
+	if (whence != SEEK_SET || r->whole == NULL || offset < 0 ||
+	    (size_t)offset > r->whole->body_len)
+		return CURL_SEEKFUNC_CANTSEEK;
+	r->whole->sent = (size_t)offset;
+	return CURL_SEEKFUNC_OK;
+}
+
+#define SET(option, value) \
+	(curl_easy_setopt(r->easy, (option), (value)) == CURLE_OK)
+
+static bool
+set_method(struct upstream_request *r)
+{
+	curl_off_t length =
+	    r->flow.has_length ? (curl_off_t)r->flow.content_length : -1;
+
+	if (strcmp(r->method, "HEAD") == 0)
+		return SET(CURLOPT_NOBODY, 1L);
+	/*
+	 * libcurl asks again on a new connection when one that was kept closes
+	 * without an answer, unless that needs a body that is gone.
+	 */
+	if (!r->flow.ask.repeatable && (r->flow.body == NULL || length == 0) &&
+	    !SET(CURLOPT_FRESH_CONNECT, 1L))
+		return false;
+	if (r->flow.body == NULL)
+		return SET(CURLOPT_HTTPGET, 1L) &&
+		    SET(CURLOPT_CUSTOMREQUEST, r->method);
+	return SET(CURLOPT_UPLOAD, 1L) &&
+	    SET(CURLOPT_CUSTOMREQUEST, r->method) &&
+	    SET(CURLOPT_INFILESIZE_LARGE, length) &&
+	    SET(CURLOPT_READFUNCTION, on_body) && SET(CURLOPT_READDATA, r) &&
+	    SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)TRANSFER_BUFFER) &&
+	    (!r->flow.ask.repeatable || r->whole == NULL ||
+		(SET(CURLOPT_SEEKFUNCTION, on_seek) &&
+		    SET(CURLOPT_SEEKDATA, r)));
+}
+
+static bool
+set_place(struct upstream_request *r)
+{
+	const struct conf *conf = r->upstream->worker->conf;
+
+	return SET(CURLOPT_URL, r->origin->url) &&
+	    SET(CURLOPT_REQUEST_TARGET, r->target) &&
+	    SET(CURLOPT_PATH_AS_IS, 1L) &&
+	    SET(CURLOPT_UNIX_SOCKET_PATH, r->origin->unix_path) &&
+	    SET(CURLOPT_PROTOCOLS_STR, "http,https") &&
+	    /* Whatever http_proxy may be in our environment. */
+	    SET(CURLOPT_PROXY, "") &&
+	    (strcmp(conf->backend_ca, "system") == 0 ||
+		(SET(CURLOPT_CAINFO, conf->backend_ca) &&
+		    SET(CURLOPT_CAPATH, NULL)));
+}
+
+static bool
+set_limits(struct upstream_request *r)
+{
+	const struct conf *conf = r->upstream->worker->conf;
+	uint64_t total = r->flow.ask.timeout_ms != 0 ?
+	    r->flow.ask.timeout_ms :
+	    conf->backend_total_timeout_ms;
+
+	return SET(CURLOPT_NOSIGNAL, 1L) &&
+	    SET(CURLOPT_CONNECTTIMEOUT_MS,
+		(long)conf->backend_connect_timeout_ms) &&
+	    SET(CURLOPT_TIMEOUT_MS, (long)total) &&
+	    SET(CURLOPT_MAXAGE_CONN,
+		(long)(conf->backend_keep_alive_ms / 1000)) &&
+	    SET(CURLOPT_BUFFERSIZE, (long)TRANSFER_BUFFER);
+}
+
+static bool
+set_answer(struct upstream_request *r)
+{
+	return SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
+	    SET(CURLOPT_HTTPHEADER, r->headers) &&
+	    SET(CURLOPT_HEADERFUNCTION, on_header) &&
+	    SET(CURLOPT_HEADERDATA, r) && SET(CURLOPT_WRITEFUNCTION, on_data) &&
+	    SET(CURLOPT_WRITEDATA, r) && SET(CURLOPT_ERRORBUFFER, r->error) &&
+	    SET(CURLOPT_PRIVATE, r);
+}
+
+int
+transfer_begin(struct upstream_request *r)
+{
+	struct upstream *u = r->upstream;
+
+	r->error[0] = '\0';
+	r->easy =
+	    u->spare_count > 0 ? u->spare[--u->spare_count] : curl_easy_init();
+	if (r->easy == NULL || !set_place(r) || !set_method(r) ||
+	    !set_limits(r) || !set_answer(r) ||
+	    curl_multi_add_handle(u->multi, r->easy) != CURLM_OK)
+		return SW_ENOMEM;
+	/* The connection has a time of its own before. */
+	loop_set_timer(u->worker->loop, &r->timer,
+	    loop_now_ms(u->worker->loop) +
+		u->worker->conf->backend_connect_timeout_ms +
+		u->worker->conf->backend_response_timeout_ms);
+	return SW_OK;
+}
+
+void
+transfer_end(struct upstream_request *r)
+{
+	struct upstream *u = r->upstream;
+
+	if (r->easy == NULL)
+		return;
+	curl_multi_remove_handle(u->multi, r->easy);
+	if (u->spare_count < sizeof(u->spare) / sizeof(u->spare[0])) {
+		curl_easy_reset(r->easy);
+		u->spare[u->spare_count++] = r->easy;
+	} else {
+		curl_easy_cleanup(r->easy);
+	}
+	r->easy = NULL;
+}
+
+bool
+transfer_sent(const struct upstream_request *r)
+{
+	long sent = 0;
+
+	curl_easy_getinfo(r->easy, CURLINFO_REQUEST_SIZE, &sent);
+	return sent > 0 || r->head_bytes > 0;
+}
+
+enum upstream_end
+transfer_judge(struct upstream_request *r, CURLcode code)
+{
+	if (r->judged)
+		return r->end;
+	r->detail = r->error[0] != '\0' ? r->error : curl_easy_strerror(code);
+	switch (code) {
+	case CURLE_OK:
+		if (r->has_head)
+			return UPSTREAM_OK;
+		r->detail = "It closed the connection without a response.";
+		return UPSTREAM_BROKEN;
+	case CURLE_OPERATION_TIMEDOUT:
+		return UPSTREAM_TIMEOUT;
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return UPSTREAM_UNREACHABLE;
+	default:
+		return UPSTREAM_BROKEN;
+	}
+}

@@ -1,0 +1,522 @@
+"""What is not the gateway's own goes to the backend and comes back."""
+
+import hashlib
+import json
+import os
+import socket
+import threading
+
+from backend import Backend, echo, response
+from gateway import Gateway, Scenario, Wire, main
+
+
+def asking(head, body=b""):
+    return head.replace("\n", "\r\n").encode("latin-1") + b"\r\n" + body
+
+
+class Proxied(Scenario):
+    """A gateway in front of a backend that each test tells what to do."""
+
+    more = ""
+
+    def serve(self, respond, more="", **options):
+        self.backend = Backend(respond, **options)
+        self.addCleanup(self.backend.close)
+        return self.gate([self.backend.url], more)
+
+    def gate(self, urls, more=""):
+        listed = ", ".join(f'"{u}"' for u in urls)
+        gateway = Gateway(f"backend = {{ {listed} }}\n{self.more}{more}",
+                          workers=1)
+        self.addCleanup(gateway.close)
+        self.front = gateway.start()
+        return gateway
+
+    def wire(self):
+        w = Wire(self.front.port)
+        self.addCleanup(w.close)
+        return w
+
+    def ask(self, head, body=b""):
+        w = self.wire()
+        w.send(asking(head, body))
+        return w.response()
+
+
+class Passing(Proxied):
+    def test_paths_pass_as_they_are_and_our_own_stay(self):
+        g = self.serve(lambda r, c: response(r.target.encode()))
+        for path in ("/", "/a?b=c&d=%20", "/%2e%2e/x", "/a/../b", "/stream",
+                     "/x?", "//double"):
+            status, _, body = self.ask(f"GET {path} HTTP/1.1\nHost: a\n")
+            self.assertEqual((status, body.decode()), (200, path))
+        seen = len(self.backend.requests)
+        self.assertEqual(g.get("/healthz")[0], 200)
+        self.assertEqual(g.get("/stream/room")[0], 200)
+        self.assertEqual(g.get("/spillway/")[0], 404)
+        self.assertEqual(len(self.backend.requests), seen)
+
+    def test_every_method_passes_with_its_body(self):
+        self.serve(echo)
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
+                       "PROPFIND", "X-OWN"):
+            for body in (b"", b"x" * 10, b"y" * 100_000):
+                status, headers, got = self.ask(
+                    f"{method} /m HTTP/1.1\nHost: a\n"
+                    f"Content-Length: {len(body)}\n", body)
+                self.assertEqual((status, got), (200, body))
+                self.assertEqual(headers["x-method"], method)
+
+    def test_one_connection_carries_many_requests(self):
+        self.serve(echo)
+        w = self.wire()
+        for n in range(20):
+            body = b"%d" % n
+            w.send(asking("POST /n HTTP/1.1\nHost: a\n"
+                          f"Content-Length: {len(body)}\n", body))
+            self.assertEqual(w.response()[2], body)
+        self.assertLessEqual(self.backend.connections, 20)
+
+    def test_pipelined_requests_are_answered_in_order(self):
+        self.serve(lambda r, c: response(r.target.encode()))
+        w = self.wire()
+        w.send(b"".join(asking(f"GET /{n} HTTP/1.1\nHost: a\n")
+                        for n in range(10)))
+        self.assertEqual([w.response()[2] for _ in range(10)],
+                         [b"/%d" % n for n in range(10)])
+
+    def test_after_a_request_of_ours_the_connection_serves_the_backend(self):
+        self.serve(echo)
+        w = self.wire()
+        for n in range(3):
+            w.send(asking("GET /healthz HTTP/1.1\nHost: a\n"))
+            self.assertEqual(w.response()[2], b"ok\n")
+            w.send(asking("PUT /x HTTP/1.1\nHost: a\nContent-Length: 5\n",
+                          b"hello"))
+            self.assertEqual(w.response()[2], b"hello")
+
+    def test_chunks_are_read_strictly_and_passed_on(self):
+        self.serve(echo)
+        w = self.wire()
+        w.send(asking("POST /c HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n",
+                      b"5;ext=1\r\nhello\r\n6\r\n world\r\n0\r\nT: x\r\n\r\n"))
+        self.assertEqual(w.response()[2], b"hello world")
+        w.send(asking("GET /next HTTP/1.1\nHost: a\n"))
+        self.assertEqual(w.response()[0], 200)
+
+    def test_head_has_the_length_and_no_body(self):
+        self.serve(lambda r, c: b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
+                   + (b"" if r.method == "HEAD" else b"123456789"))
+        w = self.wire()
+        w.send(asking("HEAD /h HTTP/1.1\nHost: a\n"))
+        self.assertIn(b"\r\nContent-Length: 9\r\n", w.until(b"\r\n\r\n"))
+        w.send(asking("GET /h HTTP/1.1\nHost: a\n"))
+        self.assertEqual(w.response()[2], b"123456789")
+
+    def test_ranges_and_statuses_pass(self):
+        self.serve(lambda r, c: response(
+            b"bc", "206 Partial Content", "Content-Range: bytes 1-2/9\r\n"))
+        status, headers, body = self.ask(
+            "GET /r HTTP/1.1\nHost: a\nRange: bytes=1-2\n")
+        self.assertEqual((status, headers["content-range"], body),
+                         (206, "bytes 1-2/9", b"bc"))
+        self.assertEqual(self.backend.requests[0].get("Range"), "bytes=1-2")
+
+    def test_a_body_without_a_length_goes_out_in_chunks(self):
+        def closing(r, c):
+            c.s.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc")
+        self.serve(closing)
+        w = self.wire()
+        w.send(asking("GET / HTTP/1.1\nHost: a\n"))
+        self.assertIn(b"Transfer-Encoding: chunked", w.until(b"\r\n\r\n"))
+        self.assertEqual(w.until(b"0\r\n\r\n"), b"3\r\nabc\r\n0\r\n\r\n")
+        w.send(asking("GET / HTTP/1.0\nHost: a\n"))
+        old = w.rest()
+        self.assertNotIn(b"Transfer-Encoding", old)
+        self.assertTrue(old.endswith(b"\r\n\r\nabc"), old)
+
+    def test_who_expects_is_told_to_continue(self):
+        self.serve(echo)
+        w = self.wire()
+        w.send(asking("POST /e HTTP/1.1\nHost: a\nContent-Length: 2\n"
+                      "Expect: 100-continue\n"))
+        self.assertEqual(w.until(b"\r\n\r\n"),
+                         b"HTTP/1.1 100 Continue\r\n\r\n")
+        w.send(b"ok")
+        self.assertEqual(w.response()[2], b"ok")
+        self.assertIsNone(self.backend.requests[0].get("Expect"))
+
+    def test_interim_responses_are_not_the_response(self):
+        self.serve(lambda r, c: b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+                   * 5 + response(b"real"))
+        self.assertEqual(self.ask("GET / HTTP/1.1\nHost: a\n")[2], b"real")
+
+    def test_a_client_that_leaves_ends_the_request(self):
+        held = threading.Event()
+
+        def silent(r, c):
+            if not c.s.recv(1):
+                held.set()
+        g = self.serve(silent)
+        w = self.wire()
+        w.send(asking("GET / HTTP/1.1\nHost: a\n"))
+        self.backend.wait(1)
+        w.close()
+        self.assertTrue(held.wait(60))
+        g.until(lambda: g.metric("proxied_requests") == 0)
+
+
+class Heads(Proxied):
+    def seen(self, headers, more=""):
+        self.serve(lambda r, c: response(), more)
+        self.assertEqual(self.ask("GET / HTTP/1.1\nHost: shop.example\n"
+                                  + headers)[0], 200)
+        return self.backend.wait(1)
+
+    def test_what_is_for_one_hop_ends_here(self):
+        gone = {"Connection": "keep-alive, X-Mine", "X-Mine": "1",
+                "Keep-Alive": "5", "Proxy-Connection": "keep-alive",
+                "Proxy-Authorization": "Basic x", "TE": "trailers",
+                "Trailer": "X", "Upgrade": "h2c", "HTTP2-Settings": "AA",
+                "X_Forwarded_For": "6.6.6.6", "Content_Length": "5"}
+        r = self.seen("".join(f"{n}: {v}\n" for n, v in gone.items()))
+        for name in gone:
+            self.assertEqual(r.all(name), [], name)
+
+    def test_what_is_for_the_backend_passes(self):
+        kept = {"Cookie": "a=b; c=d", "Authorization": "Bearer x",
+                "User-Agent": "test", "Accept": "text/*",
+                "If-None-Match": '"x"', "X-Empty": "", "Referer": "http://x/",
+                "Accept-Encoding": "br"}
+        r = self.seen("".join(f"{n}: {v}\n" for n, v in kept.items()) +
+                      "X-Twice: 1\nX-Twice: 2\n")
+        for name, value in kept.items():
+            self.assertEqual(r.all(name), [value], name)
+        self.assertEqual(r.all("X-Twice"), ["1", "2"])
+        self.assertEqual(r.all("Host"), ["shop.example"])
+
+    def test_nothing_is_made_up(self):
+        r = self.seen("")
+        self.assertEqual(sorted(n.lower() for n, _ in r.headers),
+                         ["forwarded", "host", "via", "x-forwarded-for",
+                          "x-forwarded-host", "x-forwarded-proto"])
+
+    def test_host_cannot_be_taken_away(self):
+        self.assertEqual(self.seen("Connection: Host\n").all("Host"),
+                         ["shop.example"])
+
+    spoofed = ("X-Forwarded-For: 6.6.6.6\nForwarded: for=6.6.6.6\n"
+               "X-Forwarded-Proto: https\nX-Real-IP: 6.6.6.6\n"
+               "X-Forwarded-Host: evil\nVia: 1.0 first\n")
+
+    def test_where_it_comes_from_is_told_by_us(self):
+        r = self.seen(self.spoofed)
+        self.assertEqual(r.get("X-Forwarded-For"), "127.0.0.1")
+        self.assertEqual(r.get("X-Forwarded-Proto"), "http")
+        self.assertEqual(r.get("X-Forwarded-Host"), "shop.example")
+        self.assertEqual(r.get("Forwarded"),
+                         'for=127.0.0.1;proto=http;host="shop.example"')
+        self.assertEqual(r.all("X-Real-IP"), [])
+        self.assertEqual(r.get("Via"), "1.0 first, 1.1 spillway")
+
+    def test_a_trusted_hop_is_added_to(self):
+        r = self.seen(self.spoofed, "trust-forwarded = yes\n")
+        self.assertEqual(r.get("X-Forwarded-For"), "6.6.6.6, 127.0.0.1")
+        self.assertEqual(r.get("X-Forwarded-Proto"), "https")
+        self.assertTrue(r.get("Forwarded").startswith("for=6.6.6.6, for="))
+
+    def test_the_responses_hop_ends_here_too(self):
+        self.serve(lambda r, c: response(headers=(
+            "Connection: X-Inner\r\nX-Inner: 1\r\nKeep-Alive: 5\r\n"
+            "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nETag: \"x\"\r\n")))
+        w = self.wire()
+        w.send(asking("GET / HTTP/1.1\nHost: a\n"))
+        head = w.until(b"\r\n\r\n").decode()
+        for gone in ("X-Inner", "Keep-Alive", "Connection"):
+            self.assertNotIn(gone, head)
+        self.assertEqual(head.count("Set-Cookie"), 2)
+        self.assertIn("Via: 1.1 spillway", head)
+
+
+AMBIGUOUS = [
+    "Content-Length: 5\nContent-Length: 6\n",
+    "Content-Length: 5\nContent-Length: 5\n",
+    "Content-Length: 5, 5\n", "Content-Length: +5\n", "Content-Length: -1\n",
+    "Content-Length: 0x5\n", "Content-Length: 5 5\n", "Content-Length: \n",
+    "Content-Length: 99999999999999999999\n", "Content-Length : 5\n",
+    "Content-Length: 5\nTransfer-Encoding: chunked\n",
+    "Transfer-Encoding: chunked\nContent-Length: 5\n",
+    "Transfer-Encoding: chunked, chunked\n", "Transfer-Encoding: gzip\n",
+    "Transfer-Encoding: gzip, chunked\n", "Transfer-Encoding: identity\n",
+    "Transfer-Encoding: xchunked\n", "Transfer-Encoding: chunked;x=1\n",
+    "Transfer-Encoding: \"chunked\"\n", "Transfer-Encoding: \n",
+    "Transfer-Encoding : chunked\n", "Transfer-Encoding: \x0bchunked\n",
+    "Transfer-Encoding: chunked\nTransfer-Encoding: chunked\n",
+    "Transfer-Encoding: chunked\nTransfer-Encoding: identity\n",
+    " Transfer-Encoding: chunked\n", "X: a\n Transfer-Encoding: chunked\n",
+    "X: a\n\tb\n", "X\x00: a\n", "X: a\x00b\n", "X: a\rb\n", "X: \x01\n",
+    "X Y: a\n", "X: a\x7f\n", ": a\n", "no colon\n", "X(: a\n", "\"X\": a\n",
+    "Host: b\n", "Host: a, b\n", "Expect: 200-ok\n",
+]
+LINES = [
+    "GET  / HTTP/1.1", "GET / HTTP/1.1 ", "GET /\tx HTTP/1.1",
+    "GET / HTTP/1.2", "GET / HTTP/2.0", "GET / http/1.1", "GET /",
+    "GET / HTTP/1.1\rX: y", "GET /\x00 HTTP/1.1", "GET /\xe4 HTTP/1.1",
+    "GET /a b HTTP/1.1", "GET * HTTP/1.1", "GET a HTTP/1.1", "G(T / HTTP/1.1",
+    "CONNECT a:80 HTTP/1.1", "GET http://b/ HTTP/1.1",
+    "GET /#x HTTP/1.1", "GET /\" HTTP/1.1", "GET /\\ HTTP/1.1",
+]
+CHUNKS = [
+    b"5 \r\nhello\r\n0\r\n\r\n", b" 5\r\nhello\r\n0\r\n\r\n",
+    b"0x5\r\nhello\r\n0\r\n\r\n", b"+5\r\nhello\r\n0\r\n\r\n",
+    b"-5\r\nhello\r\n0\r\n\r\n", b"5\nhello\n0\n\n", b"\r\n5\r\nhello\r\n",
+    b"5\r\nhelloX\r\n0\r\n\r\n", b"5\r\nhello0\r\n\r\n", b"g\r\n",
+    b"fffffffffffffffff\r\n", b"5;a\nb\r\nhello\r\n0\r\n\r\n",
+    b"5\rhello\r\n0\r\n\r\n", b"5\r\nhello\r0\r\n\r\n",
+    b"5;" + b"x" * 9000 + b"\r\nhello\r\n0\r\n\r\n",
+    b"5\r\nhello\r\n0\r\n" + b"T: x\r\n" * 3000 + b"\r\n",
+    b"5\r\nhello\r\n0\r\nA\x00: b\r\n\r\n", b"5\r\nhello\r\n0\r\n\rX",
+]
+
+
+class Smuggling(Proxied):
+    """Whatever can be read in two ways never reaches the backend whole."""
+
+    def refused(self, data):
+        w = self.wire()
+        w.send(data + asking("GET /smuggled HTTP/1.1\nHost: a\n"))
+        self.assertRegex(w.until(b"\r\n"), rb"^HTTP/1.1 4\d\d |^HTTP/1.1 5")
+        w.rest()
+
+    def test_ambiguous_heads_are_refused(self):
+        self.serve(echo)
+        for bad in AMBIGUOUS:
+            with self.subTest(bad):
+                self.refused(asking("POST /p HTTP/1.1\nHost: a\n" + bad,
+                                    b"hello"))
+        for bad in LINES:
+            with self.subTest(bad):
+                self.refused(asking(bad + "\nHost: a\n"))
+        self.refused(asking("GET / HTTP/1.1\n"))
+        self.refused(b"GET / HTTP/1.1\nHost: a\n\n")
+        self.assertEqual(self.backend.requests, [])
+
+    def test_malformed_chunks_end_the_connection(self):
+        whole = []
+
+        def record(r, c):
+            whole.append(c.body(r))
+            return response()
+        self.serve(record)
+        for bad in CHUNKS:
+            with self.subTest(bad[:20]):
+                self.refused(asking("POST /c HTTP/1.1\nHost: a\n"
+                                    "Transfer-Encoding: chunked\n", bad))
+        self.assertEqual(whole, [])
+        self.assertNotIn("/smuggled",
+                         [r.target for r in self.backend.requests])
+
+
+BROKEN = {
+    "no http": b"SSH-2.0-x\r\n\r\n",
+    "closed at once": b"",
+    "half a head": b"HTTP/1.1 200 OK\r\nContent-",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n"
+                   b"Content-Length: 2\r\n\r\nab",
+    "both framings": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n"
+                     b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "odd coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx",
+    "odd length": b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+    "folded": b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n",
+    "nul": b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n",
+    "control": b"HTTP/1.1 200 OK\r\nX: a\x01b\r\n\r\n",
+    "blank before colon": b"HTTP/1.1 200 OK\r\nX : a\r\n\r\n",
+    "no colon": b"HTTP/1.1 200 OK\r\nnonsense\r\n\r\n",
+    "status": b"HTTP/1.1 99 Odd\r\n\r\n",
+    "switches": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+    "endless head": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20000,
+    "endless line": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 200000,
+    "interim flood": b"HTTP/1.1 100 Continue\r\n\r\n" * 20000,
+}
+CUT = {
+    "short body": b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+    "cut chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                 b"5\r\nab",
+    "no last chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                     b"3\r\nabc\r\n",
+    "bad chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                 b"3\r\nabc\r\nzz\r\n",
+}
+
+
+class Misbehaving(Proxied):
+    def respond(self, request, connection):
+        name = request.target[1:].replace("%20", " ")
+        if name == "fine":
+            return response(b"fine")
+        connection.s.sendall({**BROKEN, **CUT}[name])
+        return None
+
+    def test_a_broken_head_is_a_502_and_the_next_request_is_fine(self):
+        self.serve(self.respond)
+        w = self.wire()
+        for name in BROKEN:
+            with self.subTest(name):
+                w.send(asking(f"GET /{name.replace(' ', '%20')} HTTP/1.1\n"
+                              "Host: a\n"))
+                status, headers, body = w.response()
+                self.assertEqual(status, 502)
+                self.assertEqual(headers["content-type"],
+                                 "application/problem+json")
+                self.assertEqual(json.loads(body)["status"], 502)
+                w.send(asking("GET /fine HTTP/1.1\nHost: a\n"))
+                self.assertEqual(w.response()[2], b"fine")
+
+    def test_a_body_that_breaks_off_is_seen_to(self):
+        self.serve(self.respond)
+        for name in CUT:
+            with self.subTest(name):
+                w = self.wire()
+                w.send(asking(f"GET /{name.replace(' ', '%20')} HTTP/1.1\n"
+                              "Host: a\n"))
+                head = w.until(b"\r\n\r\n")
+                rest = w.rest()
+                self.assertFalse(rest.endswith(b"0\r\n\r\n"), rest)
+                if b"Content-Length: 10" in head:
+                    self.assertLess(len(rest), 10)
+        self.assertEqual(self.ask("GET /fine HTTP/1.1\nHost: a\n")[2], b"fine")
+
+    def test_what_follows_a_response_is_not_the_next_one(self):
+        evil = response(b"evil")
+        self.serve(lambda r, c: response(b"ok") + evil
+                   if r.method != "HEAD" else
+                   b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + evil)
+        for method in ("HEAD", "GET", "GET", "HEAD", "GET"):
+            w = self.wire()
+            w.send(asking(f"{method} / HTTP/1.1\nHost: a\n"))
+            if method == "HEAD":
+                w.until(b"\r\n\r\n")
+            else:
+                self.assertEqual(w.response()[2], b"ok")
+
+    def test_a_slow_first_byte_is_a_504(self):
+        done = threading.Event()
+        self.addCleanup(done.set)
+        self.serve(lambda r, c: done.wait(60) and None,
+                   'backend-response-timeout = "50ms"\n')
+        self.assertEqual(self.ask("GET / HTTP/1.1\nHost: a\n")[0], 504)
+        self.assertEqual(self.front.metric("backend_requests_total",
+                                           '{end="timeout"}'), 1)
+
+
+class Places(Proxied):
+    def test_a_backend_that_is_down_is_a_502_and_comes_back(self):
+        probe = socket.socket()
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        g = self.gate([f"http://127.0.0.1:{port}"],
+                      'backend-fail-time = "10ms"\n')
+        for expected in (502, 502, 502):
+            self.assertEqual(self.ask("GET / HTTP/1.1\nHost: a\n")[0],
+                             expected)
+        b = Backend(echo, address=("127.0.0.1", port))
+        self.addCleanup(b.close)
+        g.until(lambda: self.ask("GET / HTTP/1.1\nHost: a\n")[0] == 200)
+
+    def test_another_origin_does_what_one_cannot(self):
+        probe = socket.socket()
+        probe.bind(("127.0.0.1", 0))
+        self.addCleanup(probe.close)
+        b = Backend(echo)
+        self.addCleanup(b.close)
+        self.gate([f"http://127.0.0.1:{probe.getsockname()[1]}", b.url])
+        for _ in range(8):
+            self.assertEqual(self.ask("POST / HTTP/1.1\nHost: a\n"
+                                      "Content-Length: 2\n", b"hi")[2], b"hi")
+
+    def test_weights_are_shares(self):
+        one, two = Backend(echo), Backend(echo)
+        self.addCleanup(one.close)
+        self.addCleanup(two.close)
+        self.gate([one.url + " weight=3", two.url])
+        for _ in range(20):
+            self.ask("GET / HTTP/1.1\nHost: a\n")
+        self.assertEqual((len(one.requests), len(two.requests)), (15, 5))
+
+    def test_a_unix_socket(self):
+        path = f"/tmp/spillway-backend-{os.getpid()}"
+        b = Backend(echo, family=socket.AF_UNIX, address=path)
+        self.addCleanup(os.unlink, path)
+        self.addCleanup(b.close)
+        self.gate([f"unix:{path}"])
+        self.assertEqual(self.ask("POST / HTTP/1.1\nHost: a\n"
+                                  "Content-Length: 2\n", b"hi")[2], b"hi")
+
+    def test_too_many_at_a_time_are_told_so(self):
+        free = threading.Event()
+        self.addCleanup(free.set)
+        self.serve(lambda r, c: free.wait(60) and response(),
+                   "backend-requests-max = 1\nbackend-queue-max = 1\n")
+        wires = []
+        for n in range(2):
+            wires.append(self.wire())
+            wires[n].send(asking(f"GET /{n} HTTP/1.1\nHost: a\n"))
+            self.backend.wait(1)
+            self.front.until(lambda: self.front.metric("backend_running") +
+                             self.front.metric("backend_waiting") == n + 1)
+        status, headers, _ = self.ask("GET /3 HTTP/1.1\nHost: a\n")
+        self.assertEqual((status, headers["retry-after"]), (503, "1"))
+        free.set()
+        self.assertEqual([w.response()[0] for w in wires], [200, 200])
+
+
+class Large(Proxied):
+    """Bodies much larger than the memory that they pass through."""
+
+    SIZE = 256 << 20
+    BLOCK = bytes(range(256)) * 256
+
+    def grown(self, before):
+        grown = self.front.memory() - before
+        self.assertLess(grown, 48 << 20)
+
+    def test_a_large_upload_streams(self):
+        def count(r, c):
+            return response(b"%d" % sum(len(p) for p in c.pieces(r)))
+        self.serve(count)
+        before = self.front.memory()
+        w = self.wire()
+        w.send(asking("POST / HTTP/1.1\nHost: a\n"
+                      f"Content-Length: {self.SIZE}\n"))
+        for _ in range(self.SIZE // len(self.BLOCK)):
+            w.send(self.BLOCK)
+        self.assertEqual(w.response()[2], b"%d" % self.SIZE)
+        self.grown(before)
+
+    def test_a_large_download_waits_for_a_slow_client(self):
+        def flood(r, c):
+            c.s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" %
+                        self.SIZE)
+            for _ in range(self.SIZE // len(self.BLOCK)):
+                c.s.sendall(self.BLOCK)
+        self.serve(flood)
+        before = self.front.memory()
+        w = self.wire()
+        w.send(asking("GET / HTTP/1.1\nHost: a\n"))
+        w.until(b"\r\n\r\n")
+        digest, left = hashlib.sha256(w.data), self.SIZE - len(w.data)
+        while left > 0:
+            piece = w.s.recv(1 << 20)
+            self.assertTrue(piece)
+            digest.update(piece)
+            left -= len(piece)
+        wanted = hashlib.sha256()
+        for _ in range(self.SIZE // len(self.BLOCK)):
+            wanted.update(self.BLOCK)
+        self.assertEqual(digest.digest(), wanted.digest())
+        self.grown(before)
+
+
+if __name__ == "__main__":
+    main()
