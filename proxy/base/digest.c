@@ -1,6 +1,7 @@
 #include "proxy/base/digest.h"
 
 #include <errno.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <pthread.h>
@@ -11,19 +12,21 @@
 #include "proxy/base/log.h"
 
 static EVP_MD *sha1;
-static pthread_once_t sha1_once = PTHREAD_ONCE_INIT;
+static EVP_MAC *hmac;
+static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
 
 /* Looking an algorithm up costs more than a short digest: do it once. */
 static void
-sha1_fetch(void)
+fetch(void)
 {
 	sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+	hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 }
 
 int
 digest_sha1(uint8_t out[SHA1_SIZE], struct str data)
 {
-	pthread_once(&sha1_once, sha1_fetch);
+	pthread_once(&fetch_once, fetch);
 	if (sha1 == NULL ||
 	    EVP_Digest(data.p, data.len, out, NULL, sha1, NULL) != 1)
 		return SW_ENOMEM;
@@ -31,11 +34,39 @@ digest_sha1(uint8_t out[SHA1_SIZE], struct str data)
 }
 
 int
+digest_hmac(uint8_t out[HMAC_SIZE], struct str key, const struct str *pieces,
+    size_t count)
+{
+	char name[] = "SHA256";
+	const OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(
+		    OSSL_MAC_PARAM_DIGEST, name, 0),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_MAC_CTX *ctx;
+	size_t len;
+	bool made;
+
+	pthread_once(&fetch_once, fetch);
+	ctx = EVP_MAC_CTX_new(hmac);
+	made = ctx != NULL &&
+	    EVP_MAC_init(ctx, (const unsigned char *)key.p, key.len, params) ==
+		1;
+	for (size_t i = 0; i < count && made; i++)
+		made = EVP_MAC_update(ctx, (const unsigned char *)pieces[i].p,
+			   pieces[i].len) == 1;
+	made = made && EVP_MAC_final(ctx, out, &len, HMAC_SIZE) == 1;
+	EVP_MAC_CTX_free(ctx);
+	return made ? SW_OK : SW_ENOMEM;
+}
+
+int
 digest_start(void)
 {
-	uint8_t out[SHA1_SIZE];
+	uint8_t out[SHA1_SIZE], code[HMAC_SIZE];
+	int err = digest_sha1(out, STR(""));
 
-	return digest_sha1(out, STR(""));
+	return err != SW_OK ? err : digest_hmac(code, STR("key"), NULL, 0);
 }
 
 /* From the system: OpenSSL's generators allocate, one in each thread. */

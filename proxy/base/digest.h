@@ -10,7 +10,7 @@
 
 /* The door to libcrypto: digests, random bytes; and base64 (RFC 4648). */
 
-enum { SHA1_SIZE = 20 };
+enum { SHA1_SIZE = 20, HMAC_SIZE = 32 };
 
 /*
  * Have OpenSSL made ready, at the start of the program: it does not survive it
@@ -20,6 +20,13 @@ int digest_start(void);
 
 /* For the WebSocket handshake only (RFC 6455 4.2.2). SW_ENOMEM. */
 int digest_sha1(uint8_t out[SHA1_SIZE], struct str data);
+
+/*
+ * HMAC with SHA-256 (RFC 2104) of the pieces, one behind the other. The key is
+ * not empty. SW_ENOMEM.
+ */
+int digest_hmac(uint8_t out[HMAC_SIZE], struct str key,
+    const struct str *pieces, size_t count);
 
 /* From the system's generator; ends the program if there is none. */
 void digest_random(void *out, size_t n);

@@ -47,6 +47,38 @@ START_TEST(sha1_of_a_million_letters)
 }
 END_TEST
 
+/* RFC 4231 4.3 and 4.7: a short key, and one above the block's size. */
+START_TEST(hmac_agrees_with_its_standard)
+{
+	static const uint8_t want[][HMAC_SIZE] = {
+		{ 0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e, 0x6a, 0x04,
+		    0x24, 0x26, 0x08, 0x95, 0x75, 0xc7, 0x5a, 0x00, 0x3f, 0x08,
+		    0x9d, 0x27, 0x39, 0x83, 0x9d, 0xec, 0x58, 0xb9, 0x64, 0xec,
+		    0x38, 0x43 },
+		{ 0x60, 0xe4, 0x31, 0x59, 0x1e, 0xe0, 0xb6, 0x7f, 0x0d, 0x8a,
+		    0x26, 0xaa, 0xcb, 0xf5, 0xb7, 0x7f, 0x8e, 0x0b, 0xc6, 0x21,
+		    0x37, 0x28, 0xc5, 0x14, 0x05, 0x46, 0x04, 0x0f, 0x0e, 0xe3,
+		    0x7f, 0x54 },
+	};
+	const struct str short_text[] = { STR("what do ya want "), STR(""),
+		STR("for nothing?") };
+	const struct str long_text[] = { STR(
+	    "Test Using Larger Than Block-Size Key - Hash Key First") };
+	char long_key[131];
+	uint8_t out[HMAC_SIZE];
+
+	memset(long_key, 0xaa, sizeof(long_key));
+	ck_assert_int_eq(
+	    digest_hmac(out, STR("Jefe"), short_text, COUNT(short_text)),
+	    SW_OK);
+	assert_bytes(ARRAY(out), ARRAY(want[0]));
+	ck_assert_int_eq(
+	    digest_hmac(out, ARRAY(long_key), long_text, COUNT(long_text)),
+	    SW_OK);
+	assert_bytes(ARRAY(out), ARRAY(want[1]));
+}
+END_TEST
+
 /* RFC 4648 section 10, and the two characters beyond letters and digits. */
 static const struct {
 	struct str bytes;
@@ -247,7 +279,7 @@ START_TEST(random_bytes_fill_the_whole_room)
 END_TEST
 
 SUITE("digest", LOOP(sha1_agrees_with_its_standard, COUNT(vectors)),
-    TEST(sha1_of_a_million_letters),
+    TEST(sha1_of_a_million_letters), TEST(hmac_agrees_with_its_standard),
     LOOP(base64_agrees_with_its_standard, COUNT(base64)),
     TEST(base64_brings_all_bytes_back),
     LOOP(base64_is_read_strictly, COUNT(no_base64)),
