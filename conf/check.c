@@ -99,6 +99,29 @@ check_access(const struct check *k, const struct setting *s)
 	    s->directive->name);
 }
 
+/* The bridge needs a backend at its other end, and a path there. */
+static void
+check_bridge(const struct check *k, const struct setting *s)
+{
+	const struct directive *d = s->directive;
+
+	if (d->channel && d->offset == offsetof(struct policy, send) &&
+	    strcmp(s->text, "bridge") == 0 && k->conf->backend_count == 0)
+		faults_add(k->faults, s->at,
+		    "write backend = \"...\" as well: send = bridge needs it");
+	/* Through the proxy, anybody could send it what we send. */
+	if (d->channel && d->offset == offsetof(struct policy, send) &&
+	    strcmp(s->text, "bridge") == 0 && k->conf->bridge_secret_count == 0)
+		faults_add(k->faults, s->at,
+		    "write bridge-secret = \"...\" as well: by its signatures "
+		    "the backend knows our requests from those of clients");
+	if (!d->channel && d->offset == offsetof(struct conf, bridge_path) &&
+	    s->text[0] != '/')
+		faults_add(k->faults, s->at,
+		    "write a bridge-path that begins with /, such as "
+		    "/spillway-events");
+}
+
 static bool
 is_unspecified(const struct listen_address *a)
 {
@@ -217,6 +240,7 @@ settings_check(
 		const struct setting *it = &s->items[i];
 
 		check_access(&k, it);
+		check_bridge(&k, it);
 		if (it->directive->kind != KIND_ADDRESSES)
 			continue;
 		check_reach(&k, it);

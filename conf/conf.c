@@ -319,6 +319,9 @@ conf_free(struct conf *c)
 	while (c->api_token_count > 0)
 		api_token_fini(&c->api_token[--c->api_token_count]);
 	free(c->api_token);
+	while (c->bridge_secret_count > 0)
+		free(c->bridge_secret[--c->bridge_secret_count]);
+	free(c->bridge_secret);
 	while (c->token_key_count > 0)
 		token_key_fini(&c->token_key[--c->token_key_count]);
 	free(c->token_key);

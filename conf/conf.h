@@ -111,6 +111,16 @@ struct conf {
 	uint64_t backend_fail_time_ms;
 	bool trust_forwarded;
 	bool access_log;
+	char *bridge_path; /* at the backend */
+	/* Secrets as written; the secrets proper, checked. */
+	char **bridge_secret_text;
+	size_t bridge_secret_text_count;
+	char **bridge_secret;
+	size_t bridge_secret_count;
+	char **bridge_header; /* names */
+	size_t bridge_header_count;
+	uint64_t bridge_timeout_ms;
+	uint64_t bridge_queue_bytes;
 
 	uint64_t heartbeat_ms;
 	uint64_t retry_ms;

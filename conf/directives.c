@@ -25,7 +25,7 @@
 /* In the order of their enums. */
 #define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define DURABILITIES WORDS("memory", "normal", "full")
-#define SEND_MODES WORDS("off", "publish", "echo")
+#define SEND_MODES WORDS("off", "publish", "echo", "bridge")
 #define TLS_VERSIONS WORDS("1.2", "1.3")
 #define ACCESSES WORDS("auto", "anyone", "token")
 #define SOCKET_MODES WORDS("0600", "0660", "0666")
@@ -44,6 +44,7 @@ const char *const directive_groups[GROUP_COUNT] = {
 	[GROUP_STORE] = "Storage and memory",
 	[GROUP_REQUESTS] = "Requests",
 	[GROUP_BACKEND] = "The backend",
+	[GROUP_BRIDGE] = "The bridge",
 	[GROUP_LIMITS] = "Limits",
 };
 
@@ -209,8 +210,9 @@ const struct directive directives[] = {
 	{ "send", KIND_WORD, GROUP_CHANNELS, POLICY(send), .fallback = "off",
 	    .words = SEND_MODES,
 	    .help = "What becomes of a message that a client sends: refused "
-		    "(\"off\"), published to the channel (\"publish\"), or "
-		    "returned to its sender alone (\"echo\")." },
+		    "(\"off\"), published to the channel (\"publish\"), "
+		    "returned to its sender alone (\"echo\"), or told to the "
+		    "backend, whose answer the sender gets (\"bridge\")." },
 	{ "subscribe", KIND_WORD, GROUP_CHANNELS, POLICY(subscribe),
 	    .fallback = "auto", .words = ACCESSES,
 	    .help = "Who may subscribe: everybody (\"anyone\"), or who has a "
@@ -415,6 +417,38 @@ const struct directive directives[] = {
 	    .fallback = "no",
 	    .help = "Whether each request that went to the backend is a line "
 		    "in the log." },
+
+	{ "bridge-path", KIND_PATH, GROUP_BRIDGE, GLOBAL(bridge_path),
+	    .fallback = "/spillway-events",
+	    .help = "Where the backend is told what clients do, where the "
+		    "channel says so: each time a POST of a CloudEvent to "
+		    "this path of the backend." },
+	{ "bridge-secret", KIND_TOKENS, GROUP_BRIDGE, LIST(bridge_secret_text),
+	    .example = "file:/etc/spillway/bridge-secret",
+	    .help = "Secrets that these requests are signed with, as Standard "
+		    "Webhooks have it: whsec_ and base64, or file:/path of a "
+		    "file whose first line is that. `echo whsec_$(openssl "
+		    "rand -base64 32)` makes one. With several, there are as "
+		    "many signatures, so that a new secret can be added "
+		    "before the old one goes. send = bridge needs one: whoever "
+		    "asks for this path comes to the backend as well, and "
+		    "the signature is what tells the two apart." },
+	{ "bridge-header", KIND_TEXTS, GROUP_BRIDGE, LIST(bridge_header),
+	    .example = "Cookie",
+	    .help = "Headers of the client's own request that come along, "
+		    "such as Cookie, Authorization or User-Agent; of a "
+		    "WebSocket those of its upgrade. None: none. What belongs "
+		    "to a connection, to a body or to the event itself never "
+		    "does." },
+	{ "bridge-timeout", KIND_MSEC, GROUP_BRIDGE, GLOBAL(bridge_timeout_ms),
+	    .fallback = "30s", .min = 10, .max = HOUR,
+	    .help = "Time for the backend to answer completely. Then the "
+		    "client is told that it did not." },
+	{ "bridge-queue-bytes", KIND_BYTES, GROUP_BRIDGE,
+	    GLOBAL(bridge_queue_bytes), .fallback = "64m", .min = MIB,
+	    .max = 1024 * GIB,
+	    .help = "Most bytes of messages for the backend at a time, shared "
+		    "evenly by the workers. Further ones are refused." },
 
 	{ "max-connections", KIND_COUNT, GROUP_LIMITS, GLOBAL(max_connections),
 	    .fallback = "0", .min = 1, .max = 100 * MILLION,

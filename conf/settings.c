@@ -1,10 +1,13 @@
 #include "conf/settings.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conf/fields.h"
 #include "conf/pattern.h"
+#include "conf/secret.h"
+#include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 
 void
@@ -87,7 +90,7 @@ base_of(const struct build *b, const struct directive *d, size_t block)
 }
 
 static int
-keep_token(struct conf *c, struct str text, struct buf *advice)
+keep_api_token(struct conf *c, struct str text, struct buf *advice)
 {
 	struct api_token *tokens =
 	    realloc(c->api_token, (c->api_token_count + 1) * sizeof(*tokens));
@@ -99,6 +102,45 @@ keep_token(struct conf *c, struct str text, struct buf *advice)
 	err = api_token_read(&tokens[c->api_token_count], text, advice);
 	c->api_token_count += err == SW_OK;
 	return err;
+}
+
+/* A secret of Standard Webhooks: base64 of 16 bytes or more. */
+static int
+keep_bridge_secret(struct conf *c, struct str text, struct buf *advice)
+{
+	char **secrets = realloc(
+	    c->bridge_secret, (c->bridge_secret_count + 1) * sizeof(*secrets));
+	struct buf key;
+	int err;
+
+	if (secrets == NULL)
+		return SW_ENOMEM;
+	c->bridge_secret = secrets;
+	err = secret_resolve(&secrets[c->bridge_secret_count], text, advice);
+	if (err != SW_OK)
+		return err;
+	text = str_of(secrets[c->bridge_secret_count++]);
+	if (str_starts(text, "whsec_"))
+		text = (struct str){ text.p + 6, text.len - 6 };
+	buf_init(&key, SECRET_MAX);
+	err = base64_decode(&key, text);
+	if (err == SW_EINVAL || (err == SW_OK && buf_len(&key) < 16)) {
+		buf_puts(advice,
+		    "write whsec_ and base64 behind it: `echo whsec_$(openssl "
+		    "rand -base64 32)` makes one");
+		err = SW_EINVAL;
+	}
+	buf_fini(&key);
+	return err;
+}
+
+static int
+keep_secret(struct conf *c, const struct directive *d, struct str text,
+    struct buf *advice)
+{
+	if (d->offset == offsetof(struct conf, bridge_secret_text))
+		return keep_bridge_secret(c, text, advice);
+	return keep_api_token(c, text, advice);
 }
 
 static int
@@ -127,7 +169,7 @@ set_value(struct build *b, const struct setting *s)
 
 	buf_init(&advice, 8 * 1024);
 	if (d->kind == KIND_TOKENS)
-		err = keep_token(b->conf, text, &advice);
+		err = keep_secret(b->conf, d, text, &advice);
 	else if (d->kind == KIND_KEYS)
 		err = keep_key(b->conf, text, &advice);
 	if (err == SW_OK)

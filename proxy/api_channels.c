@@ -52,6 +52,7 @@ send_name(enum send_mode mode)
 		[SEND_OFF] = "off",
 		[SEND_PUBLISH] = "publish",
 		[SEND_ECHO] = "echo",
+		[SEND_BRIDGE] = "bridge",
 	};
 
 	return names[mode];

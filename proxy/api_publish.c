@@ -141,45 +141,6 @@ api_publish_one(struct exchange *x, struct str channel)
 
 /* Batches. */
 
-/* A line of NDJSON: {"channel":...,"type":...,"data":...,"key":...} */
-static bool
-read_line(struct draft *d, struct str line, struct refusal *f)
-{
-	struct str channel = { NULL, 0 }, type = { NULL, 0 }, key = { NULL, 0 },
-		   member, value;
-	struct json_iter it;
-
-	if (!json_valid(line) || !json_object(&it, line))
-		return draft_fault(f, 400, "is not a JSON object");
-	while (json_member(&it, &member, &value)) {
-		if (json_is(member, "channel"))
-			channel = value;
-		else if (json_is(member, "type"))
-			type = value;
-		else if (json_is(member, "key"))
-			key = value;
-		else if (json_is(member, "data"))
-			d->data = value;
-		else
-			return draft_fault(f, 400,
-			    "has a member other than channel, type, data "
-			    "and key");
-	}
-	if (buf_reserve(&d->texts, channel.len + type.len + key.len + 1) !=
-	    SW_OK)
-		return draft_fault(f, 503, err_info(SW_ENOMEM)->sentence);
-	if (!draft_text(d, channel, &d->channel))
-		return draft_fault(f, 400, "has no text `channel`");
-	if (type.p != NULL && !draft_text(d, type, &d->type))
-		return draft_fault(f, 400, "has a `type` that is not a text");
-	if (key.p != NULL && !draft_text(d, key, &d->key))
-		return draft_fault(f, 400, "has a `key` that is not a text");
-	if (d->data.p == NULL)
-		return draft_fault(f, 400, "has no `data`");
-	d->is_json = true;
-	return true;
-}
-
 /* Elements of a CloudEvents batch go to the channel named in the query. */
 static bool
 read_element(
@@ -273,7 +234,7 @@ read_pieces(
 
 		draft_init(&d, 4 * piece.len + (64 << 10));
 		good = p->elements ? read_element(x, &d, piece, &f) :
-				     read_line(&d, piece, &f);
+				     draft_read_object(&d, piece, &f);
 		if (good)
 			good =
 			    draft_event(&d, x->worker, &a->items[a->count], &f);

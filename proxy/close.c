@@ -31,6 +31,7 @@ static const struct close_info table[CLOSE_COUNT] = {
 	[CLOSE_OVERLOAD] = { "overload", "overloaded, try again later", 1013,
 	    503 },
 	[CLOSE_STORE] = { "store", "history cannot be read", 1011, 503 },
+	[CLOSE_BACKEND] = { "backend", "the backend failed", 1011, 502 },
 };
 
 const struct close_info *
@@ -54,6 +55,9 @@ close_for_error(int err)
 		return CLOSE_POLICY;
 	case SW_EUNSUPPORTED:
 		return CLOSE_DATA;
+	case SW_EBACKEND:
+	case SW_ETIMEOUT:
+		return CLOSE_BACKEND;
 	default:
 		return CLOSE_PROTOCOL;
 	}

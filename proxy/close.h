@@ -27,6 +27,7 @@ enum close_why {
 	CLOSE_RESTART,      /* we are shutting down */
 	CLOSE_OVERLOAD,     /* memory ran out, or a queue is full */
 	CLOSE_STORE,        /* history cannot be read */
+	CLOSE_BACKEND,      /* a message did not reach the backend */
 	CLOSE_COUNT,
 };
 

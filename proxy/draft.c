@@ -184,6 +184,46 @@ draft_text(struct draft *d, struct str raw, struct str *out)
 	return true;
 }
 
+/* {"channel":...,"type":...,"data":...,"key":...} */
+bool
+draft_read_object(struct draft *d, struct str line, struct refusal *f)
+{
+	struct str channel = { NULL, 0 }, type = { NULL, 0 }, key = { NULL, 0 },
+		   member, value;
+	struct json_iter it;
+
+	if (!json_valid(line) || !json_object(&it, line))
+		return draft_fault(f, 400, "is not a JSON object");
+	while (json_member(&it, &member, &value)) {
+		if (json_is(member, "channel"))
+			channel = value;
+		else if (json_is(member, "type"))
+			type = value;
+		else if (json_is(member, "key"))
+			key = value;
+		else if (json_is(member, "data"))
+			d->data = value;
+		else
+			return draft_fault(f, 400,
+			    "has a member other than channel, type, data "
+			    "and key");
+	}
+	if (buf_reserve(&d->texts, channel.len + type.len + key.len + 1) !=
+	    SW_OK)
+		return draft_fault(f, 503, err_info(SW_ENOMEM)->sentence);
+	if ((channel.p != NULL || d->channel.p == NULL) &&
+	    !draft_text(d, channel, &d->channel))
+		return draft_fault(f, 400, "has no text `channel`");
+	if (type.p != NULL && !draft_text(d, type, &d->type))
+		return draft_fault(f, 400, "has a `type` that is not a text");
+	if (key.p != NULL && !draft_text(d, key, &d->key))
+		return draft_fault(f, 400, "has a `key` that is not a text");
+	if (d->data.p == NULL)
+		return draft_fault(f, 400, "has no `data`");
+	d->is_json = true;
+	return true;
+}
+
 struct cloud {
 	struct str specversion, id, source, type, datacontenttype, data,
 	    data_base64;

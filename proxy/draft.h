@@ -35,6 +35,13 @@ bool draft_read_cloud_headers(
 bool draft_read_cloud_object(
     struct draft *d, struct str text, struct refusal *f);
 
+/*
+ * As batches have it: {"channel":...,"type":...,"data":...,"key":...}. Without
+ * a channel it goes to the one that the draft has already. What is wrong is
+ * told as what the object "has", or "is".
+ */
+bool draft_read_object(struct draft *d, struct str text, struct refusal *f);
+
 /* The text of a JSON string, copied; false if it is none, or memory ran out. */
 bool draft_text(struct draft *d, struct str raw, struct str *out);
 

@@ -215,6 +215,27 @@ print_connections(
 }
 
 static void
+print_bridge(
+    struct buf *out, const struct metrics *const *workers, size_t count)
+{
+	static const char *const outcomes[BRIDGE_OUTCOMES] = {
+		[BRIDGE_TAKEN] = "taken",
+		[BRIDGE_REPLY] = "reply",
+		[BRIDGE_REFUSED] = "refused",
+	};
+
+	head(out, "bridge_events_total", "counter",
+	    "Events that the backend was told, by what became of them.");
+	for (int kind = 0; kind < BRIDGE_KINDS; kind++)
+		for (int i = 0; i < BRIDGE_OUTCOMES; i++)
+			buf_printf(out,
+			    "spillway_bridge_events_total{type=\"%s\","
+			    "outcome=\"%s\"} %" PRId64 "\n",
+			    bridge_kind_name((enum bridge_kind)kind),
+			    outcomes[i], SUM(bridge[kind][i]));
+}
+
+static void
 print_tls(struct buf *out, const struct metrics *const *workers, size_t count)
 {
 	static const char *const results[HANDSHAKE_ENDS] = {
@@ -398,6 +419,7 @@ metrics_print(struct buf *out, const struct metrics *const *workers,
 {
 	print_connections(out, workers, count);
 	print_limits(out, workers, count);
+	print_bridge(out, workers, count);
 	print_tls(out, workers, count);
 	print_transports(out, workers, count);
 	print_latency(out, workers, count);

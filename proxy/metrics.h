@@ -5,6 +5,8 @@
 #include <stdint.h>
 
 #include "proxy/base/buf.h"
+#include "proxy/bridge_answer.h"
+#include "proxy/bridge_event.h"
 #include "proxy/limits.h"
 #include "proxy/upstream.h"
 #include "storage/log.h"
@@ -84,6 +86,7 @@ struct metrics {
 	_Atomic int64_t upstream_running, upstream_waiting;
 	_Atomic uint64_t upstream_ends[UPSTREAM_ENDS];
 	_Atomic uint64_t upstream_retries, upstream_sent, upstream_received;
+	_Atomic uint64_t bridge[BRIDGE_KINDS][BRIDGE_OUTCOMES];
 };
 
 /* By the worker that owns the counter: a plain addition, no locked one. */

@@ -6,6 +6,7 @@
 #include "proxy/auth.h"
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
+#include "proxy/bridge.h"
 #include "proxy/close.h"
 #include "proxy/gateway.h"
 #include "proxy/send.h"
@@ -74,6 +75,35 @@ echo(struct exchange *x, const struct client_message *m)
 	exchange_answer(x, 200, x->echoed);
 }
 
+/* The reply is the response. */
+static void
+on_bridged(void *owner, const struct bridge_answer *a)
+{
+	struct exchange *x = owner;
+	struct str type = a->content_type;
+
+	switch (a->outcome) {
+	case BRIDGE_TAKEN:
+		exchange_answer(x, 204, "text/plain");
+		break;
+	case BRIDGE_REFUSED:
+		exchange_refuse(x, a->status, a->detail);
+		break;
+	case BRIDGE_REPLY:
+		if (type.p == NULL)
+			type = STR("application/json");
+		else if (type.len >= sizeof(x->echoed))
+			type = STR("application/octet-stream");
+		memcpy(x->echoed, type.p, type.len);
+		x->echoed[type.len] = '\0';
+		buf_put_str(&x->reply, a->data);
+		exchange_answer(x, 200, x->echoed);
+		break;
+	case BRIDGE_OUTCOMES:
+		break;
+	}
+}
+
 /* The session and the number of an idempotent message, if they are given. */
 static bool
 read_seq(struct exchange *x, struct client_message *m, char session[129])
@@ -110,9 +140,15 @@ take_message(struct exchange *x, struct str channel)
 		.channel = channel,
 		.data = x->body,
 		.content_type = request_header(&x->request, "Content-Type"),
+		.assumed_type = STR("application/octet-stream"),
+		.connection = x->conn->id,
+		.transport = STR("post"),
+		.peer = &x->conn->peer,
 		.done = on_sent,
+		.answered = on_bridged,
 		.owner = x,
 	};
+	struct buf forwarded;
 	struct auth auth = {
 		.trusts_cookies = origin_trusts_cookies(x->origin),
 	};
@@ -139,6 +175,11 @@ take_message(struct exchange *x, struct str channel)
 		return;
 	}
 	m.grant = auth.grant;
+	buf_init(&forwarded, SIZE_MAX / 2);
+	bridge_forward_put(&forwarded, &x->request,
+	    x->worker->conf->bridge_header,
+	    x->worker->conf->bridge_header_count);
+	m.forwarded = buf_str(&forwarded);
 	switch (client_send(x->worker, &m, &err, &why)) {
 	case SEND_QUEUED:
 		exchange_wait(x);
@@ -152,6 +193,7 @@ take_message(struct exchange *x, struct str channel)
 		exchange_refuse(x, err_info(err)->http_status, why);
 		break;
 	}
+	buf_fini(&forwarded);
 	auth_fini(&auth);
 }
 

@@ -8,6 +8,7 @@
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
 #include "proxy/base/utf8.h"
+#include "proxy/bridge.h"
 #include "proxy/worker.h"
 
 /* The media type without its parameters. */
@@ -138,10 +139,44 @@ fail:
 	return err;
 }
 
+static int
+tell_backend(struct worker *w, const struct client_message *m)
+{
+	char address[ADDRESS_TEXT];
+	struct bridge_ask ask = {
+		.event = {
+			.kind = BRIDGE_MESSAGE,
+			.connection = m->connection,
+			.transport = m->transport,
+			.address = str_of(address_print(m->peer, address)),
+			.channel = m->channel,
+			.user = str_of(m->grant == NULL ? NULL : m->grant->user),
+			.session = str_of(m->session),
+			.has_seq = m->has_seq,
+			.seq = m->seq,
+			.content_type = m->content_type.p != NULL ?
+			    m->content_type :
+			    m->assumed_type,
+			.data = m->data,
+			.forwarded = m->forwarded,
+		},
+		.answered = m->answered,
+		.owner = m->owner,
+	};
+	int err;
+
+	if (m->lane != NULL && *m->lane == NULL &&
+	    (err = bridge_lane_new(m->lane, w->bridge)) != SW_OK)
+		return err;
+	ask.lane = m->lane == NULL ? NULL : *m->lane;
+	return bridge_tell(w->bridge, &ask);
+}
+
 enum send_outcome
 client_send(struct worker *w, const struct client_message *m, int *err,
     const char **why)
 {
+	static const char too_large[] = "The message is above message-max.";
 	enum send_outcome outcome = SEND_REFUSED;
 	struct channel *c;
 
@@ -170,11 +205,23 @@ client_send(struct worker *w, const struct client_message *m, int *err,
 	case SEND_ECHO:
 		outcome = SEND_ECHOED;
 		break;
+	case SEND_BRIDGE:
+		if (m->data.len > w->conf->message_max) {
+			*err = SW_ELIMIT;
+			*why = too_large;
+		} else if ((*err = tell_backend(w, m)) == SW_OK) {
+			outcome = SEND_QUEUED;
+		} else {
+			*why = *err == SW_EBUSY ?
+			    "Too many messages wait for the backend." :
+			    err_info(*err)->sentence;
+		}
+		break;
 	case SEND_PUBLISH:
 		if (m->data.len > w->conf->message_max) {
 			METRIC_LIMIT(w, LIMIT_MESSAGE);
 			*err = SW_ELIMIT;
-			*why = "The message is above message-max.";
+			*why = too_large;
 		} else if ((*err = publish(w, m, c)) == SW_OK) {
 			outcome = SEND_QUEUED;
 		} else {

@@ -33,6 +33,9 @@ extern const char content_coded_help[];
 int event_type_check(struct str *type);
 
 /* A message of a client, as its transport read it. */
+struct address;
+struct bridge_answer;
+struct bridge_lane;
 struct grant;
 
 struct client_message {
@@ -40,16 +43,26 @@ struct client_message {
 	struct str channel;
 	struct str data;
 	struct str content_type; /* p is NULL: none was given */
+	struct str assumed_type; /* what the backend is told then */
 	const char *session;     /* of idempotent sends, or NULL */
 	bool has_seq;
 	uint64_t seq;
+	/* Who sent it, for the backend. */
+	uint64_t connection;
+	struct str transport;
+	struct str forwarded; /* see bridge_forward_put */
+	const struct address *peer;
+	/* Its connection's, made when it is needed; NULL: it needs none. */
+	struct bridge_lane **lane;
 	/* Called with the outcome of SEND_PUBLISH; owner as in the append. */
 	void (*done)(struct append *a);
+	/* With that of SEND_BRIDGE. */
+	void (*answered)(void *owner, const struct bridge_answer *a);
 	void *owner;
 };
 
 enum send_outcome {
-	SEND_QUEUED,  /* done() will be called */
+	SEND_QUEUED,  /* done() or answered() will be called */
 	SEND_ECHOED,  /* the sender gets its message back */
 	SEND_REFUSED, /* `*err` and `*why` say for what reason */
 };

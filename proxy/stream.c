@@ -6,6 +6,7 @@
 #include "proxy/auth.h"
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
+#include "proxy/bridge_event.h"
 #include "proxy/deliver.h"
 #include "proxy/look.h"
 #include "proxy/loss.h"
@@ -226,6 +227,10 @@ subscribe(struct subscriber **out, struct opening *o, bool linked)
 		err = link_all(s, req, o->beginning.pos);
 	if (err == SW_OK && !req->transport->streams)
 		err = keep_cors(s, o);
+	if (err == SW_OK && req->transport->id == TRANSPORT_WS)
+		err = bridge_forward_keep(&s->forwarded, o->request,
+		    o->conn->worker->conf->bridge_header,
+		    o->conn->worker->conf->bridge_header_count);
 	if (err != SW_OK) {
 		subscriber_release(s, CLOSE_OVERLOAD);
 		conn_set_role(o->conn, &look_role, NULL);

@@ -6,6 +6,7 @@
 #include "proxy/auth.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
+#include "proxy/bridge.h"
 #include "proxy/deliver.h"
 #include "proxy/loss.h"
 #include "proxy/poll.h"
@@ -167,8 +168,13 @@ subscriber_release(struct subscriber *s, enum close_why why)
 		unlink_one(s, l);
 	s->ended = s->first.next;
 	s->first.next = NULL;
-	if (s->transport->id == TRANSPORT_WS)
+	if (s->transport->id == TRANSPORT_WS) {
 		ws_decoder_fini(&s->ws);
+		free(s->forwarded);
+		s->forwarded = NULL;
+		bridge_lane_release(s->lane);
+		s->lane = NULL;
+	}
 	event_unref(s->partial);
 	s->partial = NULL;
 	free(s->session);

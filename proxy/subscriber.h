@@ -20,6 +20,8 @@ struct replay;
 
 struct lost;
 
+struct bridge_lane;
+
 struct grant;
 
 struct unproven;
@@ -50,7 +52,12 @@ struct subscriber {
 	struct unproven *unproven;
 	char *cors; /* headers of a poll's answer, for pages; or NULL */
 	union {
-		struct ws_decoder ws;
+		struct {
+			struct ws_decoder ws;
+			/* For the backend, or NULL: its messages in order... */
+			struct bridge_lane *lane;
+			char *forwarded; /* ...and headers of its request */
+		};
 		struct {
 			uint64_t until_ms; /* a long poll's end */
 			uint64_t limit;

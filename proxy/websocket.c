@@ -6,17 +6,18 @@
 #include "proxy/auth.h"
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
+#include "proxy/bridge.h"
 #include "proxy/deliver.h"
 #include "proxy/loss.h"
-#include "proxy/send.h"
 #include "proxy/websocket_auth.h"
+#include "proxy/websocket_send.h"
 #include "proxy/worker.h"
 #include "transports/command.h"
 
 enum {
 	/* Answers that a client does not read hold its input back. */
 	ANSWERS_MAX = 256 << 10,
-	/* Messages that wait for the writer, of one client. */
+	/* Messages of one client that wait for their answers likewise. */
 	SENDS_MAX = 1024,
 	/* The first message, if it has to be a token. */
 	FIRST_MAX = 16 << 10,
@@ -53,9 +54,8 @@ websocket_farewell(struct subscriber *s, enum close_why why)
 	return true;
 }
 
-/* Input is counted when it is clear what it was. */
-static void
-settle(struct subscriber *s, enum bucket b, uint64_t n)
+void
+websocket_settle(struct subscriber *s, enum bucket b, uint64_t n)
 {
 	/* A deflated payload was less on the wire. */
 	if (n > s->unsettled)
@@ -195,171 +195,6 @@ do_unsubscribe(struct subscriber *s, const struct command *cmd)
 		websocket_error(s, cmd->ref, "not-found", "Not subscribed.");
 }
 
-/* Sending. */
-
-/* What a queued message's answer needs; `conn` lives until then. */
-struct sending {
-	struct conn *conn;
-	bool quiet; /* raw: no news is good news */
-	size_t ref_len;
-	char ref[];
-};
-
-static void
-answer_sent(struct subscriber *s, struct str ref, const struct append *a)
-{
-	struct buf out;
-
-	buf_init(&out, 1 << 16);
-	command_answer_begin(&out, "ok", ref);
-	buf_puts(&out, ",\"id\":\"");
-	cursor_put(&out, &subscriber_worker(s)->codec.epoch, a->items[0].id);
-	buf_puts(&out,
-	    a->items[0].duplicate ? "\",\"duplicate\":true}" :
-				    "\",\"duplicate\":false}");
-	websocket_answer_text(s, &out);
-}
-
-static void
-on_sent(struct append *a)
-{
-	struct sending *sending = a->owner;
-	struct conn *c = sending->conn;
-	struct str ref = { sending->ref_len > 0 ? sending->ref : NULL,
-		sending->ref_len };
-
-	if (conn_answered(c) && c->role == &websocket_role) {
-		struct subscriber *s = c->owner;
-
-		if (a->err != SW_OK && sending->quiet)
-			subscriber_close(s, CLOSE_OVERLOAD);
-		else if (a->err != SW_OK)
-			websocket_error(s, ref, err_info(a->err)->name,
-			    a->reason != NULL ? a->reason :
-						err_info(a->err)->sentence);
-		else if (!sending->quiet)
-			answer_sent(s, ref, a);
-	}
-	free(sending);
-	append_free(a);
-}
-
-static struct sending *
-sending_new(struct subscriber *s, struct str ref)
-{
-	struct sending *sending = malloc(sizeof(*sending) + ref.len);
-
-	if (sending == NULL)
-		return NULL;
-	sending->conn = s->conn;
-	sending->quiet = s->quiet;
-	sending->ref_len = ref.len;
-	if (ref.len > 0)
-		memcpy(sending->ref, ref.p, ref.len);
-	return sending;
-}
-
-static struct str
-first_channel(const struct subscriber *s)
-{
-	const struct link *l = &s->first;
-
-	while (l != NULL && l->channel == NULL)
-		l = l->next;
-	return l == NULL ? STR("") : l->channel->channel->name;
-}
-
-/* Take the message; SEND_REFUSED also for what has no room here. */
-static enum send_outcome
-take_message(struct subscriber *s, struct client_message *m, struct str ref,
-    int *err, const char **why)
-{
-	struct sending *sending;
-	enum send_outcome outcome;
-
-	*err = SW_EBUSY;
-	*why = "Too many messages wait for their answers.";
-	if (s->conn->answers >= SENDS_MAX)
-		return SEND_REFUSED;
-	sending = sending_new(s, ref);
-	if (sending == NULL) {
-		*err = SW_ENOMEM;
-		*why = err_info(SW_ENOMEM)->sentence;
-		return SEND_REFUSED;
-	}
-	m->grant = s->grant;
-	m->session = s->session;
-	m->done = on_sent;
-	m->owner = sending;
-	if (s->quiet)
-		settle(s, BUCKET_PAYLOAD, m->data.len);
-	outcome = client_send(subscriber_worker(s), m, err, why);
-	if (outcome == SEND_QUEUED)
-		conn_expect(s->conn);
-	else
-		free(sending);
-	return outcome;
-}
-
-static void
-do_send(struct subscriber *s, const struct command *cmd)
-{
-	struct client_message m = {
-		.channel =
-		    cmd->channel.p != NULL ? cmd->channel : first_channel(s),
-		.data = cmd->data,
-		.content_type = STR("application/json"),
-		.has_seq = cmd->has_seq,
-		.seq = cmd->seq,
-	};
-	const char *why;
-	struct buf out;
-	int err;
-
-	switch (take_message(s, &m, cmd->ref, &err, &why)) {
-	case SEND_QUEUED:
-		break;
-	case SEND_REFUSED:
-		websocket_error(s, cmd->ref, err_info(err)->name, why);
-		break;
-	case SEND_ECHOED:
-		buf_init(&out, SIZE_MAX / 2);
-		command_answer_begin(&out, "reply", cmd->ref);
-		buf_puts(&out, ",\"data\":");
-		buf_put_str(&out, cmd->data);
-		buf_puts(&out, "}");
-		websocket_answer_text(s, &out);
-		break;
-	}
-}
-
-static void
-do_raw(struct subscriber *s, struct str data, bool binary)
-{
-	struct client_message m = {
-		.channel = first_channel(s),
-		.data = data,
-		.content_type = binary ? STR("application/octet-stream") :
-					 (struct str){ NULL, 0 },
-	};
-	const char *why;
-	int err;
-
-	switch (take_message(s, &m, STR(""), &err, &why)) {
-	case SEND_QUEUED:
-		break;
-	case SEND_REFUSED:
-		subscriber_close(s,
-		    err == SW_EAUTH          ? CLOSE_UNAUTHORIZED :
-			err == SW_EFORBIDDEN ? CLOSE_POLICY :
-					       close_for_error(err));
-		break;
-	case SEND_ECHOED:
-		websocket_answer(s, data, binary);
-		break;
-	}
-}
-
 static void
 do_command(struct subscriber *s, struct str text)
 {
@@ -383,7 +218,7 @@ do_command(struct subscriber *s, struct str text)
 		do_unsubscribe(s, &cmd);
 		break;
 	case COMMAND_SEND:
-		do_send(s, &cmd);
+		websocket_send(s, &cmd);
 		break;
 	case COMMAND_AUTH:
 		websocket_auth(s, &cmd);
@@ -426,7 +261,7 @@ on_message(void *ctx, enum ws_opcode opcode, struct str payload)
 	if (s->unproven != NULL)
 		websocket_auth_first(s, payload);
 	else if (s->quiet)
-		do_raw(s, payload, opcode == WS_BINARY);
+		websocket_send_raw(s, payload, opcode == WS_BINARY);
 	else if (opcode == WS_BINARY)
 		return SW_EUNSUPPORTED; /* commands are text */
 	else
@@ -472,7 +307,7 @@ on_control(void *ctx, enum ws_opcode opcode, struct str payload)
 		subscriber_close(s, CLOSE_FLOOD);
 		return go_on(c);
 	}
-	settle(s, BUCKET_HEARTBEAT, payload.len + 6);
+	websocket_settle(s, BUCKET_HEARTBEAT, payload.len + 6);
 	if (opcode == WS_PING) {
 		buf_init(&out, 256);
 		ws_put_frame(&out, WS_PONG, payload);
@@ -505,18 +340,21 @@ decode(struct subscriber *s, uint8_t *bytes, size_t n)
 	reading.handler.ctx = &reading;
 	err = ws_decode(&s->ws, bytes, n, &reading.handler);
 	if (subscriber_gone(s) || !s->quiet || !ws_decoder_busy(&s->ws))
-		settle(s, BUCKET_FRAMING, s->unsettled);
+		websocket_settle(s, BUCKET_FRAMING, s->unsettled);
 	if (err == SW_ELIMIT)
 		METRIC_LIMIT(w, LIMIT_MESSAGE);
 	if (err != SW_OK && err != SW_ECLOSED && !c->closed)
 		subscriber_close(s, close_for_error(err));
 }
 
-/* Answers pile up: let the client read them before it asks for more. */
+/* Answers pile up, or are awaited: no more questions before they are out. */
 static bool
 holds_back(const struct conn *c)
 {
-	return c->out != NULL && buf_len(c->out) > ANSWERS_MAX;
+	const struct subscriber *s = c->owner;
+
+	return (c->out != NULL && buf_len(c->out) > ANSWERS_MAX) ||
+	    c->answers >= SENDS_MAX || bridge_lane_full(s->lane);
 }
 
 static void
@@ -538,6 +376,13 @@ read_input(struct subscriber *s)
 		if (go_on(c) != SW_OK)
 			return;
 	}
+}
+
+void
+websocket_resume(struct conn *c)
+{
+	if (go_on(c) == SW_OK)
+		read_input(c->owner);
 }
 
 void
@@ -579,9 +424,13 @@ websocket_timeout(struct conn *c)
 {
 	struct subscriber *s = c->owner;
 	const struct conf *conf = c->worker->conf;
-	uint64_t silent = loop_now_ms(c->worker->loop) - s->read_ms;
+	uint64_t silent;
 	struct buf ping;
 
+	/* Whom we do not listen to cannot be reproached with silence. */
+	if (holds_back(c))
+		s->read_ms = loop_now_ms(c->worker->loop);
+	silent = loop_now_ms(c->worker->loop) - s->read_ms;
 	if (silent * 2 >= conf->heartbeat_ms * 5) {
 		subscriber_close(s, CLOSE_SILENT);
 		return;

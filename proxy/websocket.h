@@ -13,6 +13,12 @@ extern const struct conn_role websocket_role;
 /* Read what came with the handshake, and what is there by now. */
 void websocket_begin(struct subscriber *s);
 
+/* An answer that was awaited is out: read on, if that was held back. */
+void websocket_resume(struct conn *c);
+
+/* Input is counted when it is clear what it was. */
+void websocket_settle(struct subscriber *s, enum bucket b, uint64_t n);
+
 /* Send the close frame; true if the peer's should be waited for. */
 bool websocket_farewell(struct subscriber *s, enum close_why why);
 

@@ -7,6 +7,7 @@
 
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
+#include "proxy/bridge.h"
 #include "proxy/drain.h"
 #include "proxy/gateway.h"
 #include "proxy/http.h"
@@ -156,6 +157,7 @@ worker_new(struct worker **out, struct gateway *g, unsigned index,
 	if ((err = loop_new(&w->loop)) != SW_OK ||
 	    (err = hub_init(&w->hub, w)) != SW_OK ||
 	    (err = upstream_new(&w->upstream, w)) != SW_OK ||
+	    (err = bridge_new(&w->bridge, w)) != SW_OK ||
 	    (err = http_new(&w->http, w)) != SW_OK) {
 		worker_free(w);
 		return err;
@@ -193,6 +195,7 @@ worker_free(struct worker *w)
 	if (w->loop != NULL)
 		free_dead(w);
 	http_free(w->http);
+	bridge_free(w->bridge);
 	upstream_free(w->upstream);
 	if (w->loop != NULL) {
 		free_dead(w);

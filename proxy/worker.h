@@ -22,6 +22,7 @@
  * only tasks.
  */
 struct gateway;
+struct bridge;
 struct http;
 struct listener;
 struct tls_context;
@@ -46,6 +47,7 @@ struct worker {
 	struct codec codec;
 	struct http *http;
 	struct upstream *upstream;
+	struct bridge *bridge; /* to the backend */
 	struct listener **listeners;
 	size_t listener_count;
 	struct list conns;

@@ -26,6 +26,8 @@ static const struct err_info table[] = {
 	[-SW_EUNSUPPORTED] = { "unsupported", "this is not supported", 501,
 	    1003 },
 	[-SW_EAUTH] = { "unauthorized", "a valid token is needed", 401, 4401 },
+	[-SW_EBACKEND] = { "backend", "the backend failed", 502, 1011 },
+	[-SW_ETIMEOUT] = { "timeout", "the backend took too long", 504, 1013 },
 };
 
 const struct err_info *

@@ -25,6 +25,8 @@ enum {
 	SW_EMETHOD = -15,      /* the resource has no such method */
 	SW_EUNSUPPORTED = -16, /* understood, and not something we do */
 	SW_EAUTH = -17,        /* no token, or none that is valid */
+	SW_EBACKEND = -18,     /* the backend failed */
+	SW_ETIMEOUT = -19,     /* the backend took too long */
 };
 
 /* What a code means; see the table in err.c. */

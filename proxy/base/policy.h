@@ -15,6 +15,7 @@ enum send_mode {
 	SEND_OFF,     /* refused */
 	SEND_PUBLISH, /* published to the channel */
 	SEND_ECHO,    /* returned to its sender */
+	SEND_BRIDGE,  /* told to the backend, whose answer it gets */
 };
 
 /* Who may subscribe to a channel, or send to it. */

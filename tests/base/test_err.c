@@ -27,6 +27,8 @@ static const struct {
 	{ SW_EMETHOD, "method", 405, 1008 },
 	{ SW_EUNSUPPORTED, "unsupported", 501, 1003 },
 	{ SW_EAUTH, "unauthorized", 401, 4401 },
+	{ SW_EBACKEND, "backend", 502, 1011 },
+	{ SW_ETIMEOUT, "timeout", 504, 1013 },
 };
 
 START_TEST(every_code_has_its_row)

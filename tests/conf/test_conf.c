@@ -205,9 +205,12 @@ START_TEST(each_word_is_accepted_and_no_other)
 	if (d->kind != KIND_WORD)
 		return;
 	for (unsigned i = 0; d->words[i] != NULL; i++) {
-		/* Some words make no sense without a key. */
-		snprintf(text, sizeof(text), "%s = %s\n" TOKEN_KEY, d->name,
-		    d->words[i]);
+		/* Some words make no sense without a key, or a backend. */
+		snprintf(text, sizeof(text),
+		    "%s = %s\nbackend = \"http://a\"\n"
+		    "bridge-secret = "
+		    "whsec_MDEyMzQ1Njc4OWFiY2RlZmdo\n" TOKEN_KEY,
+		    d->name, d->words[i]);
 		c = load_text(text);
 		ck_assert_uint_eq(field_number(d, base_of(c, d)), i);
 		conf_free(c);
@@ -259,7 +262,8 @@ some_value(const struct directive *d, int which)
 		return "https://example.com";
 	if (d->kind == KIND_BACKENDS)
 		return "http://127.0.0.1:3000";
-	return d->fallback == NULL ? "0123456789abcdef" : d->fallback;
+	return d->fallback == NULL ? "0123456789abcdef0123456789abcdef" :
+				     d->fallback;
 }
 
 /* What has to be there as well for the directive to be of use. */
@@ -737,6 +741,8 @@ static const char rich[] =
     "token-leeway = 0 token-cookie = jwt token-in-url = yes\n"
     "auth-timeout = 0 allow-origin = { \"https://a.b\", \"*\" }\n"
     "subscribe = token send-access = anyone\n"
+    "bridge-path = /hook bridge-header = Cookie bridge-timeout = 3s\n"
+    "bridge-secret = whsec_MDEyMzQ1Njc4OWFiY2RlZmdo bridge-queue-bytes = 2m\n"
     "channel \"room-*\" { durability = memory history-events = 11 }\n"
     "channel \"*\" { send = echo history-age = 25h }\n";
 

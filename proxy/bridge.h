@@ -1,0 +1,51 @@
+#ifndef SPILLWAY_PROXY_BRIDGE_H
+#define SPILLWAY_PROXY_BRIDGE_H
+
+#include "proxy/bridge_answer.h"
+#include "proxy/bridge_event.h"
+
+/*
+ * The bridge: what clients do is told to the backend, event by event, and what
+ * that answers goes back to them. The way there is upstream.h.
+ *
+ * Each worker has one, and everything here belongs to its thread.
+ */
+struct bridge;
+struct worker;
+
+int bridge_new(struct bridge **out, struct worker *w);
+/* What is under way is refused; accepts NULL. */
+void bridge_free(struct bridge *b);
+
+/*
+ * The events of one connection, which reach the backend in their order: each
+ * when the one before it is answered. It outlives its connection until the last
+ * of them is.
+ */
+struct bridge_lane;
+
+int bridge_lane_new(struct bridge_lane **out, struct bridge *b);
+/* The connection has ended; what it did before is told all the same. */
+void bridge_lane_release(struct bridge_lane *l); /* accepts NULL */
+/* So much is waiting that its client should be; NULL never is. */
+bool bridge_lane_full(const struct bridge_lane *l);
+
+struct bridge_ask {
+	/* All of it is copied; id and time are filled in. */
+	struct bridge_event event;
+	struct bridge_lane *lane; /* NULL: it waits for no other */
+	/*
+	 * Called exactly once, in a later turn or callback, never from within
+	 * bridge_tell. The answer is borrowed.
+	 */
+	void (*answered)(void *owner, const struct bridge_answer *a);
+	void *owner;
+};
+
+/*
+ * Tell the backend. SW_EBUSY, too much is waiting (bridge-queue-bytes);
+ * SW_ENOMEM. Then `answered` is not called.
+ */
+int bridge_tell(struct bridge *b, const struct bridge_ask *ask);
+
+#endif
