@@ -450,7 +450,7 @@ finish_clear(struct writer *w, struct group *g)
 		return;
 	atomic_store(&c->floor, r->head);
 	g->batch->clear = channel_ref(c);
-	w->janitor.garbage += r->number - r->swept_number;
+	janitor_count_cleared(&w->janitor, r);
 }
 
 static int

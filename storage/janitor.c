@@ -16,6 +16,7 @@ enum {
 	PATROL_ROWS = 1024, /* per second, when nothing is known to be old */
 	FRONT_KEPT = 256,   /* kept rows in a row that end work at the front */
 	GARBAGE_MIN = 4096, /* rows worth a sweep */
+	ROW_BYTES = 512,    /* a larger one counts as several */
 	EXPIRE_KEYS = 256,  /* looked at per second */
 	IDLE_MS = 1000,
 	REST_MS = 60000, /* when there is nothing to watch either */
@@ -43,6 +44,20 @@ janitor_notice(struct janitor *j, uint64_t events)
 	j->unsaved += events;
 }
 
+/* What the next row of a channel weighs, by the average so far. */
+static uint64_t
+weight(uint64_t number, uint64_t total)
+{
+	return 1 + (number > 0 ? total / number / ROW_BYTES : 0);
+}
+
+void
+janitor_count_cleared(struct janitor *j, const struct record *r)
+{
+	j->garbage +=
+	    (r->number - r->swept_number) * weight(r->number, r->total);
+}
+
 void
 janitor_count_garbage(struct janitor *j, const struct record *r)
 {
@@ -52,7 +67,7 @@ janitor_count_garbage(struct janitor *j, const struct record *r)
 	    (r->number - r->swept_number > p->history_events ||
 		(p->history_bytes > 0 &&
 		    r->total - r->swept_total > p->history_bytes)))
-		j->garbage++;
+		j->garbage += weight(r->number, r->total);
 }
 
 /* Run `work` in a transaction of its own. */
@@ -165,6 +180,7 @@ struct sweep {
 	bool force;        /* remove whatever comes */
 	bool stop_at_kept; /* end after FRONT_KEPT of them */
 	uint64_t removed;
+	uint64_t removed_weight;
 	uint64_t last; /* looked at */
 	bool end;      /* of the log */
 	struct run runs[SWEEP_RUNS];
@@ -217,6 +233,7 @@ look_at_row(void *ctx, const struct store_row *row)
 	s->run_open = true;
 	s->runs[s->run_count - 1].last = row->id;
 	s->removed++;
+	s->removed_weight += weight(row->number, row->total);
 	return true;
 }
 
@@ -263,7 +280,9 @@ sweep(struct janitor *j, struct writer *w, uint64_t after, struct sweep *s)
 	}
 	if (err == SW_OK) {
 		atomic_fetch_add(&j->removed, s->removed);
-		j->garbage -= s->removed < j->garbage ? s->removed : j->garbage;
+		j->garbage -= s->removed_weight < j->garbage ?
+		    s->removed_weight :
+		    j->garbage;
 	}
 	return err;
 }

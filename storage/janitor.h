@@ -35,7 +35,7 @@ struct janitor {
 	uint64_t unsaved;     /* events since it began */
 
 	/* Sweeping: */
-	uint64_t garbage; /* rows beyond what their channels keep, about */
+	uint64_t garbage; /* weight of rows beyond what is kept, about */
 	uint64_t hand;    /* the patrol looked at rows up to it */
 	uint64_t looked;  /* rows of the patrol's present round */
 	bool at_front;    /* the oldest rows are being removed */
@@ -48,6 +48,8 @@ void janitor_init(struct janitor *j);
 /* A group of `events` was committed; a record changed. */
 void janitor_notice(struct janitor *j, uint64_t events);
 void janitor_count_garbage(struct janitor *j, const struct record *r);
+/* Nothing of its channel's history is kept. */
+void janitor_count_cleared(struct janitor *j, const struct record *r);
 
 /*
  * Take one step. `busy`: others wait, do no more than keeps up with them.

@@ -106,6 +106,17 @@ payload_dir_size(const struct payload_dir *d, uint64_t number)
 }
 
 void
+payload_dir_rename(const struct payload_dir *d, uint64_t from, uint64_t to)
+{
+	char old[PATH_BYTES], new[PATH_BYTES];
+
+	file_path(d, from, old);
+	file_path(d, to, new);
+	if (rename(old, new) != 0)
+		unlink(old);
+}
+
+void
 payload_dir_remove(const struct payload_dir *d, uint64_t number)
 {
 	char path[PATH_BYTES];

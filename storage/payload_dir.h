@@ -7,8 +7,8 @@
 /*
  * A directory of numbered files that large payloads are appended to.
  *
- * It knows nothing of events: which bytes count is the index's to say. Bytes
- * are written once and never changed; a file goes away as a whole. Functions
+ * It knows nothing of events: which bytes count is the index's to say. A file
+ * goes away as a whole, or begins anew under another number. Functions
  * return SW_OK, or SW_ESTORE with the sentence in `reason`, of 256 bytes.
  */
 struct payload_dir {
@@ -26,6 +26,9 @@ int payload_dir_create(struct payload_dir *d, uint64_t number, int *fd);
 int payload_dir_open(const struct payload_dir *d, uint64_t number, int *fd);
 /* Bytes in a file; 0 if there is none. */
 uint64_t payload_dir_size(const struct payload_dir *d, uint64_t number);
+/* For create; without it a new file is made then. */
+void payload_dir_rename(
+    const struct payload_dir *d, uint64_t from, uint64_t to);
 void payload_dir_remove(const struct payload_dir *d, uint64_t number);
 /* Remove all files for which `wanted` says no. */
 void payload_dir_clean(const struct payload_dir *d,

@@ -1,17 +1,19 @@
 #include "storage/payloads_sqlite.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
+#include "storage/payload_dir.h"
+#include "storage/payload_loss_sqlite.h"
 
-enum statement { SQL_SAVE, SQL_FORGET, SQL_RELEASE, STATEMENTS };
+enum statement { SQL_SAVE, SQL_FORGET, SQL_RELEASE, SQL_MARK, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
 	[SQL_SAVE] = "INSERT OR REPLACE INTO payload_file (number, size, live)"
@@ -19,11 +21,16 @@ static const char *const sql[STATEMENTS] = {
 	[SQL_FORGET] = "DELETE FROM payload_file WHERE number = ?",
 	[SQL_RELEASE] = "SELECT data FROM log"
 			" WHERE id >= ? AND id <= ? AND kind >= 16",
+	[SQL_MARK] = "UPDATE state SET value = ?"
+		     " WHERE name = 'payloads_synced'",
 };
 
 enum {
 	UNSYNCED_MAX = 8, /* files that were left before they were synced */
-	READERS_MAY_LOOK_S = 5,
+	LEFT_MAX = 4,
+	MARK_MAX = 48,
+	/* One whose last payload was huge is not worth its room. */
+	SPARE_BYTES_MAX = PAYLOAD_FILE_BYTES + PAYLOAD_FILE_BYTES / 4,
 };
 
 struct file {
@@ -32,63 +39,51 @@ struct file {
 	uint64_t live;
 	uint64_t committed_size;
 	uint64_t committed_live;
-	time_t gone; /* when no row referred to it any more; 0: one does */
-};
-
-struct place {
-	uint64_t number, offset, size;
+	uint64_t gone; /* the state without rows that refer to it; 0: none */
 };
 
 struct payloads {
 	struct payload_dir dir;
 	struct db *db;
+	struct views *views;
 	sqlite3_stmt *statements[STATEMENTS];
 	struct file *files; /* by number; the last one is written to */
 	size_t count, room;
 	int fd;       /* of the last one, once it is written to; else -1 */
-	bool written; /* since the last sync by the writer */
+	bool written; /* by this transaction */
+	int left[LEFT_MAX]; /* files that it wrote to before the last one */
+	size_t left_count;
+	bool left_failed; /* one of them could not be synced */
+	uint64_t spares[PAYLOAD_SPARES];
+	size_t spare_count;
+	struct payload_mark saved,
+	    saving; /* in the table; by this transaction */
 	/* For whoever syncs: copies of descriptors. */
 	pthread_mutex_t lock;
 	int unsynced[UNSYNCED_MAX];
 	size_t unsynced_count;
-	bool last_unsynced; /* the one that is written to */
+	bool last_unsynced;         /* the one that is written to */
+	bool sync_failed;           /* what was not synced then never is */
+	struct payload_mark end;    /* of what is committed */
+	struct payload_mark synced; /* all before survives the loss of power */
 };
-
-/* The next number of a place, up to a blank, or to the end if it is the last.
- */
-static bool
-parse_number(struct str *text, bool last, uint64_t *out)
-{
-	const char *blank = memchr(text->p, ' ', text->len);
-	struct str digits = *text;
-
-	if ((blank == NULL) != last)
-		return false;
-	if (!last) {
-		digits.len = (size_t)(blank - text->p);
-		text->len -= digits.len + 1;
-		text->p = blank + 1;
-	}
-	return str_to_u64(out, digits, UINT64_MAX) == SW_OK;
-}
-
-static int
-parse_place(struct str text, struct place *out)
-{
-	return text.p != NULL && parse_number(&text, false, &out->number) &&
-		parse_number(&text, false, &out->offset) &&
-		parse_number(&text, true, &out->size) ?
-	    SW_OK :
-	    SW_ECORRUPT;
-}
 
 static struct file *
 find_file(struct payloads *p, uint64_t number)
 {
-	for (size_t i = p->count; i > 0; i--)
-		if (p->files[i - 1].number == number)
-			return &p->files[i - 1];
-	return NULL;
+	size_t low = 0, high = p->count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (p->files[middle].number < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < p->count && p->files[low].number == number ?
+	    &p->files[low] :
+	    NULL;
 }
 
 static int
@@ -132,58 +127,104 @@ load_files(struct payloads *p)
 	return err == SW_ENOENT ? SW_OK : err;
 }
 
-/* Does the file reach to the end of the place? */
-static bool
-is_there(const struct payloads *p, const struct place *at)
+static void
+print_mark(char out[MARK_MAX], const struct payload_mark *mark)
 {
-	return payload_dir_size(&p->dir, at->number) >= at->offset + at->size;
+	snprintf(
+	    out, MARK_MAX, "%" PRIu64 " %" PRIu64, mark->number, mark->offset);
 }
 
-/* History of the channels begins behind the payloads that are not there. */
+/* How far syncs got; nowhere, if the table does not say it. */
 static int
-give_up_lost(struct payloads *p)
+load_mark(struct payloads *p)
 {
-	sqlite3_stmt *q = NULL, *raise = NULL;
-	struct place at;
-	unsigned lost = 0;
+	sqlite3_stmt *q = NULL;
 	int err = db_prepare(p->db, &q,
-	    "SELECT id, channel, data FROM log WHERE kind >= 16 ORDER BY id");
+	    "SELECT value FROM state WHERE name = 'payloads_synced'");
+	struct str text, number, offset;
 
-	if (err == SW_OK)
-		err = db_prepare(p->db, &raise,
-		    "UPDATE channel SET floor = ?1"
-		    " WHERE key = ?2 AND floor < ?1");
-	while (err == SW_OK && (err = db_row(p->db, q)) == SW_OK) {
-		if ((err = parse_place(db_text(q, 2), &at)) != SW_OK)
-			break;
-		if (is_there(p, &at))
-			continue;
-		lost++;
-		db_bind_u64(raise, 1, db_u64(q, 0));
-		db_bind_u64(raise, 2, db_u64(q, 1));
-		err = db_run(p->db, raise);
+	if (err == SW_OK && (err = db_row(p->db, q)) == SW_OK) {
+		text = db_text(q, 0);
+		if (!str_cut(&text, ' ', &number) ||
+		    !str_cut(&text, ' ', &offset) ||
+		    str_to_u64(&p->synced.number, number, UINT64_MAX) !=
+			SW_OK ||
+		    str_to_u64(&p->synced.offset, offset, UINT64_MAX) != SW_OK)
+			err = SW_ECORRUPT;
 	}
 	sqlite3_finalize(q);
-	sqlite3_finalize(raise);
-	if (lost > 0)
-		log_error("store: payloads of %u events are missing in %s: "
-			  "their channels begin behind them now",
-		    lost, p->dir.path);
+	p->saved = p->saving = p->synced;
 	return err == SW_ENOENT ? SW_OK : err;
+}
+
+static bool
+is_behind(const struct payload_mark *a, const struct payload_mark *b)
+{
+	return a->number < b->number ||
+	    (a->number == b->number && a->offset < b->offset);
+}
+
+/* How far syncs got, for who opens the store next. */
+static int
+save_mark(struct payloads *p)
+{
+	sqlite3_stmt *q = p->statements[SQL_MARK];
+	char text[MARK_MAX];
+
+	pthread_mutex_lock(&p->lock);
+	p->saving = p->synced;
+	pthread_mutex_unlock(&p->lock);
+	if (!is_behind(&p->saved, &p->saving))
+		return SW_OK;
+	print_mark(text, &p->saving);
+	db_bind_text(q, 1, str_of(text));
+	return db_run(p->db, q);
+}
+
+/* Where the last file ends. */
+static struct payload_mark
+end_of_files(const struct payloads *p)
+{
+	const struct file *last;
+
+	if (p->count == 0)
+		return (struct payload_mark){ 0, 0 };
+	last = &p->files[p->count - 1];
+	return (struct payload_mark){ last->number, last->committed_size };
 }
 
 static int
 check_files(struct payloads *p)
 {
-	for (size_t i = 0; i < p->count; i++)
-		if (payload_dir_size(&p->dir, p->files[i].number) <
-		    p->files[i].size)
-			return give_up_lost(p);
-	return SW_OK;
+	bool shorter = false;
+
+	for (size_t i = 0; i < p->count && !shorter; i++)
+		shorter = payload_dir_size(&p->dir, p->files[i].number) <
+		    p->files[i].size;
+	p->end = end_of_files(p);
+	return shorter || is_behind(&p->synced, &p->end) ?
+	    payload_loss_settle(p->db, &p->dir, &p->synced, shorter) :
+	    SW_OK;
+}
+
+static void
+forget_left(struct payloads *p)
+{
+	while (p->left_count > 0)
+		close(p->left[--p->left_count]);
+	p->left_failed = false;
+}
+
+static void
+remove_spares(struct payloads *p)
+{
+	while (p->spare_count > 0)
+		payload_dir_remove(&p->dir, p->spares[--p->spare_count]);
 }
 
 int
-payloads_open(struct payloads **out, struct db *db, const char *store)
+payloads_open(struct payloads **out, struct db *db, const char *store,
+    struct views *views)
 {
 	struct payloads *p = calloc(1, sizeof(*p));
 	int err;
@@ -191,6 +232,7 @@ payloads_open(struct payloads **out, struct db *db, const char *store)
 	if (p == NULL)
 		return SW_ENOMEM;
 	p->db = db;
+	p->views = views;
 	p->fd = -1;
 	pthread_mutex_init(&p->lock, NULL);
 	if ((err = payload_dir_init(&p->dir, store, db->reason)) != SW_OK)
@@ -198,7 +240,7 @@ payloads_open(struct payloads **out, struct db *db, const char *store)
 	for (size_t i = 0; i < STATEMENTS; i++)
 		if ((err = db_prepare(db, &p->statements[i], sql[i])) != SW_OK)
 			goto fail;
-	if ((err = load_files(p)) != SW_OK)
+	if ((err = load_files(p)) != SW_OK || (err = load_mark(p)) != SW_OK)
 		goto fail;
 	if (!db->read_only) {
 		if ((err = check_files(p)) != SW_OK)
@@ -218,10 +260,14 @@ payloads_close(struct payloads *p)
 {
 	if (p == NULL)
 		return;
+	forget_left(p);
 	payloads_sync(p);
+	if (!p->db->read_only && save_mark(p) != SW_OK)
+		log_warn("store: %s: %s", p->dir.path, p->db->reason);
 	for (size_t i = 0; i < p->count; i++)
 		if (p->files[i].gone != 0)
 			payload_dir_remove(&p->dir, p->files[i].number);
+	remove_spares(p);
 	if (p->fd >= 0)
 		close(p->fd);
 	for (size_t i = 0; i < STATEMENTS; i++)
@@ -232,27 +278,77 @@ payloads_close(struct payloads *p)
 	free(p);
 }
 
-/* The file that was written to is full: its descriptor waits for the sync. */
+/* Of the failure of a sync the system speaks once. */
+static bool
+sync_and_close(struct payloads *p, int fd)
+{
+	bool ok = fdatasync(fd) == 0;
+
+	if (!ok) {
+		log_error(
+		    "store: %s: cannot sync: %s", p->dir.path, strerror(errno));
+		pthread_mutex_lock(&p->lock);
+		p->sync_failed = true;
+		pthread_mutex_unlock(&p->lock);
+	}
+	close(fd);
+	return ok;
+}
+
+/*
+ * The file that was written to is full. Its descriptor waits for the next sync,
+ * and a copy for the end of this transaction, which may want to be synced.
+ */
 static void
 leave_file(struct payloads *p)
 {
 	int fd = p->fd;
+	bool unsynced;
 
+	if (p->written && p->left_count < LEFT_MAX &&
+	    (p->left[p->left_count] = dup(fd)) >= 0)
+		p->left_count++;
+	else if (p->written && fdatasync(fd) != 0)
+		p->left_failed = true;
 	pthread_mutex_lock(&p->lock);
-	/* What this transaction wrote is synced now: it may ask for that. */
-	if (p->last_unsynced && !p->written &&
-	    p->unsynced_count < UNSYNCED_MAX) {
+	unsynced = p->written || p->last_unsynced;
+	if (unsynced && p->unsynced_count < UNSYNCED_MAX) {
 		p->unsynced[p->unsynced_count++] = fd;
 		fd = -1;
 	}
 	p->last_unsynced = false;
 	p->fd = -1;
 	pthread_mutex_unlock(&p->lock);
-	if (fd >= 0) {
-		if (fdatasync(fd) != 0)
-			log_error("store: %s: cannot sync", p->dir.path);
-		close(fd);
-	}
+	if (fd >= 0)
+		sync_and_close(p, fd);
+}
+
+/* What this transaction wrote; false if that did not work. */
+static bool
+sync_written(struct payloads *p)
+{
+	bool ok = !p->left_failed;
+
+	for (size_t i = 0; i < p->left_count; i++)
+		ok = fdatasync(p->left[i]) == 0 && ok;
+	return (!p->written || fdatasync(p->fd) == 0) && ok;
+}
+
+/*
+ * Give a spare the next number. That no row refers to it any more must have
+ * survived the loss of power before it is written over.
+ */
+static int
+reuse_spare(struct payloads *p, uint64_t number)
+{
+	int err;
+
+	if (p->spare_count == 0)
+		return SW_OK;
+	if ((err = db_sync_log(p->db)) != SW_OK)
+		return err;
+	payload_dir_rename(&p->dir, p->spares[--p->spare_count], number);
+	return SW_OK;
 }
 
 static int
@@ -272,7 +368,7 @@ open_file(struct payloads *p, uint64_t number)
 static int
 current_file(struct payloads *p, struct file **out)
 {
-	uint64_t number = 1;
+	uint64_t number = p->saved.number + 1;
 	int err;
 
 	if (p->count > 0) {
@@ -286,7 +382,8 @@ current_file(struct payloads *p, struct file **out)
 	}
 	if (p->fd >= 0)
 		leave_file(p);
-	if ((err = open_file(p, number)) != SW_OK ||
+	if ((err = reuse_spare(p, number)) != SW_OK ||
+	    (err = open_file(p, number)) != SW_OK ||
 	    (err = add_file(p, number, 0, 0)) != SW_OK)
 		return err;
 	*out = &p->files[p->count - 1];
@@ -297,15 +394,28 @@ int
 payloads_append(
     struct payloads *p, struct str data, char place[PAYLOAD_PLACE_MAX])
 {
+	struct payload_place at;
 	struct file *f;
 	int err;
 
-	if ((err = current_file(p, &f)) != SW_OK ||
-	    (err = payload_dir_write(
-		 &p->dir, p->fd, data.p, data.len, f->size)) != SW_OK)
+	if ((err = current_file(p, &f)) != SW_OK)
 		return err;
-	snprintf(place, PAYLOAD_PLACE_MAX, "%" PRIu64 " %" PRIu64 " %zu",
-	    f->number, f->size, data.len);
+	err = payload_dir_write(&p->dir, p->fd, data.p, data.len, f->size);
+	if (err != SW_OK && p->spare_count > 0) {
+		/* Their room may be what is missing. */
+		remove_spares(p);
+		err = payload_dir_write(
+		    &p->dir, p->fd, data.p, data.len, f->size);
+	}
+	if (err != SW_OK)
+		return err;
+	at = (struct payload_place){
+		.number = f->number,
+		.offset = f->size,
+		.size = data.len,
+		.sum = payload_sum(data),
+	};
+	payload_place_print(place, &at);
 	f->size += data.len;
 	f->live += data.len;
 	p->written = true;
@@ -323,11 +433,11 @@ payloads_release(struct payloads *p, uint64_t first, uint64_t last)
 	db_bind_u64(q, 1, first);
 	db_bind_u64(q, 2, last);
 	while ((err = db_row(p->db, q)) == SW_OK) {
-		struct place at;
+		struct payload_place at;
 		struct file *f;
 
 		/* A place that is none frees nothing. */
-		if (parse_place(db_text(q, 0), &at) == SW_OK &&
+		if (payload_place_parse(&at, db_text(q, 0)) == SW_OK &&
 		    (f = find_file(p, at.number)) != NULL && f->live >= at.size)
 			f->live -= at.size;
 	}
@@ -366,12 +476,12 @@ is_changed(const struct payloads *p, const struct file *f)
 int
 payloads_prepare(struct payloads *p, bool sync)
 {
-	int err = SW_OK;
+	int err = save_mark(p);
 
 	for (size_t i = 0; i < p->count && err == SW_OK; i++)
 		if (is_changed(p, &p->files[i]))
 			err = save_file(p, &p->files[i]);
-	if (err == SW_OK && p->written && sync && fdatasync(p->fd) != 0) {
+	if (err == SW_OK && sync && !sync_written(p)) {
 		snprintf(
 		    p->db->reason, 256, "%.160s: cannot sync", p->dir.path);
 		err = SW_ESTORE;
@@ -379,19 +489,28 @@ payloads_prepare(struct payloads *p, bool sync)
 	return err;
 }
 
+/* Nobody looks at it any more. */
 static void
-remove_gone(struct payloads *p)
+retire(struct payloads *p, const struct file *f)
 {
-	time_t now = time(NULL);
+	if (p->spare_count < PAYLOAD_SPARES && f->size <= SPARE_BYTES_MAX)
+		p->spares[p->spare_count++] = f->number;
+	else
+		payload_dir_remove(&p->dir, f->number);
+}
+
+static void
+remove_gone(struct payloads *p, uint64_t state)
+{
 	size_t kept = 0;
 
 	for (size_t i = 0; i < p->count; i++) {
 		struct file *f = &p->files[i];
 
 		if (is_finished(p, f) && f->gone == 0)
-			f->gone = now;
-		if (f->gone != 0 && f->gone + READERS_MAY_LOOK_S <= now)
-			payload_dir_remove(&p->dir, f->number);
+			f->gone = state;
+		if (f->gone != 0 && views_reached(p->views, f->gone))
+			retire(p, f);
 		else
 			p->files[kept++] = *f;
 	}
@@ -401,8 +520,10 @@ remove_gone(struct payloads *p)
 void
 payloads_committed(struct payloads *p)
 {
+	uint64_t state = views_committed(p->views);
 	bool changed = false;
 
+	p->saved = p->saving;
 	for (size_t i = 0; i < p->count; i++) {
 		struct file *f = &p->files[i];
 
@@ -410,14 +531,16 @@ payloads_committed(struct payloads *p)
 		f->committed_size = f->size;
 		f->committed_live = f->live;
 	}
+	forget_left(p);
 	if (p->written) {
 		p->written = false;
 		pthread_mutex_lock(&p->lock);
 		p->last_unsynced = true;
+		p->end = end_of_files(p);
 		pthread_mutex_unlock(&p->lock);
 	}
 	if (changed)
-		remove_gone(p);
+		remove_gone(p, state);
 }
 
 void
@@ -428,27 +551,34 @@ payloads_rolled_back(struct payloads *p)
 		p->files[i].live = p->files[i].committed_live;
 	}
 	p->written = false;
+	forget_left(p);
 }
 
 void
 payloads_sync(struct payloads *p)
 {
 	int fds[UNSYNCED_MAX + 1];
+	struct payload_mark end;
+	bool ok = true;
 	size_t n = 0;
 
 	pthread_mutex_lock(&p->lock);
+	end = p->end;
 	for (; n < p->unsynced_count; n++)
 		fds[n] = p->unsynced[n];
 	p->unsynced_count = 0;
-	if (p->last_unsynced && p->fd >= 0 && (fds[n] = dup(p->fd)) >= 0)
-		n++;
-	p->last_unsynced = false;
-	pthread_mutex_unlock(&p->lock);
-	for (size_t i = 0; i < n; i++) {
-		if (fdatasync(fds[i]) != 0)
-			log_error("store: %s: cannot sync", p->dir.path);
-		close(fds[i]);
+	if (p->last_unsynced && p->fd >= 0) {
+		ok = (fds[n] = dup(p->fd)) >= 0;
+		n += ok;
 	}
+	p->last_unsynced = !ok;
+	pthread_mutex_unlock(&p->lock);
+	for (size_t i = 0; i < n; i++)
+		ok = sync_and_close(p, fds[i]) && ok;
+	pthread_mutex_lock(&p->lock);
+	if (ok && !p->sync_failed && is_behind(&p->synced, &end))
+		p->synced = end;
+	pthread_mutex_unlock(&p->lock);
 }
 
 uint64_t
@@ -459,59 +589,4 @@ payloads_bytes(const struct payloads *p)
 	for (size_t i = 0; i < p->count; i++)
 		sum += p->files[i].gone == 0 ? p->files[i].size : 0;
 	return sum;
-}
-
-int
-payload_reader_init(struct payload_reader *r, const char *store, char *reason)
-{
-	r->fd = -1;
-	return payload_dir_init(&r->dir, store, reason);
-}
-
-void
-payload_reader_fini(struct payload_reader *r)
-{
-	/* Also when it was never initialised: descriptor 0 is not ours. */
-	if (r->dir.path == NULL)
-		return;
-	if (r->fd >= 0)
-		close(r->fd);
-	payload_dir_fini(&r->dir);
-}
-
-int
-payload_place_size(struct str place, size_t *out)
-{
-	struct place at;
-	int err = parse_place(place, &at);
-
-	if (err == SW_OK)
-		*out = at.size;
-	return err;
-}
-
-int
-payload_read(struct payload_reader *r, struct str place, void *out)
-{
-	struct place at;
-	int err;
-
-	if ((err = parse_place(place, &at)) != SW_OK)
-		return err;
-	if (r->fd < 0 || r->number != at.number) {
-		if (r->fd >= 0)
-			close(r->fd);
-		r->fd = -1;
-		err = payload_dir_open(&r->dir, at.number, &r->fd);
-		r->number = at.number;
-	}
-	if (err == SW_OK)
-		err = payload_dir_read(r->fd, out, at.size, at.offset);
-	if (err == SW_ENOENT) {
-		snprintf(r->dir.reason, 256,
-		    "a payload is missing in %.160s: were its files removed?",
-		    r->dir.path);
-		err = SW_ECORRUPT;
-	}
-	return err;
 }

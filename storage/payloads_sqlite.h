@@ -2,8 +2,9 @@
 #define SPILLWAY_STORAGE_PAYLOADS_SQLITE_H
 
 #include "proxy/base/str.h"
-#include "storage/payload_dir.h"
+#include "storage/payload_place.h"
 #include "storage/sqlite_db.h"
+#include "storage/views.h"
 
 /*
  * Large payloads, in files beside the database.
@@ -11,22 +12,26 @@
  * SQLite keeps a large value in a chain of pages, each of which is written to
  * the write-ahead log, summed up, read again and written to the database: ten
  * times the cost of one write to a file. So a row with a large payload holds
- * its place instead, a text "FILE OFFSET SIZE".
+ * its place instead, see payload_place.h.
  *
  * The table `payload_file` tells, with the same commit as the rows, how far
  * each file is written and how many of its bytes rows still refer to. Bytes
- * behind that length are of a transaction that failed, and written over. A file
- * that no row refers to is removed, a while later: readers may still look at an
- * older state of the database.
+ * behind that length are of a transaction that failed, and written over.
  *
- * Used by the writer's thread, but for payloads_sync, by any, and the reader,
- * each by its own.
+ * A file that no row refers to, in no state that a reader still looks at, is
+ * kept as a spare, to be written over under the next number: pages that the
+ * system has for a file already cost a fraction of new ones. So what stands
+ * behind the length of a file may be an older payload. Rows that a sync has not
+ * covered when the power goes are told from those by their sums; how far syncs
+ * got is in the table `state`.
+ *
+ * Used by the writer's thread, but for payloads_sync, by any.
  */
 enum {
 	PAYLOAD_LARGE = 16 * 1024, /* from here on */
 	PAYLOAD_KIND = 16,         /* added to the kind of such rows */
-	PAYLOAD_FILE_BYTES = 64 * 1024 * 1024, /* then another file is begun */
-	PAYLOAD_PLACE_MAX = 64,
+	PAYLOAD_FILE_BYTES = 16 * 1024 * 1024, /* then another file is begun */
+	PAYLOAD_SPARES = 4,                    /* at most */
 };
 
 struct payloads;
@@ -36,7 +41,8 @@ struct payloads;
  * payloads, the channels they belonged to begin behind them. Leaves reasons
  * where `db` does.
  */
-int payloads_open(struct payloads **out, struct db *db, const char *store);
+int payloads_open(struct payloads **out, struct db *db, const char *store,
+    struct views *views); /* borrowed */
 void payloads_close(struct payloads *p);
 
 /* Inside a transaction; the text of the place in `place`. */
@@ -53,21 +59,7 @@ void payloads_rolled_back(struct payloads *p);
 /* To be called before a checkpoint, which makes rows durable. */
 void payloads_sync(struct payloads *p);
 
-/* Bytes of all files. */
+/* Bytes of all files but the spares. */
 uint64_t payloads_bytes(const struct payloads *p);
-
-/* A reader's eye on the files; it keeps the last one open. */
-struct payload_reader {
-	struct payload_dir dir;
-	uint64_t number;
-	int fd; /* -1: none */
-};
-
-int payload_reader_init(
-    struct payload_reader *r, const char *store, char *reason);
-void payload_reader_fini(struct payload_reader *r);
-/* The size of the payload at a place; SW_ECORRUPT if it is none. */
-int payload_place_size(struct str place, size_t *out);
-int payload_read(struct payload_reader *r, struct str place, void *out);
 
 #endif

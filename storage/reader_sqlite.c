@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "proxy/base/err.h"
+#include "storage/payload_reader.h"
 #include "storage/payloads_sqlite.h"
 
 enum statement { SQL_BEGIN, SQL_END, SQL_ROW, STATEMENTS };
@@ -19,6 +20,8 @@ struct reader_sqlite {
 	struct db db;
 	sqlite3_stmt *statements[STATEMENTS];
 	struct payload_reader payloads;
+	struct views *views;
+	struct view view;
 };
 
 static struct reader_sqlite *
@@ -28,13 +31,16 @@ self(struct store_reader *r)
 }
 
 int
-reader_sqlite_open(struct store_reader **out, const char *path)
+reader_sqlite_open(
+    struct store_reader **out, const char *path, struct views *views)
 {
 	struct reader_sqlite *r = calloc(1, sizeof(*r));
 	int err;
 
 	if (r == NULL)
 		return SW_ENOMEM;
+	r->views = views;
+	views_enter(views, &r->view);
 	if ((err = db_open(&r->db, path, DB_READER, r->base.reason)) != SW_OK ||
 	    (err = payload_reader_init(&r->payloads, path, r->base.reason)) !=
 		SW_OK)
@@ -62,6 +68,7 @@ reader_sqlite_close(struct store_reader *base)
 	for (size_t i = 0; i < STATEMENTS; i++)
 		sqlite3_finalize(r->statements[i]);
 	payload_reader_fini(&r->payloads);
+	views_leave(r->views, &r->view);
 	db_close(&r->db);
 	free(r);
 }
@@ -70,8 +77,13 @@ int
 reader_sqlite_begin(struct store_reader *base)
 {
 	struct reader_sqlite *r = self(base);
+	int err;
 
-	return db_run(&r->db, r->statements[SQL_BEGIN]);
+	view_begin(r->views, &r->view);
+	err = db_run(&r->db, r->statements[SQL_BEGIN]);
+	if (err != SW_OK)
+		view_end(&r->view);
+	return err;
 }
 
 void
@@ -81,6 +93,7 @@ reader_sqlite_end(struct store_reader *base)
 
 	if (sqlite3_get_autocommit(r->db.handle) == 0)
 		db_run(&r->db, r->statements[SQL_END]);
+	view_end(&r->view);
 }
 
 static int
@@ -124,6 +137,7 @@ read_event(struct reader_sqlite *r, const struct store_row *row,
 	const void *data = sqlite3_column_blob(q, 10);
 	size_t size = (size_t)sqlite3_column_bytes(q, 10);
 	struct str stored = { data, size };
+	struct payload_place at = { .size = size };
 	struct event *e = NULL;
 	int err;
 
@@ -132,10 +146,10 @@ read_event(struct reader_sqlite *r, const struct store_row *row,
 	    sqlite3_errcode(r->db.handle) == SQLITE_NOMEM)
 		return SW_ENOMEM;
 	if (kind >= PAYLOAD_KIND &&
-	    (err = payload_place_size(stored, &size)) != SW_OK)
+	    (err = payload_place_parse(&at, stored)) != SW_OK)
 		return err;
 	err = event_new(&e, c, (enum event_kind)(kind % PAYLOAD_KIND),
-	    db_text(q, 8), db_text(q, 9), size);
+	    db_text(q, 8), db_text(q, 9), (size_t)at.size);
 	if (err != SW_OK)
 		return err;
 	e->id = row->id;
@@ -145,7 +159,7 @@ read_event(struct reader_sqlite *r, const struct store_row *row,
 	e->total = row->total;
 	e->time_ms = row->time_ms;
 	if (kind >= PAYLOAD_KIND)
-		err = payload_read(&r->payloads, stored, event_payload(e));
+		err = payload_read(&r->payloads, &at, event_payload(e));
 	else if (size > 0)
 		memcpy(event_payload(e), data, size);
 	if (err == SW_OK)

@@ -42,6 +42,8 @@ static const char *const steps[] = {
 	" live INTEGER NOT NULL);"
 	"INSERT INTO state VALUES ('reserved', 0), ('head', 0),"
 	" ('floor', 0), ('saved', 0);",
+	/* 2: places have sums, which tell what was lost with the power */
+	"INSERT INTO state VALUES ('payloads_synced', '0 0');",
 };
 
 enum { STEPS = sizeof(steps) / sizeof(steps[0]) };

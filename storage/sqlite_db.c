@@ -145,3 +145,15 @@ db_close(struct db *d)
 	sqlite3_close(d->handle);
 	d->handle = NULL;
 }
+
+int
+db_sync_log(struct db *d)
+{
+	sqlite3_file *file = NULL;
+	int code = sqlite3_file_control(
+	    d->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+
+	if (code == SQLITE_OK && file != NULL && file->pMethods != NULL)
+		code = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+	return db_error(d, code);
+}

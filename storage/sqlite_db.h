@@ -41,6 +41,12 @@ int db_run(struct db *d, sqlite3_stmt *s);
 /* SW_OK with a row to read (reset it afterwards), SW_ENOENT without. */
 int db_row(struct db *d, sqlite3_stmt *s);
 
+/*
+ * With synchronous = NORMAL a commit is in the write-ahead log, which a later
+ * checkpoint syncs. Syncing that file now is all that FULL would add.
+ */
+int db_sync_log(struct db *d);
+
 /* The text in column `i` of a row; borrowed until the statement is reset. */
 struct str db_text(sqlite3_stmt *s, int i);
 

@@ -76,6 +76,7 @@ struct store_sqlite {
 	sqlite3_stmt *statements[STATEMENTS];
 	struct checkpointer *checkpointer;
 	struct payloads *payloads;
+	struct views views;
 	/* Where expire_keys goes on. */
 	struct buf expire_channel, expire_key;
 };
@@ -239,22 +240,6 @@ sqlite_begin(struct store *base)
 	return run(s, SQL_BEGIN);
 }
 
-/*
- * With synchronous = NORMAL a commit is in the write-ahead log, which a later
- * checkpoint syncs. Syncing that file now is all that FULL would add.
- */
-static int
-sync_log(struct store_sqlite *s)
-{
-	sqlite3_file *file = NULL;
-	int code = sqlite3_file_control(
-	    s->db.handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
-
-	if (code == SQLITE_OK && file != NULL && file->pMethods != NULL)
-		code = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
-	return db_error(&s->db, code);
-}
-
 static int
 sqlite_commit(struct store *base, bool sync)
 {
@@ -266,7 +251,7 @@ sqlite_commit(struct store *base, bool sync)
 		return err;
 	payloads_committed(s->payloads);
 	if (sync)
-		err = sync_log(s);
+		err = db_sync_log(&s->db);
 	return err;
 }
 
@@ -532,6 +517,8 @@ sqlite_close(struct store *base)
 	if (base == NULL)
 		return;
 	s = self(base);
+	if (s->db.handle != NULL)
+		sqlite3_wal_hook(s->db.handle, NULL, NULL);
 	checkpointer_close(s->checkpointer);
 	payloads_close(s->payloads);
 	for (size_t i = 0; i < STATEMENTS; i++)
@@ -542,6 +529,7 @@ sqlite_close(struct store *base)
 		close(s->lock_fd);
 	buf_fini(&s->expire_channel);
 	buf_fini(&s->expire_key);
+	views_fini(&s->views);
 	free(s->path);
 	free(s);
 }
@@ -549,7 +537,9 @@ sqlite_close(struct store *base)
 static int
 sqlite_reader_open(struct store_reader **out, struct store *base)
 {
-	return reader_sqlite_open(out, self(base)->path);
+	struct store_sqlite *s = self(base);
+
+	return reader_sqlite_open(out, s->path, &s->views);
 }
 
 static const struct store_ops sqlite_ops = {
@@ -609,7 +599,8 @@ open_database(struct store_sqlite *s)
 		if ((err = db_prepare(&s->db, &s->statements[i], sql[i])) !=
 		    SW_OK)
 			return err;
-	if ((err = payloads_open(&s->payloads, &s->db, s->path)) != SW_OK ||
+	if ((err = payloads_open(&s->payloads, &s->db, s->path, &s->views)) !=
+		SW_OK ||
 	    (err = checkpointer_open(&s->checkpointer, s->path, s->payloads)) !=
 		SW_OK)
 		return err;
@@ -626,6 +617,7 @@ store_sqlite_open(struct store **out, const char *path)
 	if (s == NULL)
 		return SW_ENOMEM;
 	s->base.ops = &sqlite_ops;
+	views_init(&s->views);
 	s->lock_fd = -1;
 	buf_init(&s->expire_channel, 4096);
 	buf_init(&s->expire_key, 4096);

@@ -437,16 +437,71 @@ json_unescape(struct buf *out, struct str raw)
 	return err;
 }
 
-/* Bytes that escaping adds to a text. */
+/* Each of eight bytes. */
+#define BYTES(b) (0x0101010101010101U * (b))
+
+/* The top bit of each byte that is 0. */
+static uint64_t
+zero_bytes(uint64_t word)
+{
+	return ~(((word & BYTES(0x7f)) + BYTES(0x7f)) | word | BYTES(0x7f));
+}
+
+static uint64_t
+short_escapes(uint64_t word)
+{
+	return zero_bytes(word ^ BYTES('"')) | zero_bytes(word ^ BYTES('\\'));
+}
+
+static uint64_t
+control_characters(uint64_t word)
+{
+	return zero_bytes(word & BYTES(0xe0));
+}
+
+static bool
+is_plain(unsigned char c)
+{
+	return c >= 0x20 && c != '"' && c != '\\';
+}
+
+/* How many bytes need no escape before the first that does, or the end. */
+static size_t
+plain_run(const char *p, size_t n)
+{
+	size_t i = 0;
+	uint64_t word;
+
+	for (; n - i >= sizeof(word); i += sizeof(word)) {
+		memcpy(&word, p + i, sizeof(word));
+		if ((short_escapes(word) | control_characters(word)) != 0)
+			break;
+	}
+	while (i < n && is_plain((unsigned char)p[i]))
+		i++;
+	return i;
+}
+
+/* Bytes that escaping adds to a text, at most. */
 static size_t
 escapes(const char *p, size_t n)
 {
 	size_t extra = 0;
+	uint64_t word;
 
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)p[i];
+	for (; n >= sizeof(word); p += sizeof(word), n -= sizeof(word)) {
+		uint64_t control;
 
-		extra += (c == '"' || c == '\\') + 5u * (c < 0x20);
+		memcpy(&word, p, sizeof(word));
+		control = control_characters(word);
+		extra += (size_t)__builtin_popcountll(
+			     short_escapes(word) | control) +
+		    4u * (size_t)__builtin_popcountll(control);
+	}
+	for (; n > 0; p++, n--) {
+		unsigned char c = (unsigned char)*p;
+
+		extra += !is_plain(c) + 4u * (c < 0x20);
 	}
 	return extra;
 }
@@ -483,26 +538,30 @@ escape_one(uint8_t *o, unsigned char c)
 int
 json_put_string(struct buf *out, struct str text)
 {
-	size_t extra = escapes(text.p, text.len);
+	size_t run, extra;
 	uint8_t *o;
 	int err;
 
+	if (text.len == 0)
+		text = STR("");
+	run = plain_run(text.p, text.len);
+	extra = escapes(text.p + run, text.len - run);
 	if ((err = buf_reserve(out, text.len + extra + 2)) != SW_OK)
 		return err;
 	o = buf_tail(out);
 	*o++ = '"';
-	if (extra == 0 && text.len > 0) {
-		memcpy(o, text.p, text.len);
-		o += text.len;
-	} else {
-		for (size_t i = 0; i < text.len; i++) {
-			unsigned char c = (unsigned char)text.p[i];
-
-			if (c >= 0x20 && c != '"' && c != '\\')
-				*o++ = c;
-			else
-				o = escape_one(o, c);
-		}
+	for (;;) {
+		if (run > 0)
+			memcpy(o, text.p, run);
+		o += run;
+		text.p += run;
+		text.len -= run;
+		if (text.len == 0)
+			break;
+		o = escape_one(o, (unsigned char)*text.p);
+		text.p++;
+		text.len--;
+		run = plain_run(text.p, text.len);
 	}
 	*o++ = '"';
 	buf_commit(out, (size_t)(o - buf_tail(out)));

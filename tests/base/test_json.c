@@ -559,6 +559,22 @@ round_trip(const uint8_t *text, size_t len)
 	buf_fini(&back);
 }
 
+/* _i: where in words of eight bytes it stands. */
+START_TEST(every_byte_is_written_wherever_it_stands)
+{
+	uint8_t text[24];
+
+	for (unsigned value = 0; value < 0x80; value++) {
+		memset(text, 'a', sizeof(text));
+		text[_i] = (uint8_t)value;
+		round_trip(text, sizeof(text));
+		/* Another one, right behind it. */
+		text[(_i + 1) % (int)sizeof(text)] = '"';
+		round_trip(text, sizeof(text));
+	}
+}
+END_TEST
+
 /* The ends of every range of UTF-8 and JSON, and what lies around them. */
 START_TEST(interesting_characters_survive_both_ways)
 {
@@ -642,5 +658,6 @@ SUITE("json", LOOP(valid_json_is_accepted, COUNT(valid)),
     LOOP(a_text_is_written_with_the_escapes_it_needs, COUNT(strings)),
     TEST(no_text_is_written_as_an_empty_string),
     TEST(a_string_fits_exactly_or_not_at_all),
+    LOOP(every_byte_is_written_wherever_it_stands, 24),
     TEST(interesting_characters_survive_both_ways),
     TEST(every_escape_of_four_digits_is_understood))

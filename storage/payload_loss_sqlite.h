@@ -1,0 +1,20 @@
+#ifndef SPILLWAY_STORAGE_PAYLOAD_LOSS_SQLITE_H
+#define SPILLWAY_STORAGE_PAYLOAD_LOSS_SQLITE_H
+
+#include <stdbool.h>
+
+#include "storage/payload_dir.h"
+#include "storage/payload_place.h"
+#include "storage/sqlite_db.h"
+
+/*
+ * Payloads that went with the power: their rows were written, they were not.
+ * The history of their channels begins behind them, which is logged.
+ *
+ * Rows are looked at from the newest on, to the first one that a sync had
+ * covered; `all`: to the oldest, because a file is shorter than it should be.
+ */
+int payload_loss_settle(struct db *db, const struct payload_dir *dir,
+    const struct payload_mark *synced, bool all);
+
+#endif
