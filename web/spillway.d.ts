@@ -98,6 +98,8 @@ export interface StreamOptions {
 	random?: () => number;
 }
 
+export type Binary = ArrayBuffer | ArrayBufferView | Blob;
+
 export interface Outcome {
 	readonly seq: number;
 	/** unknown: it was sent, and nobody can tell whether it arrived. */
@@ -141,6 +143,7 @@ export class Stream<T = unknown> {
 	connect(): void;
 	close(code?: number, reason?: string): void;
 	reconnect(reason?: string): void;
+	/** Bytes are sent as such, anything else as JSON. */
 	send(data: unknown, options?: {
 		channel?: string; done?: (outcome: Outcome) => void;
 	}): Sent;
@@ -198,7 +201,7 @@ export class StreamWebSocket extends Facade {
 	readonly protocol: string;
 	readonly extensions: string;
 	onclose?: ((event: FacadeEvent) => void) | null;
-	send(text: string): void;
+	send(data: string | Binary): void;
 	close(code?: number, reason?: string): void;
 }
 

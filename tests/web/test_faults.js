@@ -4,6 +4,7 @@
 const test = require('node:test');
 const assert = require('node:assert/strict');
 const { World, randomFrom } = require('./world.js');
+const { windowOf } = require('./platforms.js');
 
 const RUNS = Number(process.env.SPILLWAY_FAULT_RUNS ?? 300);
 const FIRST = Number(process.env.SPILLWAY_FAULT_SEED ?? 1);
@@ -13,11 +14,11 @@ const FAULTS = [undefined, undefined, 'refuse', 'throw', 'swallow', 'mute',
 async function run(seed) {
 	const w = new World(seed), random = randomFrom(seed ^ 0x5eed);
 	const pick = (list) => list[Math.floor(random() * list.length)];
-	const ids = [], sent = [], settled = [];
+	const ids = [], sent = [], settled = [], window = windowOf();
 
 	w.gateway.publish('before');
 
-	const s = w.stream({ queueAge: 1e9, after: 'start' });
+	const s = w.stream({ window, queueAge: 1e9, after: 'start' });
 
 	ids.push(...w.gateway.events.map((e) => e.id));
 	for (let step = 0; step < 40; step++) {
@@ -42,7 +43,7 @@ async function run(seed) {
 		} else if (what < 0.95) {
 			w.gateway.down = !w.gateway.down;
 		} else {
-			s._wake();
+			window.document.fire('resume');
 		}
 		await w.clock.advance(random() * (random() < 0.2 ? 60000 : 900));
 	}

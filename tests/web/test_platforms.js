@@ -169,7 +169,8 @@ test('StreamWebSocket: opens once, closes once, sends and receives text',
 		await w.clock.advance(SECOND);
 		for (const text of ['hello', '{"a":[1]}', '"quoted"', '17'])
 			socket.send(text);
-		assert.ok(socket.bufferedAmount > 0);
+		socket.send(new TextEncoder().encode('\x01').buffer);
+		assert.equal(socket.bufferedAmount, 25);
 		await w.clock.advance(SECOND);
 		assert.equal(socket.bufferedAmount, 0);
 		w.gateway.kill();
@@ -179,6 +180,7 @@ test('StreamWebSocket: opens once, closes once, sends and receives text',
 		assert.deepEqual(told, [['open', undefined],
 			['message', 'hello'], ['message', '{"a":[1]}'],
 			['message', '"quoted"'], ['message', '17'],
+			['message', '{"bytes":"\\u0001"}'],
 			['close', 3000]]);
 		assert.equal(socket.readyState, 3);
 	});

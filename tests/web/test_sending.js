@@ -116,3 +116,22 @@ test('a token that is too old is refreshed for what is sent', async () => {
 	assert.equal(m.status, 'acknowledged');
 	assert.equal(s.state, 'open');
 });
+
+test('bytes are sent as such, whatever the transport, in order', async () => {
+	for (const name of ['ws', 'long']) {
+		const w = new World();
+		const s = w.stream({ transports: [name] });
+		const bytes = new TextEncoder().encode('as it was');
+		const sent = [s.send('before'), s.send(bytes),
+			s.send(new Blob(['blob'])), s.send([0])];
+
+		bytes.fill(0);
+		await w.clock.advance(5 * SECOND);
+		assert.deepEqual(sent.map((m) => m.status),
+			Array(4).fill('acknowledged'));
+		assert.deepEqual(w.gateway.events.map((e) => e.data),
+			['before', { bytes: 'as it was' }, { bytes: 'blob' },
+				[0]]);
+		s.close();
+	}
+});

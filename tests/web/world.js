@@ -269,6 +269,8 @@ function webSocketOf(gateway) {
 
 			if (!gateway.open.has(line))
 				return;
+			if (m.op === 'auth')
+				gateway.auth(m.token);
 			line.say(m.op === 'send' ?
 				gateway.command(m, this.session) :
 				{ op: 'ok', ref: m.ref });
@@ -423,7 +425,9 @@ function fetchOf(gateway) {
 		if (name === 'post') {
 			const answer = gateway.command({
 				seq: url.searchParams.get('seq'),
-				data: JSON.parse(options.body)
+				data: options.body instanceof Blob ?
+					{ bytes: await options.body.text() } :
+					JSON.parse(options.body)
 			}, url.searchParams.get('session'));
 
 			return answer.op === 'error' ? problem(

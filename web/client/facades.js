@@ -1,12 +1,22 @@
 /* The stream behind the platform's own two faces: change a name, no more. */
 
-function Facade(options) {
-	Emitter.call(this);
-	this.readyState = 0;
-	this._quiet = options && options.autoConnect === false;
+/* The names of its states are on it and on what it makes. */
+function facade(constructor, states) {
+	inherit(constructor, Emitter);
+	states.forEach(function (name, i) {
+		constructor[name] = constructor.prototype[name] = i;
+	});
 }
 
-inherit(Facade, Emitter);
+/* What both are: told on(type, run) to listen to the stream behind them. */
+function face(self, url, options, on) {
+	Emitter.call(self);
+	self.url = String(url);
+	self.readyState = 0;
+	self.stream = new Stream(url, options);
+	for (var type in on)
+		self.stream.addEventListener(type, on[type]);
+}
 
 /* The payload as it would be alone: text, or JSON. */
 function payload(m) {
@@ -14,120 +24,105 @@ function payload(m) {
 }
 
 function StreamEventSource(url, options) {
-	var self = this, stream;
+	var self = this;
 
-	Facade.call(self, options);
-	self.url = String(url);
-	self.withCredentials = !!(options && options.withCredentials);
+	face(self, url, options, {
+		open: function () {
+			self.readyState = 1;
+			emit(self, 'open');
+		},
+		message: function (m) {
+			self.lastEventId = m.id;
+			emit(self, m.event, {
+				data: payload(m), lastEventId: m.id
+			});
+		},
+		error: function () {
+			self.readyState = 0;
+			emit(self, 'error');
+		},
+		close: function (close) {
+			self.readyState = 2;
+			if (!close.wasClean)
+				emit(self, 'error');
+		}
+	});
+	self.withCredentials = !!self.stream._o.withCredentials;
 	self.lastEventId = '';
-	self.stream = stream = new Stream(url, options);
-	stream.addEventListener('open', function () {
-		self.readyState = 1;
-		self._emit('open');
-	});
-	stream.addEventListener('message', function (m) {
-		self.lastEventId = m.id;
-		self._emit(m.event, {
-			data: payload(m), lastEventId: m.id
-		});
-	});
-	stream.addEventListener('error', function () {
-		self.readyState = 0;
-		self._emit('error');
-	});
-	stream.addEventListener('close', function (close) {
-		var wasClosed = self.readyState === 2;
-
-		self.readyState = 2;
-		if (!wasClosed && !close.wasClean)
-			self._emit('error');
-	});
 }
 
-inherit(StreamEventSource, Facade);
+facade(StreamEventSource, ['CONNECTING', 'OPEN', 'CLOSED']);
 
 StreamEventSource.prototype.close = function () {
-	this.readyState = 2;
 	this.stream.close();
 };
-
-/* Base64 to bytes. */
-function bytes(text) {
-	var binary = root.atob(text), array = new Uint8Array(binary.length);
-
-	for (var i = 0; i < binary.length; i++)
-		array[i] = binary.charCodeAt(i);
-	return array.buffer;
-}
 
 /*
  * Opens once and closes once: what happens to connections in between is the
  * stream's, which loses nothing.
  */
 function StreamWebSocket(url, protocols, options) {
-	var self = this, stream;
+	var self = this;
 
-	if (protocols && typeof protocols === 'object' &&
-		!Array.isArray(protocols))
-		options = protocols;
-	Facade.call(self, options);
-	self.url = String(url);
+	face(self, url, protocols && !protocols.concat ? protocols : options, {
+		open: function () {
+			if (self.readyState)
+				return;
+			self.readyState = 1;
+			emit(self, 'open');
+		},
+		message: function (m) {
+			var data = typeof m.data === 'string' ? m.data :
+				payload(m);
+
+			if (m.encoding)
+				data = bytes(m.data, self.binaryType);
+			emit(self, 'message', {
+				data: data, lastEventId: m.id
+			});
+		},
+		close: function (close) {
+			self.readyState = 3;
+			if (!close.wasClean)
+				emit(self, 'error');
+			emit(self, 'close', close);
+		}
+	});
 	self.protocol = self.extensions = '';
 	self.binaryType = 'blob';
-	self._waiting = 0;
-	self.stream = stream = new Stream(url, options);
-	stream.addEventListener('open', function () {
-		if (self.readyState !== 0)
-			return;
-		self.readyState = 1;
-		self._emit('open');
-	});
-	stream.addEventListener('message', function (m) {
-		var data = typeof m.data === 'string' ? m.data : payload(m);
-
-		if (m.encoding === 'base64') {
-			data = bytes(m.data);
-			if (self.binaryType === 'blob' && root.Blob)
-				data = new root.Blob([data]);
-		}
-		self._emit('message', { data: data, lastEventId: m.id });
-	});
-	stream.addEventListener('close', function (close) {
-		self.readyState = 3;
-		if (!close.wasClean)
-			self._emit('error');
-		self._emit('close', {
-			code: close.code, reason: close.reason,
-			wasClean: close.wasClean
-		});
-	});
+	self.bufferedAmount = 0;
 }
 
-inherit(StreamWebSocket, Facade);
+facade(StreamWebSocket, ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED']);
 
-Object.defineProperty(StreamWebSocket.prototype, 'bufferedAmount', {
-	get: function () {
-		return this._waiting;
-	}
-});
+function bytes(text, type) {
+	var binary = fromBase64(text), array = new Uint8Array(binary.length);
+
+	for (var i = 0; i < binary.length; i++)
+		array[i] = binary.charCodeAt(i);
+	return type === 'blob' && root.Blob ? new root.Blob([array]) :
+		array.buffer;
+}
 
 /* Text that is JSON is sent as such; a JSON string stays quoted text. */
-StreamWebSocket.prototype.send = function (text) {
-	var self = this, data, size;
+StreamWebSocket.prototype.send = function (data) {
+	var self = this, size, read;
 
-	if (self.readyState === 0)
-		throw new Error('InvalidStateError: still connecting');
-	if (typeof text !== 'string')
-		throw new TypeError('only text is sent');
-	data = parse(text);
-	size = text.length;
-	self._waiting += size;
-	self.stream.send(data === null || typeof data === 'string' ?
-		text : data, {
+	if (isBinary(data)) {
+		size = data.size || data.byteLength;
+	} else {
+		data = String(data);
+		size = data.length;
+		read = parse(data);
+	}
+	if (!self.readyState)
+		throw new Error('connecting');
+	self.bufferedAmount += size;
+	self.stream.send(read != null && typeof read !== 'string' ? read : data, {
 		done: function (sent) {
-			self._waiting -= size;
+			self.bufferedAmount -= size;
 			if (sent.status !== 'acknowledged')
-				self._emit('error', { message: sent.error });
+				emit(self, 'error', { message: sent.error });
 		}
 	});
 };
@@ -136,13 +131,5 @@ StreamWebSocket.prototype.close = function (code, reason) {
 	if (this.readyState > 1)
 		return;
 	this.readyState = 2;
-	this.stream.close(code || 1000, reason || '');
+	this.stream.close(code, reason);
 };
-
-[StreamEventSource, StreamWebSocket].forEach(function (facade) {
-	(facade === StreamEventSource ? ['CONNECTING', 'OPEN', 'CLOSED'] :
-		['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'])
-		.forEach(function (name, i) {
-			facade[name] = facade.prototype[name] = i;
-		});
-});

@@ -1,154 +1,85 @@
-/* Requests, with fetch or XMLHttpRequest, and the syntax of event streams. */
-
-var DECODE = { stream: true };
-
-/* A mistake of ours must not hide in a promise. */
-function rethrow(error) {
-	setTimeout(function () {
-		throw error;
-	}, 0);
-}
-
-function readBody(response, onText) {
-	var reader = response.body.getReader();
-	var decoder = new root.TextDecoder();
-
-	function next(part) {
-		if (part.done)
-			return '';
-		onText(decoder.decode(part.value, DECODE));
-		return reader.read().then(next);
-	}
-	return reader.read().then(next);
-}
-
-function fetchRequest(env, ask, end) {
-	var abort = root.AbortController ? new root.AbortController() : null;
-	var header = nothing, status = 0;
-	var fetch = env.fetch; /* which is no method of ours */
-
-	fetch(ask.url, {
-		method: ask.method,
-		headers: ask.headers,
-		body: ask.body,
-		cache: 'no-store',
-		credentials: ask.credentials ? 'include' : 'same-origin',
-		signal: abort ? abort.signal : undefined
-	}).then(function (response) {
-		header = function (name) {
-			return response.headers.get(name);
-		};
-		status = response.status;
-		return ask.onText && status === 200 && response.body ?
-			readBody(response, ask.onText) : response.text();
-	}).then(function (text) {
-		end(status, text, header);
-	}, function () {
-		end(0, '', header);
-	}).then(null, rethrow);
-	return function () {
-		if (abort)
-			abort.abort();
-	};
-}
-
-function xhrRequest(env, ask, end) {
-	var x = new env.XMLHttpRequest(), seen = 0;
-
-	function read() {
-		var text;
-
-		if (!ask.onText || x.readyState < 3 || x.status !== 200)
-			return;
-		text = x.responseText;
-		if (text.length > seen) {
-			ask.onText(text.slice(seen));
-			seen = text.length;
-		}
-	}
-	/* Old browsers keep answers in spite of what these say. */
-	x.open(ask.method, withParams(ask.url, {
-		t: env.now() + '.' + Math.floor(env.random() * 1e6)
-	}), true);
-	x.withCredentials = !!ask.credentials;
-	for (var name in ask.headers)
-		x.setRequestHeader(name, ask.headers[name]);
-	x.onreadystatechange = read;
-	x.onload = function () {
-		read();
-		end(x.status, x.responseText, function (name) {
-			return x.getResponseHeader(name);
-		});
-	};
-	x.onerror = x.onabort = function () {
-		end(0, '', nothing);
-	};
-	x.send(ask.body || null);
-	return function () {
-		x.abort();
-	};
-}
-
-function canStream(env) {
-	return env.XMLHttpRequest || (env.fetch && root.TextDecoder &&
-		root.ReadableStream);
-}
+/* Requests with fetch, and the syntax of event streams. */
 
 /*
- * Ask { method, url, headers, body, credentials, onText }: onText hears the
- * body as it arrives, done(status, text, header) how it ended, with status 0
- * if there was no answer. Returns what ends it early, without a word.
+ * Takes the address and what fetch takes with it. done(status, text, header)
+ * tells how it ended, with status 0 if there was no answer; onText hears the
+ * body as it arrives. Returns what ends it early, without a word.
  */
-function request(env, ask, done) {
-	var over = false, abort;
-	var streams = ask.onText && !(root.TextDecoder && root.ReadableStream);
-	var send = env.fetch && !(streams && env.XMLHttpRequest) ?
-		fetchRequest : xhrRequest;
+function fetchRequest(o, url, init, done, onText) {
+	var control = root.AbortController && new root.AbortController(), over;
+	var fetch = o.fetch; /* which is no method of ours */
 
-	abort = send(env, extend(extend({}, ask), {
-		onText: ask.onText && function (text) {
-			if (!over)
-				ask.onText(text);
+	function end(status, text, header) {
+		if (!over)
+			done(status, text, header);
+	}
+	function unanswered() {
+		end(0, '', nothing);
+	}
+	init.signal = control ? control.signal : null;
+	fetch(url, init).then(function (answer) {
+		var decoder, reader;
+
+		function header(name) {
+			return answer.headers.get(name);
 		}
-	}), function (status, text, header) {
-		if (over)
-			return;
-		over = true;
-		done(status, text, header);
-	});
+		/* Not a chain of promises: it would grow with the stream. */
+		function next() {
+			reader.read().then(function (part) {
+				if (part.done)
+					return end(200, '', header);
+				if (!over)
+					onText(decoder.decode(part.value,
+						{ stream: true }));
+				next();
+			}, unanswered);
+		}
+		if (onText && answer.status === 200 && answer.body) {
+			decoder = new root.TextDecoder();
+			reader = answer.body.getReader();
+			next();
+		} else {
+			answer.text().then(function (text) {
+				end(answer.status, text, header);
+			}, unanswered);
+		}
+	}, unanswered);
 	return function () {
 		over = true;
-		abort();
+		if (control)
+			control.abort();
 	};
 }
 
-/* Takes an event stream in any pieces; tells onEvent(type, data) and retry. */
-function eventParser(onEvent, onRetry) {
-	var rest = '', type = '', data = null;
+/* A request of the stream's: a GET, or with a body a POST. */
+function ask(s, url, headers, done, onText, body) {
+	if (s._token)
+		headers.Authorization = 'Bearer ' + s._token;
+	return request(s._o, url, {
+		method: body ? 'POST' : 'GET', body: body, cache: 'no-store',
+		headers: extend(headers, s._o.headers),
+		credentials: s._o.withCredentials ? 'include' : 'same-origin'
+	}, done, onText);
+}
 
-	function line(text) {
-		var match = /^(\w+)(?:: ?([^]*))?$/.exec(text);
-		var value = match && match[2] || '';
+/* Takes an event stream in any pieces; tells onEvent(its fields). */
+function eventParser(onEvent) {
+	var rest = '', fields = {};
 
-		if (text === '') {
-			if (data !== null)
-				onEvent(type || 'message', data);
-			type = '';
-			data = null;
-		} else if (match && match[1] === 'data') {
-			data = data === null ? value : data + '\n' + value;
-		} else if (match && match[1] === 'event') {
-			type = value;
-		} else if (match && match[1] === 'retry' &&
-			/^\d+$/.test(value)) {
-			onRetry(+value);
-		}
-	}
 	return function (text) {
-		/* A CR at the end may be half of a line's. */
-		var lines = (rest + text).split(/\r\n|\n|\r(?!$)/);
+		var lines = (rest + text).split(/\r?\n/);
 
 		rest = lines.pop();
-		lines.forEach(line);
+		lines.forEach(function (line) {
+			var at = line.indexOf(':'), name = line.slice(0, at);
+
+			if (line) {
+				fields[name] = (fields[name] || '') +
+					line.slice(at + 1) + '\n';
+			} else {
+				onEvent(fields);
+				fields = {};
+			}
+		});
 	};
 }

@@ -7,217 +7,185 @@
 
 var TRANSIENT = /^(overloaded|no-memory|store|again|io|corrupt|locked)$/;
 
-function Outbox(stream) {
-	this.stream = stream;
-	this.queue = [];
-	this.seq = 0;
-	this.tries = 0;
-	this.sending = null; /* what ends the attempt */
-	this.timer = this.ageTimer = null;
+function settle(message, status, details) {
+	extend(message, details).status = status;
+	call(message._tell, null, message);
+	if (message._resolve)
+		message._resolve(message);
 }
 
-/* What became of it: queued, acknowledged, failed, or unknown. */
-function Sent(seq, data, options, now) {
-	var self = this;
+/* A view may be written to while it waits: what is sent is as it was. */
+function isBinary(data) {
+	return / (ArrayBuffer|\w+\dC?\w*Array|DataView|Blob|File)]/
+		.test({}.toString.call(data));
+}
 
-	self.seq = seq;
-	self.status = 'queued';
-	self.id = self.error = self.reply = null;
-	self.duplicate = false;
-	self._data = data;
-	self._channel = options.channel || null;
-	self._since = now;
-	self._tried = false;
-	self._done = options.done;
+/* Returns what became of it: queued, acknowledged, failed, or unknown. */
+function send(s, data, options) {
+	var message = {
+		seq: ++s._sent, status: 'queued', id: null, duplicate: false,
+		reply: null, error: null,
+		_data: isBinary(data) ? new root.Blob([data]) :
+			JSON.stringify(data),
+		_channel: options.channel,
+		_tell: options.done, _since: now(s._o)
+	};
+	var error = message._data === undefined ? 'not JSON' :
+		s.state === 'closed' ? 'closed' :
+			s._queue.length >= s._o.queueMax ? 'queue full' : null;
+
 	if (root.Promise)
-		self.done = new root.Promise(function (resolve) {
-			self._resolve = resolve;
+		message.done = new root.Promise(function (resolve) {
+			message._resolve = resolve;
 		});
-}
-
-Sent.prototype._settle = function (status, details) {
-	this.status = status;
-	extend(this, details);
-	call(this._done, null, this);
-	if (this._resolve)
-		this._resolve({
-			seq: this.seq, status: status, id: this.id,
-			duplicate: this.duplicate, reply: this.reply,
-			error: this.error
-		});
-};
-
-Outbox.prototype.add = function (data, options) {
-	var s = this.stream, message;
-
-	message = new Sent(++this.seq, JSON.stringify(data), options,
-		s._env.now());
-	if (message._data === undefined) {
-		message._settle('failed', { error: 'not JSON' });
-	} else if (s.state === 'closed') {
-		message._settle('failed', { error: 'closed' });
-	} else if (this.queue.length >= s._options.queueMax) {
-		message._settle('failed', { error: 'queue full' });
+	if (error) {
+		settle(message, 'failed', { error: error });
 	} else {
-		this.queue.push(message);
-		this._age();
-		this.flush();
+		s._queue.push(message);
+		age(s);
 	}
 	return message;
-};
+}
 
 /* Nobody wants to see what they said half an hour ago. */
-Outbox.prototype._age = function () {
-	var self = this, env = self.stream._env;
-	var limit = self.stream._options.queueAge;
+function age(s) {
+	var o = s._o, first = s._queue[0], left;
 
-	if (self.ageTimer !== null || !self.queue.length)
+	s._ageTimer();
+	if (!first)
 		return;
-	self.ageTimer = env.after(
-		Math.max(self.queue[0]._since + limit - env.now(), 0),
-		function () {
-			var now = env.now();
-
-			self.ageTimer = null;
-			while (self.queue.length &&
-				now - self.queue[0]._since >= limit)
-				self._giveUp('expired');
-			self._age();
-			self.flush();
+	left = first._since + o.queueAge - now(o);
+	if (left > 0) {
+		s._ageTimer(left, function () {
+			age(s);
 		});
-};
+		flush(s);
+	} else {
+		giveUp(s, 'expired');
+		age(s);
+	}
+}
 
-/* What was tried without an answer may have arrived all the same. */
-Outbox.prototype._giveUp = function (error) {
-	var message = this.queue.shift();
+/* The attempt ends, or the pause after it: `s._sending` is what ends it. */
+function halt(s) {
+	var abort = s._sending;
 
-	this._stop();
-	message._settle(message._tried ? 'unknown' : 'failed',
-		{ error: error });
-};
-
-Outbox.prototype.fail = function (error) {
-	var env = this.stream._env;
-
-	env.cancel(this.ageTimer);
-	this.ageTimer = null;
-	while (this.queue.length)
-		this._giveUp(error);
-	this._stop();
-};
-
-Outbox.prototype._stop = function () {
-	var abort = this.sending;
-
-	this.stream._env.cancel(this.timer);
-	this.timer = this.sending = null;
+	s._sendTimer();
+	s._sending = null;
 	if (abort)
 		abort();
-};
+}
 
-/* The connection is gone: what had no answer is sent again. */
-Outbox.prototype.lost = function () {
-	this.tries = 0;
-	this._stop();
-};
+/* What was tried without an answer may have arrived all the same. */
+function giveUp(s, error) {
+	var message = s._queue.shift();
 
-Outbox.prototype.flush = function () {
-	var self = this, s = self.stream, message = self.queue[0];
+	halt(s);
+	settle(message, message._tried ? 'unknown' : 'failed',
+		{ error: error });
+}
 
-	if (!message || !s._link || self.sending || self.timer !== null)
-		return;
-	message._tried = true;
-	self.sending = nothing;
-	self.timer = s._env.after(s._options.sendTimeout, function () {
-		self._again(0);
-	});
-	if (!s._link.say) {
-		self._post(message);
-		return;
-	}
-	try {
-		s._link.say({
-			op: 'send', ref: 's' + message.seq, seq: message.seq,
-			channel: message._channel || undefined,
-			data: JSON.parse(message._data)
-		});
-	} catch (error) {
-		self._again(0); /* it is closing: the next link takes it */
-	}
-};
+function giveUpAll(s, error) {
+	while (s._queue.length)
+		giveUp(s, error);
+	age(s);
+}
+
+function settled(s, status, details) {
+	var message = s._queue.shift();
+
+	s._tries = 0;
+	halt(s);
+	settle(message, status, details);
+	age(s);
+}
 
 /* Pause, then the same again. */
-Outbox.prototype._again = function (after) {
-	var self = this, env = self.stream._env;
+function again(s, after) {
+	var o = s._o;
 
-	self._stop();
-	self.timer = env.after(Math.max(after, FLOOR_MS, env.random() *
-		Math.min(30000, 500 * Math.pow(2, self.tries++))), function () {
-		self.timer = null;
-		self.flush();
+	halt(s);
+	s._sending = nothing;
+	s._sendTimer(Math.max(after, FLOOR_MS, o.random() *
+		Math.min(30000, 500 * Math.pow(2, s._tries++))),
+	function () {
+		s._sending = null;
+		flush(s);
 	});
-};
+}
 
-Outbox.prototype._settled = function (status, details) {
-	var message = this.queue.shift();
+function flush(s) {
+	var message = s._queue[0];
 
-	this.tries = 0;
-	this._stop();
-	this.stream._env.cancel(this.ageTimer);
-	this.ageTimer = null;
-	message._settle(status, details);
-	this._age();
-	this.flush();
-};
+	if (!message || !s._link || s._sending)
+		return;
+	message._tried = true;
+	s._sending = nothing;
+	s._sendTimer(s._o.sendTimeout, function () {
+		again(s, 0);
+	});
+	/* Commands are JSON: bytes go beside them. */
+	if (!s._link._say || isBinary(message._data))
+		return post(s, message);
+	try {
+		s._link._say({
+			op: 'send', ref: 's' + message.seq, seq: message.seq,
+			channel: message._channel,
+			data: JSON.parse(message._data)
+		});
+	} catch (closing) {
+		again(s, 0); /* the next link takes it */
+	}
+}
 
 /* A WebSocket's answer to a command. */
-Outbox.prototype.answered = function (m) {
-	var message = this.queue[0];
+function replied(s, m) {
+	var message = s._queue[0];
 
-	if (!message || !this.sending || m.ref !== 's' + message.seq)
+	if (!message || !s._sending || m.ref !== 's' + message.seq)
 		return;
 	if (m.op === 'error' && TRANSIENT.test(m.code))
-		this._again(0);
+		again(s, 0);
 	else if (m.op === 'error')
-		this._settled('failed', { error: m.message || m.code });
+		settled(s, 'failed', { error: m.message || m.code });
 	else
-		this._settled('acknowledged', {
+		settled(s, 'acknowledged', {
 			id: m.id || null, duplicate: !!m.duplicate,
 			reply: m.op === 'reply' ? m.data : null
 		});
-};
+}
 
-Outbox.prototype._post = function (message) {
-	var self = this, s = self.stream, env = s._env;
-	var url = s._address({ session: s._session, seq: message.seq });
-
+function post(s, message) {
 	/* A message goes to one channel: the first, unless it says. */
-	url = url.replace(/[^\/?]*(?=\?)/, function (channels) {
+	s._sending = ask(s, address(s, {
+		session: s._session, seq: message.seq
+	}).replace(/[^\/?]*(?=\?)/, function (channels) {
 		return message._channel || channels.split(/,|%2C/i)[0];
-	});
-	self.sending = request(env, {
-		method: 'POST', url: url, body: message._data,
-		headers: s._headers({ 'Content-Type': 'application/json' }),
-		credentials: s._options.withCredentials
-	}, function (status, text, header) {
-		var read = parse(text), after = header('Retry-After');
-		var echoed = status === 200 && text === message._data;
+	}), {
+		'Content-Type': 'application/' + (isBinary(message._data) ?
+			'octet-stream' : 'json')
+	}, function (status, text,
+		header) {
+		var read = parse(text) || {};
 
 		if (status === 401)
-			s._unauthorized(4401, 'HTTP 401');
-		else if (status === 0 || status === 408 || status === 429 ||
-			status >= 500)
-			self._again(/^\d+$/.test(after || '') ?
-				after * 1000 : 0);
+			unauthorized(s, 4401, 'HTTP 401');
+		else if (/^(0|408|429|5..)$/.test(status))
+			again(s, retryAfter(header));
 		else if (status >= 300)
-			self._settled('failed', {
-				error: read && read.detail || 'HTTP ' + status
+			settled(s, 'failed', {
+				error: read.detail || 'HTTP ' + status
 			});
+		else if (status === 200 && text === message._data)
+			settled(s, 'acknowledged', { reply: read });
 		else
-			self._settled('acknowledged', {
-				id: !echoed && read && read.id || null,
-				duplicate: !echoed && !!(read && read.duplicate),
-				reply: echoed ? read : null
+			settled(s, 'acknowledged', {
+				id: read.id || null,
+				duplicate: !!read.duplicate
 			});
-	});
+	}, null, message._data);
+}
+
+Stream.prototype.send = function (data, options) {
+	return send(this, data, options || {});
 };

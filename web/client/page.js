@@ -1,154 +1,103 @@
 /* The page and its network: hidden, frozen, awake again; what worked here. */
 
-var KEY = 'spillway:';
-
-function memoryKey(stream) {
-	return KEY + stream._address({}).replace(/^(\w+:\/\/[^\/?]*).*/, '$1');
-}
-
-/* The transport that won where a better one failed, for a while. */
-function recall(stream) {
-	var storage = stream._env.storage, kept;
+/*
+ * The transport that won where a better one failed, for a while: kept, with
+ * null forgotten, with '' asked for. Storage may be absent, full or forbidden:
+ * then a page begins at the top, as the first one did.
+ */
+function memory(s, name) {
+	var o = s._o, storage, key, kept;
 
 	try {
-		kept = storage && parse(storage.getItem(memoryKey(stream)));
-	} catch (refused) {
+		storage = o.storage === undefined ? o.window.localStorage :
+			o.storage;
+		key = 'spillway:' + /^\w+:\/\/[^\/?]*/.exec(address(s, {}))[0];
+		if (name)
+			storage.setItem(key,
+				name + ' ' + (now(o) + REMEMBER_MS));
+		else if (name === null)
+			storage.removeItem(key);
+		else
+			kept = storage.getItem(key).split(' ');
+		return kept[1] > now(o) ? kept[0] : null;
+	} catch (none) {
 		return null;
 	}
-	return kept && kept.until > stream._env.now() ? kept.name : null;
 }
-
-function remember(stream, link) {
-	var storage = stream._env.storage;
-
-	if (!storage)
-		return;
-	try {
-		if (!stream._better(link).length)
-			storage.removeItem(memoryKey(stream));
-		else
-			storage.setItem(memoryKey(stream), JSON.stringify({
-				name: link.name,
-				until: stream._env.now() + REMEMBER_MS
-			}));
-	} catch (full) {
-		return; /* then the next page begins at the top */
-	}
-}
-
-function forget(stream) {
-	try {
-		if (stream._env.storage)
-			stream._env.storage.removeItem(memoryKey(stream));
-	} catch (refused) {
-		return;
-	}
-}
-
-/* Another network: what was blocked may work, and the reverse. */
-Stream.prototype._newNetwork = function () {
-	this._blocked = {};
-	this._strikes = {};
-	this._probeMs = PROBE_MS;
-	this.attempts = 0;
-	forget(this);
-	this._wake();
-};
 
 /*
  * Awake after nobody knows how long: a socket that seems open may be dead. A
  * poll fetches what was missed while the link has two seconds to show life.
  */
-Stream.prototype._wake = function () {
-	var self = this, link = self._link, now = self._env.now();
+function wake(s) {
+	var link = s._link, time = now(s._o);
 
-	if (self.state === 'waiting') {
-		self._env.cancel(self._timer);
-		self._timer = null;
-		self._race();
-		return;
-	}
-	if (!link || link.held !== undefined)
-		return this._expire();
-	if (link.say) {
-		link.due = now + WAKE_MS;
+	if (s.state === 'waiting')
+		return race(s);
+	if (!link || link._asked)
+		return expire(s);
+	if (link._say || time - link._heardAt > link._hello.heartbeat)
+		link._due = time + WAKE_MS;
+	if (link._say)
 		try {
-			link.say({ op: 'ping', ref: 'wake' });
+			link._say({ op: 'ping' });
 		} catch (closing) {
-			return self._fail(link, 1006, 'closing');
+			return fail(s, link, 1006, 'closing');
 		}
-	} else if (link.hello && now - link.heardAt > link.hello.heartbeat) {
-		link.due = now + WAKE_MS;
-	}
-	self._watch();
-	self._fetch(link);
-};
+	watch(s);
+	fetchMissed(s, link);
+}
 
-/* What is new, by a poll beside the link. */
-Stream.prototype._fetch = function (link) {
-	var self = this;
-
-	if (self._catchUp || !self.cursor)
+/* What is new, by a poll beside the link, which tells of losses itself. */
+function fetchMissed(s, link) {
+	if (s._catchUp || !s.cursor)
 		return;
-	self._catchUp = request(self._env, {
-		method: 'GET',
-		url: self._address({ transport: 'short', after: self.cursor }),
-		headers: self._headers({}),
-		credentials: self._options.withCredentials
-	}, function (status, text) {
-		var answer = status === 200 ? parse(text) : null;
+	s._catchUp = ask(s, address(s, {
+		transport: 'short', after: s.cursor
+	}), {}, function (status, text) {
+		var answer = status === 200 && parse(text);
 
-		self._catchUp = null;
-		if (!answer || !answer.events || link.dead || answer.gap)
-			return; /* the link tells of losses itself */
-		for (var i = 0; i < answer.events.length && !link.dead; i++)
-			self._event(answer.events[i]);
+		s._catchUp = null;
+		if (answer && answer.events && !answer.gap)
+			answer.events.forEach(function (m) {
+				if (!link._dead)
+					event(s, m);
+			});
 	});
-};
+}
 
-/* Closed with the page, which may be kept and shown again. */
-Stream.prototype._sleep = function () {
-	if (this.state === 'idle' || this.state === 'closed')
-		return;
-	this._turn++;
-	this._dropAll();
-	this._become('waiting', { error: 'the page is put away' });
-};
+function listenToPage(s) {
+	var w = s._o.window || {}, d = w.document, listening;
 
-function listenToPage(stream) {
-	var w = stream._env.window, d = w && w.document, listening = [];
-	var network = w && w.navigator && w.navigator.connection;
-
-	function on(target, type, run) {
-		if (!target || !target.addEventListener)
-			return;
-		target.addEventListener(type, run);
-		listening.push([target, type, run]);
+	function isAwake(event) {
+		if (event.type === 'pageshow' ? event.persisted : !d.hidden)
+			wake(s);
 	}
-	function wake() {
-		stream._wake();
+	function isElsewhere() {
+		forgive(s);
+		s.attempts = 0;
+		memory(s, null);
+		wake(s);
 	}
-	function change() {
-		stream._newNetwork();
+	/* Closed with the page, which may be kept and shown again. */
+	function sleep() {
+		dropAll(s);
+		become(s, 'waiting', { error: 'put away' });
 	}
-	on(w, 'online', change);
-	on(network, 'change', change);
-	on(w, 'pagehide', function () {
-		stream._sleep();
+	listening = [
+		[w, 'online', isElsewhere],
+		[(w.navigator || w).connection, 'change', isElsewhere],
+		[w, 'pagehide', sleep], [w, 'pageshow', isAwake],
+		[d, 'resume', isAwake], [d, 'visibilitychange', isAwake]
+	].filter(function (l) {
+		return l[0] && l[0].addEventListener;
 	});
-	on(w, 'pageshow', function (event) {
-		if (event.persisted)
-			stream._wake();
+	listening.forEach(function (l) {
+		l[0].addEventListener(l[1], l[2]);
 	});
-	on(d, 'resume', wake);
-	on(d, 'visibilitychange', function () {
-		if (!d.hidden)
-			stream._wake();
-	});
-	stream._forgetPage = function () {
+	s._forgetPage = function () {
 		listening.forEach(function (l) {
 			l[0].removeEventListener(l[1], l[2]);
 		});
-		stream._forgetPage = null;
 	};
 }

@@ -14,43 +14,41 @@ var BLOCKED_MS = 300000, PROBE_MS = 60000, PROBE_MAX_MS = 900000;
 var REMEMBER_MS = 1800000, WAKE_MS = 2000, FLOOR_MS = 250;
 
 function Stream(url, options) {
-	var o = extend({
+	var self = this, o = extend(platform(), {
 		transports: TRANSPORTS, types: [], stagger: 2000,
 		proofTimeout: 10000, retryMin: 500, retryMax: 30000,
-		pollWait: 25, queueMax: 100, queueAge: 30000, sendTimeout: 10000
-	}, options);
+		pollWait: 25, queueMax: 100, queueAge: 30000,
+		sendTimeout: 10000, random: Math.random
+	});
 
-	Emitter.call(this);
-	this._options = o;
-	this._env = environment(o);
-	this._url = url;
-	this._session = o.session || randomName(this._env);
-	this.cursor = o.after || null;
-	this.state = 'idle';
-	this.transport = null;
-	this.attempts = 0;
-	this.stats = { events: 0, duplicates: 0, gaps: 0, connects: 0 };
-	this._links = [];
-	this._link = null;
-	this._blocked = {};
-	this._strikes = {};
-	this._failed = {};
-	this._base = o.retryMin;
-	this._holdMax = o.pollWait;
-	this._hold = Math.min(FIRST_HOLD, o.pollWait);
-	this._probeMs = PROBE_MS;
-	this._ladder = [];
-	this._stepTimer = this._timer = this._watchTimer = null;
-	this._subscribers = [];
-	this._turn = 0;
-	this._outbox = new Outbox(this);
-	this._changed({});
-	if (o.autoConnect !== false) {
-		var self = this;
-		this._timer = this._env.after(0, function () {
+	Emitter.call(self);
+	self._o = extend(o, options);
+	self._url = url;
+	self._session = o.session || randomName(o);
+	self.cursor = o.after || null;
+	self.state = 'idle';
+	self.transport = null;
+	self.attempts = self._turn = self._sent = self._tries = 0;
+	self.stats = { events: 0, duplicates: 0, gaps: 0, connects: 0 };
+	self._links = self._ladder = [];
+	self._queue = [];
+	self._forgetPage = nothing;
+	self._base = o.retryMin;
+	self._holdMax = o.pollWait;
+	self._hold = Math.min(FIRST_HOLD, o.pollWait);
+	/* Begins a race, or a try of better transports. */
+	self._timer = alarm(o);
+	self._stepTimer = alarm(o);
+	self._watchTimer = alarm(o);
+	self._tokenTimer = alarm(o);
+	self._sendTimer = alarm(o);
+	self._ageTimer = alarm(o);
+	forgive(self);
+	changed(self);
+	if (o.autoConnect !== false)
+		self._timer(0, function () {
 			self.connect();
 		});
-	}
 }
 
 inherit(Stream, Emitter);
@@ -59,13 +57,13 @@ inherit(Stream, Emitter);
 Stream.prototype.subscribe = function (listener) {
 	var self = this;
 
-	/* By position: the same one may subscribe twice. */
-	listener = { run: listener };
-	self._subscribers = self._subscribers.concat([listener]);
+	/* One of its own: the same listener may subscribe twice. */
+	function run() {
+		listener();
+	}
+	self.addEventListener('snapshot', run);
 	return function () {
-		self._subscribers = self._subscribers.filter(function (other) {
-			return other !== listener;
-		});
+		self.removeEventListener('snapshot', run);
 	};
 };
 
@@ -73,552 +71,452 @@ Stream.prototype.getSnapshot = function () {
 	return this._snapshot;
 };
 
-Stream.prototype._changed = function (details) {
-	var before = this._snapshot;
-
-	this._snapshot = extend({
-		state: this.state, transport: this.transport,
-		attempts: this.attempts, error: null, retryAt: null
-	}, details);
-	this._subscribers.forEach(function (subscriber) {
-		call(subscriber.run);
-	});
-	if (before && before.state !== this.state)
-		this._emit('state', {
-			oldState: before.state, state: this.state
-		});
-};
-
-Stream.prototype._become = function (state, details) {
-	this.state = state;
-	this._changed(details || {});
-};
-
-/* Addresses and headers. */
-
-Stream.prototype._address = function (params, link) {
-	var url = typeof this._url === 'function' ? this._url() : this._url;
-
-	if (!params.after && this._options.last && link)
-		params.last = this._options.last;
-	return withParams(absolute(String(url), this._env), params);
-};
-
-Stream.prototype._headers = function (headers) {
-	if (this._token)
-		headers.Authorization = 'Bearer ' + this._token;
-	return extend(headers, this._options.headers);
-};
-
-/* Beginning and ending. */
-
 Stream.prototype.connect = function () {
 	if (this.state !== 'idle' && this.state !== 'closed')
 		return;
-	this._env.cancel(this._timer);
 	this._refreshed = false;
 	this.attempts = 0;
 	listenToPage(this);
-	this._race();
+	race(this);
 };
 
 Stream.prototype.close = function (code, reason) {
 	if (this.state !== 'closed')
-		this._end(code || 1000, reason || 'closed', true);
+		end(this, code || 1000, reason || 'closed', true);
 };
 
 /* A new connection, for a reason that only the caller knows. */
 Stream.prototype.reconnect = function (reason) {
 	if (this.state === 'idle' || this.state === 'closed')
 		return this.connect();
-	this._dropAll();
-	this._race({ reason: reason });
+	dropAll(this);
+	race(this, { reason: reason });
 };
 
-Stream.prototype._end = function (code, reason, wasClean) {
-	this._turn++;
-	this._dropAll();
-	if (this._forgetPage)
-		this._forgetPage();
-	this._become('closed', { error: wasClean ? null : reason });
-	this._outbox.fail('closed');
-	this._emit('close', { code: code, reason: reason, wasClean: wasClean });
-};
+function changed(s, details) {
+	var before = s._snapshot || s;
 
-Stream.prototype._drop = function (link) {
-	var at = this._links.indexOf(link);
+	s._snapshot = extend({
+		state: s.state, transport: s.transport, attempts: s.attempts,
+		error: null, retryAt: null
+	}, details);
+	emit(s, 'snapshot');
+	if (before.state !== s.state)
+		emit(s, 'state', { oldState: before.state, state: s.state });
+}
 
-	link.dead = true;
-	if (at >= 0)
-		this._links.splice(at, 1);
-	link.shut();
-	if (this._link === link) {
-		this._link = null;
-		this.transport = null;
-		this._outbox.lost();
+function become(s, state, details) {
+	s.state = state;
+	changed(s, details);
+}
+
+/* What was held against transports: this may be another network. */
+function forgive(s) {
+	s._blocked = {};
+	s._strikes = {};
+	s._probeMs = PROBE_MS;
+}
+
+function address(s, params, link) {
+	var url = s._url;
+
+	if (link && !params.after)
+		params.last = s._o.last;
+	return withParams(absolute(String(url.call ? url() : url)), params);
+}
+
+/* Ending. */
+
+function end(s, code, reason, wasClean) {
+	dropAll(s);
+	s._forgetPage();
+	become(s, 'closed', { error: wasClean ? null : reason });
+	giveUpAll(s, 'closed');
+	emit(s, 'close', { code: code, reason: reason, wasClean: wasClean });
+}
+
+function drop(s, link) {
+	link._dead = true;
+	s._links = s._links.filter(function (other) {
+		return other !== link;
+	});
+	link._shut();
+	if (s._link === link) {
+		s._link = s.transport = null;
+		s._tries = 0;
+		halt(s);
 	}
-};
+}
 
-Stream.prototype._dropAll = function () {
-	var env = this._env;
-
-	env.cancel(this._timer);
-	env.cancel(this._stepTimer);
-	env.cancel(this._watchTimer);
-	this._timer = this._stepTimer = this._watchTimer = null;
-	if (this._catchUp)
-		this._catchUp();
-	this._catchUp = null;
-	this._ladder = [];
-	while (this._links.length)
-		this._drop(this._links[0]);
-};
+function dropAll(s) {
+	s._turn++;
+	s._timer();
+	s._stepTimer();
+	s._watchTimer();
+	s._tokenTimer();
+	if (s._catchUp)
+		s._catchUp();
+	s._catchUp = null;
+	s._ladder = [];
+	s._links.forEach(function (link) {
+		drop(s, link);
+	});
+}
 
 /* The race. */
 
-/* What is possible here, best first; without what was seen to be blocked. */
-Stream.prototype._candidates = function () {
-	var self = this, now = self._env.now(), possible, open;
-
-	possible = self._options.transports.filter(function (name) {
-		return isPossible(name, self._env);
+/* What is possible here, best first: all, or those above a rank. */
+function possible(s, rank) {
+	return s._o.transports.slice(0, rank).filter(function (name) {
+		return isPossible(name, s._o);
 	});
-	open = possible.filter(function (name) {
-		return !(self._blocked[name] > now);
+}
+
+/* Without what was seen to be blocked. */
+function candidates(s) {
+	var names = possible(s), open = names.filter(function (name) {
+		return !(s._blocked[name] > now(s._o));
 	});
-	return open.length ? open : possible;
-};
 
-Stream.prototype._race = function (context) {
-	var names, remembered;
+	return open.length ? open : names;
+}
 
-	names = this._candidates();
-	remembered = names.indexOf(recall(this));
-	this._failed = {};
-	if (!names.length) {
-		this._end(4400, 'no transport is possible here', false);
-		return;
-	}
-	this._become('connecting');
-	if (this.state !== 'connecting') /* a listener closed it */
-		return;
-	/* What is better is tried again once this one works. */
-	this._climb(remembered > 0 ? names.slice(remembered) : names, context);
-};
+function race(s, why) {
+	var names = candidates(s);
+
+	s._failed = {};
+	s._timer();
+	if (!names.length)
+		return end(s, 4400, 'no transport', false);
+	become(s, 'connecting');
+	if (s.state === 'connecting') /* no listener closed it */
+		/* What is better is tried again once this one works. */
+		climb(s, names.slice(Math.max(0,
+			names.indexOf(memory(s, '')))), why);
+}
 
 /* Try these, one after the other, once there is a token. */
-Stream.prototype._climb = function (names, context) {
-	var self = this, turn = ++self._turn, getToken = self._options.getToken;
-	var token;
+function climb(s, names, why) {
+	withToken(s, why, function () {
+		s._ladder = names.slice();
+		step(s);
+	}, function (reason) {
+		if (!s._link)
+			lost(s, 1006, reason, 0);
+	});
+}
 
-	function go(token) {
-		if (turn !== self._turn)
-			return;
-		self._token = token;
-		self._ladder = names.slice();
-		self._step();
-	}
-	function refused(error) {
-		if (turn === self._turn && !self._link)
-			self._lost(1006, 'no token: ' +
-				(error && error.message || error), 0);
-	}
-	if (!getToken)
-		return go(null);
-	try {
-		token = getToken(extend({ refresh: false }, context));
-	} catch (error) {
-		return refused(error);
-	}
-	if (token && token.then)
-		token.then(go, refused);
-	else
-		go(token);
-};
+function step(s) {
+	var name = s._ladder.shift();
 
-Stream.prototype._step = function () {
-	var self = this, name = self._ladder.shift();
-
-	self._env.cancel(self._stepTimer);
-	self._stepTimer = null;
+	s._stepTimer();
 	if (!name)
 		return;
-	if (self._ladder.length)
-		self._stepTimer = self._env.after(self._options.stagger,
-			function () {
-				self._step();
-			});
-	self._open(name);
-};
+	if (s._ladder.length)
+		s._stepTimer(s._o.stagger, function () {
+			step(s);
+		});
+	open(s, name);
+}
 
-Stream.prototype._open = function (name) {
+/* `instead` of a link that is used until this one is proven. */
+function open(s, name, instead) {
 	var link = {
-		name: name, rank: this._options.transports.indexOf(name),
-		after: this.cursor, opened: this._env.now(), hello: null,
-		proven: false, dead: false, again: 0,
-		patience: this._options.proofTimeout, shut: nothing
+		name: name, _rank: s._o.transports.indexOf(name),
+		_after: s.cursor, _opened: now(s._o), _again: 0,
+		_patience: s._o.proofTimeout, _shut: nothing,
+		_instead: instead
 	};
 
-	this._links.push(link);
-	this.stats.connects++;
-	this._heard(link);
+	s._links = s._links.concat(link);
+	s.stats.connects++;
+	heard(s, link);
 	try {
-		OPENERS[name](link, this, this._env);
+		OPENERS[name](s, link);
 	} catch (error) {
-		this._fail(link, 1006, String(error && error.message || error));
+		fail(s, link, 1006, String(error));
 	}
-	this._watch();
-};
+	watch(s);
+}
+
+/* The same again, with a new token, or since this one holds all it read. */
+function replace(s, link) {
+	open(s, link.name, link);
+}
 
 /* Deadlines by the clock on the wall: timers rest while a laptop sleeps. */
 
-Stream.prototype._heard = function (link) {
-	link.heardAt = this._env.now();
+function heard(s, link) {
+	link._heardAt = now(s._o);
 	/* An unproven one has its time once: noise is no proof. */
-	link.due = (link.proven || link.name === 'long' ||
-		link.name === 'short' ? link.heardAt : link.opened) +
-		link.patience;
-	if (this._watchDue && link.due < this._watchDue)
-		this._watch();
-};
+	link._due = (link._proven || link._asked ? link._heardAt :
+		link._opened) + link._patience;
+	if (link._due < s._watchDue)
+		watch(s);
+}
 
-Stream.prototype._watch = function () {
-	var self = this, env = self._env, due = 0;
-
-	env.cancel(self._watchTimer);
-	self._watchTimer = null;
-	self._links.forEach(function (link) {
-		due = due && due < link.due ? due : link.due;
+function watch(s) {
+	s._watchDue = Infinity;
+	s._links.forEach(function (link) {
+		s._watchDue = Math.min(s._watchDue, link._due);
 	});
-	self._watchDue = due;
-	if (due)
-		self._watchTimer = env.after(Math.max(due - env.now(), 0),
+	s._watchTimer();
+	if (s._links.length)
+		s._watchTimer(Math.max(s._watchDue - now(s._o), 0),
 			function () {
-				self._expire();
+				expire(s);
 			});
-};
+}
 
-Stream.prototype._expire = function () {
-	var self = this, now = self._env.now();
+function expire(s) {
+	var time = now(s._o);
 
-	self._watchTimer = null;
-	self._links.slice().forEach(function (link) {
-		if (!link.dead && link.due <= now)
-			self._fail(link, 4408, 'silent');
+	s._links.forEach(function (link) {
+		if (!link._dead && link._due <= time)
+			fail(s, link, 4408, 'silent');
 	});
-	self._watch();
-};
+	watch(s);
+}
 
 /* Proof: from here on the link is used, unless there is a better one. */
 
 /* May what it says be used? */
-Stream.prototype._prove = function (link) {
-	var self = this, before = self._link, start = link.hello;
+function prove(s, link) {
+	var before = s._link, hello = link._hello;
 
-	if (link.proven)
-		return !link.dead;
-	if (before && before.rank <= link.rank) {
-		self._drop(link);
+	if (link._proven)
+		return true;
+	if (before && before._rank <= link._rank && before !== link._instead) {
+		drop(s, link);
 		return false;
 	}
 	/* It began where nobody was yet, and others went on since. */
-	if (!link.after && self.cursor && start && start.cursor !== self.cursor) {
-		self._drop(link);
-		self._open(link.name);
+	if (!link._after && s.cursor && hello && hello.cursor !== s.cursor) {
+		drop(s, link);
+		open(s, link.name);
 		return false;
 	}
-	link.proven = true;
-	link.provenAt = self._env.now();
-	if (start)
-		link.patience = Math.max(start.heartbeat * 2.5, 1000);
-	self._links.slice().forEach(function (other) {
-		if (other !== link && other.rank > link.rank)
-			self._drop(other);
+	link._proven = true;
+	link._provenAt = now(s._o);
+	if (hello)
+		link._patience = Math.max(hello.heartbeat * 2.5, 1000);
+	s._links.forEach(function (other) {
+		if (other !== link && other._rank >= link._rank)
+			drop(s, other);
 	});
-	self._use(link, before);
-	return !link.dead;
-};
+	use(s, link, before);
+	return !link._dead;
+}
 
-Stream.prototype._use = function (link, before) {
-	var env = this._env;
-
-	this._link = link;
-	this.transport = link.name;
-	env.cancel(this._timer);
-	env.cancel(this._stepTimer);
-	this._timer = this._stepTimer = null;
-	this._ladder = [];
-	for (var name in this._failed)
-		this._block(name);
-	remember(this, link);
-	this._probeLater();
-	this._watch();
-	if (this.state === 'open')
-		this._changed({});
-	else
-		this._become('open');
-	if (link.dead)
+function use(s, link, before) {
+	s._link = link;
+	s.transport = link.name;
+	s._stepTimer();
+	s._ladder = [];
+	for (var name in s._failed)
+		block(s, name);
+	memory(s, possible(s, link._rank).length ? link.name : null);
+	probeLater(s);
+	watch(s);
+	become(s, 'open');
+	if (!before && !link._dead)
+		emit(s, 'open', { transport: link.name });
+	if (link._dead)
 		return;
-	if (!before)
-		this._emit('open', { transport: link.name });
-	if (link.dead)
-		return;
-	this._emit('transport', {
-		transport: link.name, previous: before ? before.name : null,
-		failed: extend({}, this._failed)
-	});
-	this._outbox.flush();
-};
+	if (!before || before.name !== link.name)
+		emit(s, 'transport', {
+			transport: link.name,
+			previous: before ? before.name : null,
+			failed: extend({}, s._failed)
+		});
+	flush(s);
+}
 
 /* It failed where another one works, so it is no matter of the server. */
-Stream.prototype._block = function (name) {
-	this._blocked[name] = this._env.now() + BLOCKED_MS;
-};
+function block(s, name) {
+	s._blocked[name] = now(s._o) + BLOCKED_MS;
+}
 
-/* What could be had here instead of it. */
-Stream.prototype._better = function (link) {
-	var env = this._env;
+function probeLater(s) {
+	var better = possible(s, s._link._rank);
 
-	return this._options.transports.slice(0, link.rank)
-		.filter(function (name) {
-			return isPossible(name, env);
+	s._timer();
+	if (better.length)
+		s._timer(s._probeMs * (0.75 + s._o.random() / 2), function () {
+			s._probeMs = Math.min(s._probeMs * 2, PROBE_MAX_MS);
+			s._failed = {};
+			probeLater(s);
+			climb(s, better);
 		});
-};
-
-Stream.prototype._probeLater = function () {
-	var self = this, better = self._better(self._link);
-
-	if (!better.length)
-		return;
-	self._timer = self._env.after(
-		self._probeMs * (0.75 + self._env.random() / 2), function () {
-			self._timer = null;
-			self._probeMs = Math.min(self._probeMs * 2,
-				PROBE_MAX_MS);
-			self._failed = {};
-			self._probeLater();
-			self._climb(better);
-		});
-};
+}
 
 /* Failure. */
 
-/* What a close code asks for: stop, token, or a delay with these limits. */
-function verdict(code) {
-	if (code === 4401)
-		return 'token';
-	if (code >= 4400 && code < 4500 && code !== 4408 && code !== 4429)
-		return 'stop';
-	if (code >= 4000 && code < 4100)
-		return 'now';
-	return code === 1001 || code === 1012 ? 'soon' : 'backoff';
-}
+function fail(s, link, code, reason, after) {
+	var used = link === s._link;
 
-Stream.prototype._fail = function (link, code, reason, after) {
-	var what = verdict(code), used = link === this._link;
-
-	if (link.dead)
+	if (link._dead)
 		return;
-	if (link.held)
-		this._holdFailed(link, code);
-	this._drop(link);
-	if (used && this._env.now() - link.provenAt >= STABLE_MS) {
-		this.attempts = 0;
-		this._refreshed = false;
+	if (link._held)
+		holdFailed(s, link, code);
+	drop(s, link);
+	if (used && now(s._o) - link._provenAt >= STABLE_MS) {
+		s.attempts = 0;
+		s._refreshed = false;
 	}
-	if (what === 'stop') {
-		this._end(code, reason, false);
-	} else if (what === 'token') {
-		this._unauthorized(code, reason);
-	} else if (used) {
-		this._strike(link, code);
-		this._lost(code, reason, Math.max(after || 0, link.again));
+	if (code === 4401)
+		unauthorized(s, code, reason);
+	else if (/^44(?!08|29)/.test(code))
+		end(s, code, reason, false);
+	else if (used) {
+		strike(s, link.name, code, now(s._o) - link._provenAt);
+		lost(s, code, reason, Math.max(after || 0, link._again));
 	} else {
-		this._failed[link.name] = reason || code;
-		if (this._link) {
-			this._block(link.name);
-			this._step();
-		} else if (this._ladder.length) {
-			this._step();
-		} else if (!this._links.length) {
+		s._failed[link.name] = reason || code;
+		if (s._link)
+			block(s, link.name);
+		if (s._link || s._ladder.length) {
+			step(s);
+		} else if (!s._links.length) {
 			/* None works: the server is down, and none blocked. */
-			this._blocked = {};
-			this._strikes = {};
-			forget(this);
-			this._lost(code, reason, after);
+			forgive(s);
+			memory(s, null);
+			lost(s, code, reason, after);
 		}
 	}
-};
+}
 
 /* Cut by somebody who does not wait so long, or swallowed. */
-Stream.prototype._holdFailed = function (link, code) {
-	var held = (this._env.now() - link.asked) / 1000;
+function holdFailed(s, link, code) {
+	var held = (now(s._o) - link._asked) / 1000;
 
-	if (code === 4408 && link.held <= FIRST_HOLD)
-		this._block('long');
+	if (code === 4408 && link._held <= FIRST_HOLD)
+		block(s, 'long');
 	if (code === 1006 && held > 3)
-		this._holdMax = Math.max(FIRST_HOLD, Math.floor(held * 0.8));
-	this._hold = Math.min(FIRST_HOLD, this._holdMax);
-};
-
-/* The same again, since this one holds all that it read. */
-Stream.prototype._rotate = function (link) {
-	this._env.cancel(this._timer);
-	this._timer = null;
-	this._drop(link);
-	this._open(link.name);
-};
+		s._holdMax = Math.max(FIRST_HOLD, held * 0.8 | 0);
+	s._hold = Math.min(FIRST_HOLD, s._holdMax);
+}
 
 /* One that works and always dies soon is not to be relied on. */
-Stream.prototype._strike = function (link, code) {
-	var now = this._env.now(), life = now - link.provenAt;
-	var name = link.name;
-
-	if (life >= SHORT_LIFE_MS || (code !== 1006 && code !== 4408))
-		this._strikes[name] = 0;
-	else
-		this._strikes[name] = (this._strikes[name] || 0) + 1;
-	if (this._strikes[name] >= STRIKES) {
-		this._strikes[name] = 0;
-		this._block(name);
+function strike(s, name, code, life) {
+	s._strikes[name] = life < SHORT_LIFE_MS && /^1006|^4408/.test(code) ?
+		(s._strikes[name] || 0) + 1 : 0;
+	if (s._strikes[name] >= STRIKES) {
+		s._strikes[name] = 0;
+		block(s, name);
 	}
-};
+}
 
-Stream.prototype._unauthorized = function (code, reason) {
-	if (!this._options.getToken || this._refreshed) {
-		this._end(code, reason, false);
-		return;
-	}
-	this._refreshed = true;
-	this._dropAll();
-	this._failed = {};
-	this._become('connecting', { error: reason });
-	if (this.state === 'connecting')
-		this._climb(this._candidates(), { refresh: true });
-};
-
-Stream.prototype._delay = function (code, after) {
-	var random = this._env.random(), what = verdict(code);
-	var most = Math.min(this._options.retryMax,
-		this._base * Math.pow(2, this.attempts));
+function delayOf(s, code, after) {
+	var random = s._o.random(), most = Math.min(s._o.retryMax,
+		s._base * Math.pow(2, s.attempts));
 
 	if (after)
 		return after + random * 250;
-	if (what === 'now' && this.attempts === 0)
+	if (!s.attempts && /^40/.test(code))
 		return 0;
-	if (what === 'soon' && this.attempts === 0)
+	if (!s.attempts && /^10(01|12)/.test(code))
 		most = 1000;
 	return Math.max(FLOOR_MS, random * most);
-};
+}
 
-Stream.prototype._lost = function (code, reason, after) {
-	var self = this, delay = self._delay(code, after);
+function lost(s, code, reason, after) {
+	var delay = delayOf(s, code, after), turn, details;
 
-	self._dropAll();
-	self._turn++;
-	self.attempts++;
-	self._become('waiting', {
-		error: reason || String(code), retryAt: self._env.now() + delay
+	dropAll(s);
+	turn = s._turn;
+	s.attempts++;
+	become(s, 'waiting', {
+		error: reason || String(code), retryAt: now(s._o) + delay
 	});
-	self._emit('error', { code: code, reason: reason });
-	self._emit('retry', {
-		delay: delay, attempt: self.attempts, code: code, reason: reason
-	});
-	if (self.state === 'waiting' && self._timer === null)
-		self._timer = self._env.after(delay, function () {
-			self._timer = null;
-			self._race();
+	details = {
+		delay: delay, attempt: s.attempts, code: code, reason: reason
+	};
+	emit(s, 'error', details);
+	emit(s, 'retry', details);
+	if (turn === s._turn)
+		s._timer(delay, function () {
+			race(s);
 		});
-};
+}
 
 /* What links hear. */
 
-Stream.prototype._take = function (link, m) {
-	var first;
-
-	if (link.dead)
+function take(s, link, m) {
+	if (link._dead)
 		return;
 	if (m.type === 'spillway.hello') {
-		link.hello = m;
-		this._base = Math.max(this._options.retryMin, m.retry || 0);
-		if (!this.cursor && !this._options.last)
-			this.cursor = m.cursor;
+		link._hello = m;
+		s._base = Math.max(s._o.retryMin, m.retry || 0);
+		if (!s.cursor && !s._o.last)
+			s.cursor = m.cursor;
 		return;
 	}
-	if (!link.hello) /* somebody else's server */
-		return this._fail(link, 1006, 'no hello');
-	first = !link.proven;
-	if (first && !this._prove(link))
+	if (!link._hello) /* somebody else's server */
+		return fail(s, link, 1006, 'no hello');
+	if (!prove(s, link))
 		return;
-	this._heard(link);
+	heard(s, link);
 	if (m.op)
-		this._outbox.answered(m);
+		replied(s, m);
 	else if (m.type === 'spillway.gap')
-		this._gap(m, link.hello.cursor);
+		gap(s, m, link._hello.cursor);
 	else if (m.type === 'spillway.caughtup')
-		this._caughtUp(m.cursor);
+		caughtUp(s, m.cursor);
 	else if (m.id)
-		this._event(m);
-};
+		event(s, m);
+}
 
 /* A poll is atomic, and proves itself. */
-Stream.prototype._answer = function (link, answer) {
-	var self = this, asked = link.after;
-
-	if (link.dead || !self._prove(link))
+function answered(s, link, answer) {
+	if (link._dead || !prove(s, link))
 		return;
-	self._heard(link);
+	heard(s, link);
 	/* Asked where nobody was yet, and others went on since. */
-	if (!asked && self.cursor)
+	if (!link._after && s.cursor)
 		return;
-	self._apply(answer);
-	if (!answer.more && !link.dead && !link.caughtUp) {
-		link.caughtUp = true;
-		self._caughtUp(answer.cursor);
-	}
-};
-
-Stream.prototype._apply = function (answer) {
 	if (answer.gap)
-		this._gap(answer.gap, null);
-	for (var i = 0; i < answer.events.length; i++)
-		if (this.state !== 'closed')
-			this._event(answer.events[i]);
-	if (isNewer(answer.cursor, this.cursor))
-		this.cursor = answer.cursor;
-};
+		gap(s, answer.gap, null);
+	answer.events.forEach(function (m) {
+		if (!link._dead)
+			event(s, m);
+	});
+	if (link._dead)
+		return;
+	if (answer.more || link._caughtUp) {
+		advance(s, answer.cursor);
+	} else {
+		link._caughtUp = true;
+		caughtUp(s, answer.cursor);
+	}
+}
 
-Stream.prototype._event = function (m) {
-	if (!isNewer(m.id, this.cursor)) {
-		this.stats.duplicates++;
+function advance(s, cursor) {
+	var newer = isNewer(cursor, s.cursor);
+
+	if (newer)
+		s.cursor = cursor;
+	return newer;
+}
+
+function event(s, m) {
+	if (!advance(s, m.id)) {
+		s.stats.duplicates++;
 		return;
 	}
-	this.cursor = m.id;
-	this.stats.events++;
-	this._emit('message', {
-		data: m.data, id: m.id, lastEventId: m.id, channel: m.channel,
-		event: m.type, time: m.time, contentType: m.contentType,
-		encoding: m.encoding
-	});
-};
+	s.stats.events++;
+	emit(s, 'message', extend({ event: m.type, lastEventId: m.id }, m));
+}
 
-Stream.prototype._gap = function (m, start) {
+function gap(s, m, start) {
 	/* Another log, or one that lost its end: ids begin again. */
-	if (m.reason !== 'trimmed' && m.after === this.cursor)
-		this.cursor = start;
-	this.stats.gaps++;
-	this._emit('gap', {
-		reason: m.reason, after: m.after, first: m.first,
-		channel: m.channel
-	});
-};
+	if (m.reason !== 'trimmed' && m.after === s.cursor)
+		s.cursor = start;
+	s.stats.gaps++;
+	emit(s, 'gap', m);
+}
 
-Stream.prototype._caughtUp = function (cursor) {
-	if (isNewer(cursor, this.cursor))
-		this.cursor = cursor;
-	this._emit('caughtup', { cursor: cursor });
-};
-
-Stream.prototype.send = function (data, options) {
-	return this._outbox.add(data, options || {});
-};
+function caughtUp(s, cursor) {
+	advance(s, cursor);
+	emit(s, 'caughtup', { cursor: cursor });
+}

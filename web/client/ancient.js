@@ -1,0 +1,120 @@
+/* The platform, whatever it has: spillway.js. */
+
+var root = typeof self !== 'undefined' ? self : global;
+
+/* XMLHttpRequest keeps all that it read. */
+var ROTATE = 1 << 20;
+
+function platform() {
+	return {
+		WebSocket: root.WebSocket, EventSource: root.EventSource,
+		fetch: root.fetch, XMLHttpRequest: root.XMLHttpRequest,
+		window: root.window
+	};
+}
+
+/* An absolute http(s) address, without a fragment. */
+function absolute(url) {
+	var link;
+
+	if (!/^[a-z]+:/i.test(url) && root.document) {
+		link = document.createElement('a');
+		link.href = url;
+		url = link.href;
+	}
+	return url.replace(/^ws/i, 'http').replace(/#.*/, '');
+}
+
+function xhrRequest(o, url, init, done, onText) {
+	var x = new o.XMLHttpRequest(), seen = 0, over;
+
+	function read() {
+		var text = onText && x.status === 200 ?
+			x.responseText.slice(seen) : '';
+
+		seen += text.length;
+		if (text && !over)
+			onText(text);
+	}
+	function end() {
+		if (over)
+			return;
+		read();
+		done(x.status, x.responseText, function (name) {
+			return x.getResponseHeader(name);
+		});
+	}
+	/* Old browsers keep answers in spite of what these say. */
+	x.open(init.method, url + '&t=' + o.random(), true);
+	x.withCredentials = init.credentials === 'include';
+	for (var name in init.headers)
+		x.setRequestHeader(name, init.headers[name]);
+	x.onreadystatechange = read;
+	x.onload = x.onerror = end;
+	x.send(init.body);
+	return function () {
+		over = true;
+		x.abort();
+	};
+}
+
+function readsStreams() {
+	return root.TextDecoder && root.ReadableStream;
+}
+
+function request(o, url, init, done, onText) {
+	return (!o.fetch || (onText && !readsStreams() && o.XMLHttpRequest) ?
+		xhrRequest : fetchRequest)(o, url, init, done, onText);
+}
+
+function canStream(o) {
+	return o.XMLHttpRequest || (o.fetch && readsStreams());
+}
+
+function isPossible(name, o) {
+	return name === 'ws' ? o.WebSocket :
+		name === 'sse' ? o.EventSource || canStream(o) :
+			o.fetch || o.XMLHttpRequest;
+}
+
+/* The browser's own: deaf to types that nobody named, and to statuses. */
+function openEventSource(s, link) {
+	var source = new s._o.EventSource(address(s, {
+		transport: 'sse', format: 'json', after: link._after,
+		token: s._token
+	}, link), { withCredentials: !!s._o.withCredentials });
+
+	['message', 'spillway.hello', 'spillway.caughtup', 'spillway.gap',
+		'spillway.heartbeat'].concat(s._o.types)
+		.forEach(function (type) {
+			source.addEventListener(type, function (message) {
+				takeEvent(s, link, type, message.data);
+			});
+		});
+	/* Coming back is our business, which knows the cursor. */
+	source.onerror = function () {
+		fail(s, link, 1006, 'ended');
+	};
+	link._shut = function () {
+		source.onerror = null;
+		source.close();
+	};
+}
+
+OPENERS.sse = function (s, link) {
+	var length = 0, o = s._o;
+
+	if (o.EventSource &&
+		(o.EventSource !== root.EventSource || !canStream(o)))
+		openEventSource(s, link);
+	else if (o.fetch)
+		openEvents(s, link);
+	else
+		openEvents(s, link, 1, function (text) {
+			length += text.length;
+			if (length > ROTATE && link._proven) {
+				length = 0;
+				replace(s, link);
+			}
+		});
+};
