@@ -8,6 +8,7 @@ import threading
 
 from gateway import GUARD, Scenario, main
 from test_third_party import node_modules
+from tokens import SECRET
 
 FOLLOW = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                       "..", "web", "follow.js")
@@ -17,12 +18,13 @@ ALL = "ws,sse,long,short"
 class Follower:
     """The client as a process; what it was told, in order."""
 
-    def __init__(self, port, transports, channel="a"):
+    def __init__(self, port, transports, channel="a", secret=""):
         self.told = queue.Queue()
         self.messages, self.seen = [], []
         self.process = subprocess.Popen(
             ["node", FOLLOW, f"http://127.0.0.1:{port}/stream/{channel}",
              transports], cwd=node_modules(), text=True, encoding="utf-8",
+            env=dict(os.environ, SECRET=secret),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -138,6 +140,32 @@ channel "closed" { send = off }
             f.until(lambda: f.all("sent"))
             self.assertEqual(f.all("sent")[0]["sent"], "failed")
             self.assertIn("Sending is off", f.all("sent")[0]["error"])
+
+
+class Tokens(Scenario):
+    # They live for two seconds; a machine may be slow to renew them.
+    conf = f"""
+token-leeway = 60s
+token-key = "HS256:{SECRET}"
+"""
+
+    def test_a_token_is_renewed_where_the_stream_goes_on(self):
+        g = self.gateway
+        followers = {}
+        for transports in ("ws", "sse", "long"):
+            f = Follower(int(g.port), transports, secret=SECRET)
+            self.addCleanup(f.close)
+            followers[transports] = f
+        expected = []
+        for tokens in range(1, 5):
+            for f in followers.values():
+                f.until(lambda f=f: len(f.all("token")) >= tokens)
+            expected.append((g.publish("a", tokens)["id"], tokens))
+        for transports, f in followers.items():
+            f.until(lambda f=f: len(f.messages) >= len(expected))
+            self.assertEqual(f.messages, expected, transports)
+            self.assertEqual(f.all("error") + f.all("closed"), [])
+            self.assertEqual(len(f.all("transport")), 1, transports)
 
 
 if __name__ == "__main__":
