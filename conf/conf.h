@@ -73,6 +73,9 @@ struct conf {
 	char **allow_origin;
 	size_t allow_origin_count;
 
+	char *user;  /* whom to become once all is open, or "off" */
+	char *group; /* likewise; "off": the user's own */
+	bool core_dumps;
 	unsigned workers; /* 0: one per core */
 
 	char *store; /* a path, or "memory" */

@@ -88,6 +88,23 @@ const struct directive directives[] = {
 	    .restart = true, .fallback = "0600", .words = SOCKET_MODES,
 	    .help = "The same for api-listen addresses: by default the user "
 		    "that the daemon runs as, and root." },
+	{ "user", KIND_NAME, GROUP_EVERYDAY, GLOBAL(user), .restart = true,
+	    .fallback = "off", .words = WORDS("off"),
+	    .help = "Whom to become, by name or number, once sockets and "
+		    "certificates are open: for ports below 1024 without "
+		    "systemd, start as root and name a user here, who gets "
+		    "the store. What is read again on SIGHUP (this file, "
+		    "certificates, keys, tokens) must be readable for that "
+		    "user as well. \"off\": stay who started it." },
+	{ "group", KIND_NAME, GROUP_EVERYDAY, GLOBAL(group), .restart = true,
+	    .fallback = "off", .words = WORDS("off"),
+	    .help = "The group that goes with user; \"off\": that user's "
+		    "own. The other groups of the user are kept." },
+	{ "core-dumps", KIND_FLAG, GROUP_EVERYDAY, GLOBAL(core_dumps),
+	    .restart = true, .fallback = "no",
+	    .help = "Whether a crash may leave a core dump, and debuggers of "
+		    "the same user may look inside: both would show keys, "
+		    "tokens and payloads." },
 	{ "workers", KIND_COUNT, GROUP_EVERYDAY, GLOBAL(workers),
 	    .restart = true, .fallback = "0", .min = 1, .max = 256,
 	    .zero = "one per core", .help = "Threads that serve clients." },

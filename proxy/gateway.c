@@ -12,8 +12,8 @@
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
-#include "proxy/listener.h"
-#include "proxy/systemd.h"
+#include "proxy/process.h"
+#include "proxy/sockets.h"
 #include "proxy/tls.h"
 
 /* Descriptors that are not clients': store, epoll, wake-ups, the log. */
@@ -27,6 +27,8 @@ struct retired {
 
 struct gateway {
 	struct conf *conf;
+	struct identity identity; /* whom to become */
+	struct sockets sockets;
 	struct retired *retired;
 	struct channels *channels;
 	struct log *log;
@@ -161,119 +163,6 @@ worker_total(const struct conf *conf)
 	return n > WORKERS_MAX ? WORKERS_MAX : n;
 }
 
-/* One socket for all workers. */
-static int
-listen_shared(struct gateway *g, int fd, enum listener_kind kind)
-{
-	int err = SW_OK;
-
-	for (size_t i = 0; i < g->worker_count && err == SW_OK; i++) {
-		int copy = dup(fd);
-
-		err = copy < 0 ? SW_EIO :
-				 worker_listen(g->workers[i], copy, true, kind);
-		if (err != SW_OK)
-			log_error("listen: descriptor %d is of no use: %s", fd,
-			    strerror(errno));
-	}
-	close(fd);
-	return err;
-}
-
-/* Who may connect, where that is up to a file. */
-static mode_t
-socket_mode(const struct conf *conf, enum listener_kind kind)
-{
-	static const mode_t modes[] = {
-		[SOCKET_0600] = 0600,
-		[SOCKET_0660] = 0660,
-		[SOCKET_0666] = 0666,
-	};
-
-	return modes[kind == LISTENER_API ? conf->api_socket_mode :
-					    conf->listen_socket_mode];
-}
-
-static int
-listen_at(struct gateway *g, const char *address, enum listener_kind kind)
-{
-	bool shared = listener_is_shared(address);
-	mode_t mode = socket_mode(g->conf, kind);
-	int fd, err;
-
-	/* Alone first: sockets with SO_REUSEPORT would join those of another
-	 * daemon, which then has half of our clients. */
-	if ((err = listener_socket(&fd, address, true, mode)) != SW_OK)
-		return err;
-	if (shared)
-		return listen_shared(g, fd, kind);
-	close(fd);
-	for (size_t i = 0; i < g->worker_count && err == SW_OK; i++) {
-		err = listener_socket(&fd, address, false, mode);
-		if (err == SW_OK)
-			err = worker_listen(g->workers[i], fd, false, kind);
-	}
-	return err;
-}
-
-/*
- * What others reach asks for a decision, or for a token, also where the
- * configuration could not see it.
- */
-static int
-check_reach(const struct conf *conf, int fd, enum listener_kind kind)
-{
-	bool api = kind == LISTENER_API;
-	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
-	socklen_t len = sizeof(sa);
-	struct address a;
-	char text[ADDRESS_TEXT];
-
-	if (getsockname(fd, (struct sockaddr *)&sa, &len) != 0)
-		return SW_OK; /* accepting will say what is wrong with it */
-	a = address_of(&sa);
-	if (address_is_loopback(&a) ||
-	    (api ? conf->api_token_count > 0 :
-		   conf->anonymous || conf->token_key_count > 0))
-		return SW_OK;
-	log_error("listen socket=systemd address=%s: others reach it: write %s",
-	    address_print(&a, text),
-	    api ? "api-token = \"...\"" :
-		  "anonymous = yes, or token-key = \"...\"");
-	return SW_EINVAL;
-}
-
-static int
-listen_all(struct gateway *g, const char *name, char *const *addresses,
-    size_t count, enum listener_kind kind)
-{
-	int fds[SYSTEMD_SOCKETS_MAX], err = SW_OK;
-	size_t n = systemd_sockets(name, fds);
-
-	if (n > 0 && kind == LISTENER_TLS && g->tls == NULL) {
-		log_error("listen for=%s socket=systemd: write "
-			  "tls-certificate = \"...\" as well",
-		    name);
-		err = SW_EINVAL;
-	}
-	for (size_t i = 0; i < n && err == SW_OK; i++)
-		err = check_reach(g->conf, fds[i], kind);
-	/* systemd has opened them already. */
-	for (size_t i = 0; i < n && err == SW_OK; i++) {
-		log_info("listening for=%s socket=systemd", name);
-		err = listen_shared(g, fds[i], kind);
-	}
-	if (n > 0)
-		return err;
-	for (size_t i = 0; i < count && err == SW_OK; i++) {
-		err = listen_at(g, addresses[i], kind);
-		if (err == SW_OK)
-			log_info(
-			    "listening for=%s address=%s", name, addresses[i]);
-	}
-	return err;
-}
-
 /* What is served to whom, and until when. */
 static void
 log_certificates(const struct tls_context *t)
@@ -317,11 +206,9 @@ static int
 start_workers(struct gateway *g)
 {
 	struct log_sink sinks[WORKERS_MAX];
-	size_t count = worker_total(g->conf);
+	size_t count = g->worker_count;
 	int err = SW_OK;
 
-	/* Ids of connections count in steps of this. */
-	g->worker_count = count;
 	for (size_t i = 0; i < count && err == SW_OK; i++)
 		err = worker_new(&g->workers[i], g, (unsigned)i, g->conf,
 		    g->log, g->channels);
@@ -330,19 +217,26 @@ start_workers(struct gateway *g)
 	for (size_t i = 0; i < count && err == SW_OK; i++)
 		sinks[i] = (struct log_sink){ g->workers[i]->loop, hub_take,
 			&g->workers[i]->hub };
-	if (err == SW_OK)
-		err = log_start(g->log, sinks, (uint32_t)count);
 	if (err != SW_OK ||
-	    (err = listen_all(g, "public", g->conf->listen,
-		 g->conf->listen_count, LISTENER_PUBLIC)) != SW_OK ||
-	    (err = listen_all(g, "tls", g->conf->listen_tls,
-		 g->conf->listen_tls_count, LISTENER_TLS)) != SW_OK ||
-	    (err = listen_all(g, "api", g->conf->api_listen,
-		 g->conf->api_listen_count, LISTENER_API)) != SW_OK)
+	    (err = log_start(g->log, sinks, (uint32_t)count)) != SW_OK ||
+	    (err = sockets_hand_out(&g->sockets, g->workers)) != SW_OK)
 		return err;
 	for (; g->started < count && err == SW_OK; g->started++)
 		err = worker_start(g->workers[g->started]);
 	return err;
+}
+
+/* All that asks for rights is open: go on as who shall serve. */
+static int
+become(struct gateway *g, const struct conf *conf)
+{
+	int err;
+
+	if ((err = process_give_store(&g->identity, conf->store)) != SW_OK ||
+	    (err = process_become(&g->identity)) != SW_OK ||
+	    (err = process_harden(conf->core_dumps)) != SW_OK)
+		return err;
+	return process_check_store(&g->identity, conf->store);
 }
 
 int
@@ -361,7 +255,9 @@ gateway_start(struct gateway **out, struct conf *conf)
 	g->conf = conf;
 	clock_gettime(CLOCK_REALTIME, &now);
 	g->started_ms = (uint64_t)now.tv_sec * 1000;
-	if ((err = digest_start()) != SW_OK ||
+	if ((err = process_harden(conf->core_dumps)) != SW_OK ||
+	    (err = identity_find(&g->identity, conf)) != SW_OK ||
+	    (err = digest_start()) != SW_OK ||
 	    (err = tls_tickets_new(&g->tickets)) != SW_OK ||
 	    (err = load_certificates(&g->tls, g, conf)) != SW_OK ||
 	    (err = admission_new(&g->admission, &limits)) != SW_OK ||
@@ -370,7 +266,12 @@ gateway_start(struct gateway **out, struct conf *conf)
 		goto fail;
 	channels_reload(g->channels, find_policy, conf);
 	options = log_options(g, conf);
-	if ((err = log_open(&g->log, &options)) != SW_OK ||
+	/* Ids of connections count in steps of this. */
+	g->worker_count = worker_total(conf);
+	if ((err = sockets_open(
+		 &g->sockets, conf, &g->identity, g->worker_count)) != SW_OK ||
+	    (err = become(g, conf)) != SW_OK ||
+	    (err = log_open(&g->log, &options)) != SW_OK ||
 	    (err = web_load(&g->web,
 		 strcmp(conf->web_root, "off") == 0 ? NULL : conf->web_root)) !=
 		SW_OK ||
@@ -549,6 +450,7 @@ gateway_free(struct gateway *g)
 		worker_stop(g->workers[i]);
 	for (size_t i = 0; i < g->worker_count; i++)
 		worker_free(g->workers[i]);
+	sockets_close(&g->sockets);
 	log_close(g->log);
 	web_free(g->web);
 	channels_free(g->channels);

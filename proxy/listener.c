@@ -41,6 +41,12 @@ listener_is_shared(const char *address)
 	return strncmp(address, "unix:", 5) == 0;
 }
 
+const char *
+listener_path(const char *address)
+{
+	return address + strlen("unix:");
+}
+
 static int
 fail(int fd, const char *address, const char *what)
 {
@@ -108,7 +114,7 @@ listener_socket(int *out, const char *address, bool shared, mode_t mode)
 	}
 	if (bind(fd, (struct sockaddr *)&a.addr, a.len) != 0)
 		return fail(fd, address, "bind");
-	if (family == AF_UNIX && chmod(address + 5, mode) != 0)
+	if (family == AF_UNIX && chmod(listener_path(address), mode) != 0)
 		return fail(fd, address, "chmod");
 	if (listen(fd, BACKLOG) != 0)
 		return fail(fd, address, "listen");

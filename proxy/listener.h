@@ -20,6 +20,8 @@ struct listener;
 int listener_socket(int *fd, const char *address, bool shared, mode_t mode);
 /* Do workers have to share the socket of this address? */
 bool listener_is_shared(const char *address);
+/* Of a shared one: the file of its Unix socket. */
+const char *listener_path(const char *address);
 
 /* Begin to accept; takes `fd`. */
 int listener_open(struct listener **out, struct worker *w, int fd, bool shared,

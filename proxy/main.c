@@ -12,6 +12,7 @@
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
 #include "proxy/gateway.h"
+#include "proxy/process.h"
 #include "proxy/systemd.h"
 #include "proxy/tls.h"
 #include "proxy/token_command.h"
@@ -117,9 +118,9 @@ load(const struct options *o)
 	return conf;
 }
 
-/* What the files say is fine; are those that they name? */
-static int
-test(const struct options *o, const struct conf *conf)
+/* Can the certificates be used? If not, it is printed. */
+static bool
+certificates_are_fine(const struct options *o, const struct conf *conf)
 {
 	struct tls_context *tls = NULL;
 	struct buf why;
@@ -128,13 +129,37 @@ test(const struct options *o, const struct conf *conf)
 	buf_init(&why, 64 << 10);
 	if (conf->tls_certificate_count > 0)
 		err = tls_context_new(&tls, conf, NULL, &why);
-	if (err == SW_OK)
-		printf("%s: fine\n", o->file);
-	else
+	if (err != SW_OK)
 		fprintf(stderr, "%s: %.*s\n", o->file, STR_ARG(buf_str(&why)));
 	tls_context_unref(tls);
 	buf_fini(&why);
-	return err == SW_OK ? EXIT_FINE : EXIT_START;
+	return err == SW_OK;
+}
+
+/* What the files say is fine; are those that they name? */
+static int
+test(const struct options *o, const struct conf *conf)
+{
+	struct identity id;
+
+	if (!certificates_are_fine(o, conf) ||
+	    identity_find(&id, conf) != SW_OK)
+		return EXIT_START;
+	printf("%s: fine\n", o->file);
+	return EXIT_FINE;
+}
+
+/* Who has become somebody else may not be able to read again what it has. */
+static void
+rehearse_reload(const struct options *o)
+{
+	struct conf *conf = load(o);
+
+	if (conf == NULL || !certificates_are_fine(o, conf))
+		log_warn("SIGHUP will change nothing: the daemon cannot read "
+			 "its files again, for the reasons above; let its user "
+			 "read them");
+	conf_free(conf);
 }
 
 static int
@@ -241,6 +266,7 @@ main(int argc, char **argv)
 	struct options o;
 	struct gateway *g;
 	struct conf *conf;
+	bool changes;
 	int status;
 
 	if (argc > 1 && strcmp(argv[1], "token") == 0)
@@ -256,11 +282,14 @@ main(int argc, char **argv)
 		return status;
 	}
 	log_set(conf->log_level, conf->log_json);
+	changes = strcmp(conf->user, "off") != 0;
 	block_signals(&awaited);
 	if (gateway_start(&g, conf) != SW_OK) {
 		log_error("not started");
 		return EXIT_START;
 	}
+	if (changes)
+		rehearse_reload(&o);
 	serve(g, &o);
 	gateway_free(g);
 	log_info("stopped");

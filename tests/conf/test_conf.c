@@ -713,6 +713,7 @@ static const char rich[] =
     "tls-handshake-timeout = 4s api-listen = \"[::1]:1\"\n"
     "api-token = \"quoted\\\"$\\{backslash\\\\and-more\"\n"
     "listen-socket-mode = 0660 api-socket-mode = 0666\n"
+    "user = nobody group = nogroup core-dumps = yes\n"
     "anonymous = yes workers = 3 store = \"/tmp/a b\\x01\"\n"
     "corrupt-store = move-aside store-max-bytes = 0 store-readers = 5\n"
     "window-bytes = 1537k window-events = 6 publish-queue-events = 77\n"

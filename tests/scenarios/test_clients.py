@@ -214,6 +214,9 @@ close-timeout = "100ms"
 
 
 class TooMany(Scenario):
+    # Whoever runs this may look at the daemon's descriptors.
+    conf = "core-dumps = yes\n"
+
     def test_when_descriptors_run_out_accepting_rests_and_goes_on(self):
         g = self.gateway
         live = [t(g, "a") for t in TRANSPORTS]

@@ -38,8 +38,8 @@ BEGIN {
 
 	# What comes with the C library. Tests may use anything.
 	system_headers = "^((arpa|linux|net|netinet|sys)/[a-z_]+|assert|" \
-	    "ctype|dirent|errno|fcntl|getopt|inttypes|limits|malloc|math|" \
-	    "netdb|poll|pthread|pwd|sched|signal|stdarg|stdatomic|stdbool|" \
+	    "ctype|dirent|errno|fcntl|getopt|grp|inttypes|limits|malloc|" \
+	    "math|netdb|poll|pthread|pwd|sched|signal|stdarg|stdatomic|stdbool|" \
 	    "stddef|stdint|stdio|stdlib|string|strings|syslog|time|unistd|" \
 	    "wchar)[.]h$"
 }

@@ -1,0 +1,196 @@
+#include "proxy/sockets.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/base/address.h"
+#include "proxy/base/err.h"
+#include "proxy/base/log.h"
+#include "proxy/listener.h"
+#include "proxy/systemd.h"
+#include "proxy/worker.h"
+
+struct socket {
+	int fd;
+	bool shared;
+	enum listener_kind kind;
+	size_t worker;
+};
+
+/* Takes `fd`. */
+static int
+keep(struct sockets *s, int fd, bool shared, enum listener_kind kind,
+    size_t worker)
+{
+	struct socket *more = realloc(s->items, (s->count + 1) * sizeof(*more));
+
+	if (more == NULL) {
+		close(fd);
+		return SW_ENOMEM;
+	}
+	s->items = more;
+	more[s->count++] = (struct socket){ fd, shared, kind, worker };
+	return SW_OK;
+}
+
+/* One socket for all workers. */
+static int
+listen_shared(struct sockets *s, int fd, enum listener_kind kind)
+{
+	int err = SW_OK;
+
+	for (size_t i = 0; i < s->workers && err == SW_OK; i++) {
+		int copy = dup(fd);
+
+		err = copy < 0 ? SW_EIO : keep(s, copy, true, kind, i);
+		if (err != SW_OK)
+			log_error("listen: descriptor %d is of no use: %s", fd,
+			    strerror(errno));
+	}
+	close(fd);
+	return err;
+}
+
+/* Who may connect, where that is up to a file. */
+static mode_t
+socket_mode(const struct conf *conf, enum listener_kind kind)
+{
+	static const mode_t modes[] = {
+		[SOCKET_0600] = 0600,
+		[SOCKET_0660] = 0660,
+		[SOCKET_0666] = 0666,
+	};
+
+	return modes[kind == LISTENER_API ? conf->api_socket_mode :
+					    conf->listen_socket_mode];
+}
+
+static int
+listen_at(struct sockets *s, const char *address, enum listener_kind kind)
+{
+	bool shared = listener_is_shared(address);
+	mode_t mode = socket_mode(s->conf, kind);
+	int fd, err;
+
+	/* Alone first: sockets with SO_REUSEPORT would join those of another
+	 * daemon, which then has half of our clients. */
+	if ((err = listener_socket(&fd, address, true, mode)) != SW_OK)
+		return err;
+	if (shared &&
+	    (err = process_give_socket(s->identity, listener_path(address))) ==
+		SW_OK)
+		return listen_shared(s, fd, kind);
+	close(fd);
+	for (size_t i = 0; i < s->workers && err == SW_OK; i++) {
+		err = listener_socket(&fd, address, false, mode);
+		if (err == SW_OK)
+			err = keep(s, fd, false, kind, i);
+	}
+	return err;
+}
+
+/*
+ * What others reach asks for a decision, or for a token, also where the
+ * configuration could not see it.
+ */
+static int
+check_reach(const struct conf *conf, int fd, enum listener_kind kind)
+{
+	bool api = kind == LISTENER_API;
+	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(sa);
+	struct address a;
+	char text[ADDRESS_TEXT];
+
+	if (getsockname(fd, (struct sockaddr *)&sa, &len) != 0)
+		return SW_OK; /* accepting will say what is wrong with it */
+	a = address_of(&sa);
+	if (address_is_loopback(&a) ||
+	    (api ? conf->api_token_count > 0 :
+		   conf->anonymous || conf->token_key_count > 0))
+		return SW_OK;
+	log_error("listen socket=systemd address=%s: others reach it: write %s",
+	    address_print(&a, text),
+	    api ? "api-token = \"...\"" :
+		  "anonymous = yes, or token-key = \"...\"");
+	return SW_EINVAL;
+}
+
+static int
+listen_all(struct sockets *s, const char *name, char *const *addresses,
+    size_t count, enum listener_kind kind)
+{
+	int fds[SYSTEMD_SOCKETS_MAX], err = SW_OK;
+	size_t n = systemd_sockets(name, fds);
+
+	if (n > 0 && kind == LISTENER_TLS &&
+	    s->conf->tls_certificate_count == 0) {
+		log_error("listen for=%s socket=systemd: write "
+			  "tls-certificate = \"...\" as well",
+		    name);
+		err = SW_EINVAL;
+	}
+	for (size_t i = 0; i < n && err == SW_OK; i++)
+		err = check_reach(s->conf, fds[i], kind);
+	/* systemd has opened them already. */
+	for (size_t i = 0; i < n && err == SW_OK; i++) {
+		log_info("listening for=%s socket=systemd", name);
+		err = listen_shared(s, fds[i], kind);
+	}
+	if (n > 0)
+		return err;
+	for (size_t i = 0; i < count && err == SW_OK; i++) {
+		err = listen_at(s, addresses[i], kind);
+		if (err == SW_OK)
+			log_info(
+			    "listening for=%s address=%s", name, addresses[i]);
+	}
+	return err;
+}
+
+int
+sockets_open(struct sockets *s, const struct conf *conf,
+    const struct identity *identity, size_t workers)
+{
+	int err;
+
+	s->conf = conf;
+	s->identity = identity;
+	s->workers = workers;
+	if ((err = listen_all(s, "public", conf->listen, conf->listen_count,
+		 LISTENER_PUBLIC)) == SW_OK &&
+	    (err = listen_all(s, "tls", conf->listen_tls,
+		 conf->listen_tls_count, LISTENER_TLS)) == SW_OK)
+		err = listen_all(s, "api", conf->api_listen,
+		    conf->api_listen_count, LISTENER_API);
+	return err;
+}
+
+int
+sockets_hand_out(struct sockets *s, struct worker *const *workers)
+{
+	for (; s->count > 0; s->count--) {
+		const struct socket *last = &s->items[s->count - 1];
+		int err = worker_listen(
+		    workers[last->worker], last->fd, last->shared, last->kind);
+
+		if (err != SW_OK) {
+			log_error("listen: descriptor %d is of no use: %s",
+			    last->fd, strerror(errno));
+			return err;
+		}
+	}
+	return SW_OK;
+}
+
+void
+sockets_close(struct sockets *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		close(s->items[i].fd);
+	free(s->items);
+	*s = (struct sockets){ 0 };
+}
