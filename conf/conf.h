@@ -85,6 +85,7 @@ struct conf {
 	uint64_t window_bytes;    /* the newest events in memory: in all */
 	uint64_t window_events;   /* and per channel */
 
+	uint64_t publish_rate; /* 0: no limit */
 	uint64_t publish_queue_events;
 	uint64_t publish_queue_bytes;
 	uint64_t message_max; /* one event's payload, one client's message */
@@ -144,7 +145,8 @@ struct conf {
 	uint64_t connection_rate;             /* 0: no limit */
 	uint64_t tls_handshake_rate;          /* 0: no limit */
 	bool limit_loopback;
-	uint64_t message_rate; /* 0: no limit */
+	uint64_t message_rate;      /* 0: no limit */
+	uint64_t message_byte_rate; /* 0: no limit */
 	uint64_t channels_per_connection;
 	uint64_t max_channels;
 

@@ -297,6 +297,12 @@ const struct directive directives[] = {
 	{ "batch-events-max", KIND_COUNT, GROUP_PUBLISHING,
 	    GLOBAL(batch_events_max), .fallback = "10000", .min = 1,
 	    .max = MILLION, .help = "Most events in one batch." },
+	{ "publish-rate", KIND_COUNT, GROUP_PUBLISHING, GLOBAL(publish_rate),
+	    .fallback = "0", .min = 1, .max = 100 * MILLION, .zero = "no limit",
+	    .help = "Events a second that may be published with one "
+		    "api-token, or without any where none is asked for; those "
+		    "of ten seconds may come at once. Beyond that publishers "
+		    "are told to slow down (429)." },
 	{ "publish-queue-events", KIND_COUNT, GROUP_PUBLISHING,
 	    GLOBAL(publish_queue_events), .fallback = "65536", .min = 64,
 	    .max = 10 * MILLION,
@@ -499,6 +505,12 @@ const struct directive directives[] = {
 		    "connection; those of ten seconds may come at once. A "
 		    "WebSocket with more is closed (4429), a request answered "
 		    "with 429." },
+	{ "message-byte-rate", KIND_BYTES, GROUP_LIMITS,
+	    GLOBAL(message_byte_rate), .fallback = "4m", .min = KIB,
+	    .max = 65536 * GIB, .zero = "no limit",
+	    .help = "Bytes of such messages a second, once they are inflated; "
+		    "those of ten seconds may come at once, and one message "
+		    "may go beyond that." },
 	{ "channels-per-connection", KIND_COUNT, GROUP_LIMITS,
 	    GLOBAL(channels_per_connection), .fallback = "100", .min = 1,
 	    .max = 10 * THOUSAND,

@@ -42,13 +42,17 @@ scope_of(const struct request *r)
 	return API_ADMIN;
 }
 
-/* What the tokens allow that are the one in the request. */
+/*
+ * What the tokens allow that are the one in the request, and the place of the
+ * first of them, counted from 1; 0 if there is none.
+ */
 static unsigned
-scopes_of(const struct conf *conf, const struct request *r)
+scopes_of(const struct conf *conf, const struct request *r, size_t *place)
 {
 	struct str value = request_header(r, "Authorization"), scheme;
 	unsigned scopes = 0;
 
+	*place = 0;
 	/* Which of two is meant, nobody can say. */
 	if (request_header_count(r, "Authorization") > 1 ||
 	    !str_cut(&value, ' ', &scheme) ||
@@ -57,8 +61,10 @@ scopes_of(const struct conf *conf, const struct request *r)
 	value = str_trim(value);
 	/* All of them, always: the time must not tell which one fits. */
 	for (size_t i = 0; i < conf->api_token_count; i++)
-		if (digest_equal(value, str_of(conf->api_token[i].secret)))
+		if (digest_equal(value, str_of(conf->api_token[i].secret))) {
 			scopes |= conf->api_token[i].scopes;
+			*place = *place == 0 ? i + 1 : *place;
+		}
 	return scopes;
 }
 
@@ -78,13 +84,29 @@ int
 api_authorize(const struct worker *w, const struct request *r)
 {
 	unsigned scopes;
+	size_t place;
 
 	if (w->conf->api_token_count == 0)
 		return is_foreign(w->conf, r) ? SW_EFORBIDDEN : SW_OK;
-	scopes = scopes_of(w->conf, r);
+	scopes = scopes_of(w->conf, r, &place);
 	if (scopes == 0)
 		return SW_EAUTH;
 	return (scopes & scope_of(r)) != 0 ? SW_OK : SW_EFORBIDDEN;
+}
+
+bool
+api_paces(struct worker *w, const struct request *r, size_t events)
+{
+	uint64_t cost = pace_cost_us(events, w->conf->publish_rate);
+	size_t place;
+
+	if (cost == 0)
+		return true;
+	scopes_of(w->conf, r, &place);
+	if (gateway_paces(w->gateway, place, loop_now_ms(w->loop), cost))
+		return true;
+	METRIC_LIMIT(w, LIMIT_PUBLISH_RATE);
+	return false;
 }
 
 /* RFC 6750 3: what was wrong with the token, and what it should allow. */

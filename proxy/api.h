@@ -18,6 +18,13 @@ void api_handle(struct exchange *x);
  */
 int api_authorize(const struct worker *w, const struct request *r);
 
+/*
+ * May whoever sent this publish so many events more by now? If not, it gets a
+ * 429 with these words.
+ */
+bool api_paces(struct worker *w, const struct request *r, size_t events);
+#define API_TOO_FAST "This is above publish-rate: slow down."
+
 /* The channel of that name for publishing; a reference. As channels_get. */
 int api_channel(struct worker *w, struct str name, struct channel **out);
 

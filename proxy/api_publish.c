@@ -75,6 +75,12 @@ submit(struct exchange *x, struct append *a, void (*done)(struct append *a))
 	const char *detail;
 	int err, status;
 
+	if (!api_paces(x->worker, &x->request, a->count)) {
+		append_free(a);
+		METRIC_ADD(x->worker->metrics.publish_refused, 1);
+		exchange_refuse(x, 429, API_TOO_FAST);
+		return;
+	}
 	a->done = done;
 	a->owner = x;
 	if ((err = worker_append(x->worker, a)) == SW_OK) {

@@ -324,14 +324,18 @@ conn_count(
 }
 
 bool
-conn_paces(struct conn *c)
+conn_paces(struct conn *c, size_t bytes)
 {
-	enum { BURST_MS = 10000 };
+	const struct conf *conf = c->worker->conf;
+	uint64_t one = pace_cost_us(1, conf->message_rate);
+	uint64_t all = pace_cost_us(bytes, conf->message_byte_rate);
 
-	if (pace_allows(&c->message_due_us, loop_now_ms(c->worker->loop),
-		c->worker->conf->message_rate, BURST_MS))
+	/* One pace for both: a message costs what it is more of. */
+	if (pace_spends(&c->message_due_us, loop_now_ms(c->worker->loop),
+		one > all ? one : all, PACE_BURST_MS))
 		return true;
-	METRIC_LIMIT(c->worker, LIMIT_MESSAGE_RATE);
+	METRIC_LIMIT(c->worker,
+	    one > all ? LIMIT_MESSAGE_RATE : LIMIT_MESSAGE_BYTE_RATE);
 	return false;
 }
 

@@ -130,7 +130,7 @@ int conn_queue(struct conn *c, const void *p, size_t n);
 int conn_flush(struct conn *c);
 
 /* One message more from the client: false, and counted, if it is too fast. */
-bool conn_paces(struct conn *c);
+bool conn_paces(struct conn *c, size_t bytes);
 
 static inline bool
 conn_pending(const struct conn *c)

@@ -18,6 +18,8 @@
 
 /* Descriptors that are not clients': store, epoll, wake-ups, the log. */
 enum { DESCRIPTORS_KEPT = 64, WORKERS_MAX = 256 };
+/* Whose paces are kept apart: more tokens than that share some. */
+enum { PUBLISHERS = 256 };
 
 /* A configuration that something may still look at. */
 struct retired {
@@ -41,6 +43,7 @@ struct gateway {
 	size_t started; /* of the workers */
 	uint64_t started_ms;
 	_Atomic bool draining;
+	_Atomic uint64_t publish_due_us[PUBLISHERS];
 };
 
 const struct web *
@@ -84,6 +87,21 @@ void
 gateway_dismiss(struct gateway *g, const struct address *peer)
 {
 	admission_leave(g->admission, peer);
+}
+
+bool
+gateway_paces(
+    struct gateway *g, size_t publisher, uint64_t now_ms, uint64_t cost_us)
+{
+	_Atomic uint64_t *due = &g->publish_due_us[publisher % PUBLISHERS];
+	uint64_t was = atomic_load(due), is;
+
+	do {
+		is = was;
+		if (!pace_spends(&is, now_ms, cost_us, PACE_BURST_MS))
+			return false;
+	} while (!atomic_compare_exchange_weak(due, &was, is));
+	return true;
 }
 
 static const struct policy *

@@ -47,6 +47,12 @@ bool gateway_draining(const struct gateway *g);
 /* May one more connection from there be accepted? Counts it if so. */
 bool gateway_admit(struct gateway *g, const struct address *peer, bool tls,
     uint64_t now_ms, enum limit *why);
+/*
+ * Is the publisher with that number slower than publish-rate, on all workers
+ * together? `cost_us` is what it is about to do, see pace_spends.
+ */
+bool gateway_paces(
+    struct gateway *g, size_t publisher, uint64_t now_ms, uint64_t cost_us);
 void gateway_dismiss(struct gateway *g, const struct address *peer);
 
 #endif

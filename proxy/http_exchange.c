@@ -477,6 +477,16 @@ body_limit(const struct pending *p)
 						     (size_t)conf->message_max;
 }
 
+/* Which of them it is that a body is above of. */
+static enum limit
+limit_of_body(const struct exchange *x)
+{
+	return x->conn->listener == LISTENER_API &&
+		str_is(x->request.path, "/v1/events") ?
+	    LIMIT_BATCH :
+	    LIMIT_MESSAGE;
+}
+
 static enum MHD_Result
 begin(
     struct pending *p, const char *url, const char *method, const char *version)
@@ -519,7 +529,7 @@ begin(
 	    str_starts(x->request.path, stream_prefix))
 		x->origin = origin_judge(x->worker->conf, &x->request);
 	if (!p->proxied && x->request.content_length > body_limit(p)) {
-		METRIC_LIMIT(x->worker, LIMIT_MESSAGE);
+		METRIC_LIMIT(x->worker, limit_of_body(x));
 		return refuse_at_once(
 		    p, 413, "The body is above message-max and batch-max.");
 	}
@@ -558,7 +568,7 @@ complete(struct pending *p)
 		bool full = buf_error(&p->body) == SW_ELIMIT;
 
 		if (full)
-			METRIC_LIMIT(x->worker, LIMIT_MESSAGE);
+			METRIC_LIMIT(x->worker, limit_of_body(x));
 		exchange_refuse(x, full ? 413 : 503,
 		    full ? "The body is above message-max and batch-max." :
 			   err_info(SW_ENOMEM)->sentence);

@@ -17,8 +17,10 @@ limit_name(enum limit l)
 		[LIMIT_IDLE_TIMEOUT] = "idle-timeout",
 		[LIMIT_MESSAGE] = "message-max",
 		[LIMIT_MESSAGE_RATE] = "message-rate",
+		[LIMIT_MESSAGE_BYTE_RATE] = "message-byte-rate",
 		[LIMIT_BATCH] = "batch-max",
 		[LIMIT_BATCH_EVENTS] = "batch-events-max",
+		[LIMIT_PUBLISH_RATE] = "publish-rate",
 		[LIMIT_PUBLISH_QUEUE] = "publish-queue",
 		[LIMIT_CHANNELS_PER_CONNECTION] = "channels-per-connection",
 		[LIMIT_CHANNELS] = "max-channels",
@@ -42,5 +44,28 @@ pace_allows(
 	if (*due_us - now_us + step_us > burst_ms * 1000)
 		return false;
 	*due_us += step_us;
+	return true;
+}
+
+uint64_t
+pace_cost_us(uint64_t n, uint64_t per_s)
+{
+	/* No amount that we count is near where this would overflow. */
+	return per_s == 0 ? 0 : n * 1000000 / per_s;
+}
+
+bool
+pace_spends(
+    uint64_t *due_us, uint64_t now_ms, uint64_t cost_us, uint64_t burst_ms)
+{
+	uint64_t now_us = now_ms * 1000;
+
+	if (cost_us == 0)
+		return true;
+	if (*due_us < now_us)
+		*due_us = now_us;
+	if (*due_us - now_us >= burst_ms * 1000)
+		return false;
+	*due_us += cost_us;
 	return true;
 }

@@ -22,14 +22,19 @@ enum limit {
 	LIMIT_IDLE_TIMEOUT,
 	LIMIT_MESSAGE,
 	LIMIT_MESSAGE_RATE,
+	LIMIT_MESSAGE_BYTE_RATE,
 	LIMIT_BATCH,
 	LIMIT_BATCH_EVENTS,
+	LIMIT_PUBLISH_RATE,
 	LIMIT_PUBLISH_QUEUE,
 	LIMIT_CHANNELS_PER_CONNECTION,
 	LIMIT_CHANNELS,
 	LIMIT_STALL_TIMEOUT,
 	LIMIT_COUNT,
 };
+
+/* How much of a pace may come at once. */
+enum { PACE_BURST_MS = 10000 };
 
 /* As the metrics and the configuration call it. */
 const char *limit_name(enum limit l);
@@ -42,5 +47,16 @@ const char *limit_name(enum limit l);
  */
 bool pace_allows(
     uint64_t *due_us, uint64_t now_ms, uint64_t per_s, uint64_t burst_ms);
+
+/*
+ * The same for what differs in size: `cost_us` is how long it would take at an
+ * even pace. Who has not used up the burst may go beyond it once, so that
+ * nothing is too large for ever.
+ */
+bool pace_spends(
+    uint64_t *due_us, uint64_t now_ms, uint64_t cost_us, uint64_t burst_ms);
+
+/* How long so many take at so many a second, in microseconds; 0: no limit. */
+uint64_t pace_cost_us(uint64_t n, uint64_t per_s);
 
 #endif

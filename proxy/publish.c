@@ -400,6 +400,8 @@ check_head(const struct request *r, struct worker *w, struct publication *p,
 	else if (p->content_type.len > EVENT_CONTENT_TYPE_MAX)
 		*why = (struct refusal){ 400,
 			"Content-Type is above 255 characters." };
+	else if (!api_paces(w, r, 1))
+		*why = (struct refusal){ 429, API_TOO_FAST };
 	else
 		return true;
 	return false;

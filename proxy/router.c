@@ -156,7 +156,7 @@ take_message(struct exchange *x, struct str channel)
 	const char *why;
 	int err;
 
-	if (!conn_paces(x->conn)) {
+	if (!conn_paces(x->conn, x->body.len)) {
 		exchange_refuse(x, 429, close_info(CLOSE_FLOOD)->sentence);
 		return;
 	}

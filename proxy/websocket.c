@@ -252,7 +252,7 @@ on_message(void *ctx, enum ws_opcode opcode, struct str payload)
 	struct conn *c = reading->conn;
 	struct subscriber *s = c->owner;
 
-	if (!conn_paces(c)) {
+	if (!conn_paces(c, payload.len)) {
 		subscriber_close(s, CLOSE_FLOOD);
 		return go_on(c);
 	}
@@ -303,7 +303,7 @@ on_control(void *ctx, enum ws_opcode opcode, struct str payload)
 
 	if (opcode == WS_CLOSE)
 		return on_close(s, payload);
-	if (!conn_paces(c)) {
+	if (!conn_paces(c, payload.len)) {
 		subscriber_close(s, CLOSE_FLOOD);
 		return go_on(c);
 	}

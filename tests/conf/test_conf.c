@@ -733,7 +733,7 @@ static const char rich[] =
     "poll-wait-max = 90s poll-limit = 5 poll-limit-max = 6\n"
     "max-connections = 7 max-connections-per-address = 8\n"
     "connection-rate = 3 tls-handshake-rate = 4 limit-loopback = yes\n"
-    "message-rate = 0\n"
+    "message-rate = 0 message-byte-rate = 0 publish-rate = 7\n"
     "channels-per-connection = 9 max-channels = 10 log-level = debug\n"
     "log-format = json durability = full history-events = 0\n"
     "history-age = 0 history-bytes = 12345 send = publish\n"

@@ -173,9 +173,39 @@ START_TEST(without_limits_nothing_is_remembered)
 }
 END_TEST
 
+START_TEST(nothing_is_too_large_for_a_pace_but_it_has_to_be_paid_for)
+{
+	uint64_t due = 0, cost = pace_cost_us(5000, 100), now = 1000;
+
+	ck_assert_uint_eq(cost, 50 * 1000000);
+	/* Ten seconds may come at once, and one more goes beyond them. */
+	ck_assert(pace_spends(&due, now, cost, 10000));
+	ck_assert(!pace_spends(&due, now, 1, 10000));
+	ck_assert(!pace_spends(&due, now + 40000, 1, 10000));
+	ck_assert(pace_spends(&due, now + 40001, 1, 10000));
+	/* No rate: no cost, whatever there was before. */
+	ck_assert_uint_eq(pace_cost_us(5000, 0), 0);
+	ck_assert(pace_spends(&due, now, 0, 10000));
+}
+END_TEST
+
+START_TEST(a_pace_does_not_save_up_what_was_not_used)
+{
+	uint64_t due = 0, cost = pace_cost_us(1, 1);
+
+	for (uint64_t now = 1000; now < 1000000; now += 500000) {
+		for (int i = 0; i < 10; i++)
+			ck_assert(pace_spends(&due, now, cost, 10000));
+		ck_assert(!pace_spends(&due, now, cost, 10000));
+	}
+}
+END_TEST
+
 SUITE("admission", TEST(each_address_has_so_many_and_all_have_so_many),
     TEST(of_ipv6_a_network_of_64_bits_is_one_address),
     TEST(this_machine_is_exempt_unless_it_is_told_not_to_be),
     TEST(connections_come_at_a_pace_after_a_burst),
     TEST(addresses_are_forgotten_when_their_pace_does_not_matter),
-    TEST(without_limits_nothing_is_remembered))
+    TEST(without_limits_nothing_is_remembered),
+    TEST(nothing_is_too_large_for_a_pace_but_it_has_to_be_paid_for),
+    TEST(a_pace_does_not_save_up_what_was_not_used))

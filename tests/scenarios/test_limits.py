@@ -1,13 +1,16 @@
 """Limits: each is reached once, refused as it should be, and counted."""
 
 import json
+import re
 import resource
 import socket
+import sqlite3
+import zlib
 
 from certificates import certificate
-from gateway import (Closed, Gateway, Scenario, WebSocket, Wire, main,
-                     request_head)
-from post import post
+from gateway import (Closed, EventStream, Gateway, Scenario, WebSocket, Wire,
+                     main, request_head)
+from post import DOORS, Publisher, is_problem, post
 
 CONF = """
 header-max = 2k
@@ -101,6 +104,11 @@ class Reached(Scenario):
         self.once("batch-events-max", lambda: self.says(
             413, "batch-events-max", post(
                 "/v1/events", line * 4,
+                [("Content-Type", "application/x-ndjson")]), api=True))
+
+        self.once("batch-max", lambda: self.says(
+            413, "batch-max", post(
+                "/v1/events", line * 100,
                 [("Content-Type", "application/x-ndjson")]), api=True))
 
     def test_channels_of_one_connection(self):
@@ -205,6 +213,197 @@ class Paces(Scenario):
             ws.close()
 
 
+class Bytes(Scenario):
+    """Ten kilobytes may come at once."""
+
+    conf = "message-byte-rate = 1k\nmessage-max = 64k\nsend = echo\n"
+    reached = Reached.reached
+
+    def test_many_and_large_messages_on_a_websocket(self):
+        # Together they are above it; and so is a large one with another.
+        for sizes in ([1200] * 60, [60000, 1200]):
+            before = self.reached("message-byte-rate")
+            ws = WebSocket(self.gateway.port, "/stream/a?format=raw")
+            for size in sizes:
+                ws.say("x" * size)
+            with self.assertRaises(Closed) as closed:
+                for size in sizes:
+                    self.assertEqual(len(ws.read()[1]), size)
+            self.assertEqual(closed.exception.code, 4429)
+            self.assertIn("message-byte-rate", closed.exception.reason)
+            ws.close()
+            self.assertEqual(self.reached("message-byte-rate"), before + 1)
+        self.assertEqual(self.reached("message-rate"), 0)
+
+    def test_what_a_message_is_inflated_to_counts(self):
+        ws = WebSocket(self.gateway.port, "/stream/a?format=raw",
+                       extensions="permessage-deflate")
+        z = zlib.compressobj(9, wbits=-15)
+        small = z.compress(b"x" * 60000) + z.flush(zlib.Z_SYNC_FLUSH)
+        for _ in range(2):
+            ws.send(ws.frame(1, small[:-4], rsv=4))
+        with self.assertRaises(Closed) as closed:
+            while True:
+                ws.read()
+        self.assertEqual(closed.exception.code, 4429)
+        ws.close()
+
+    def test_requests(self):
+        for chunked in False, True:
+            with Wire(self.gateway.port) as w:
+                w.send(post("/stream/a", "x" * 60000, chunked=chunked))
+                self.assertEqual(w.response()[0], 200)
+            # Another connection has its own.
+            with Wire(self.gateway.port) as w:
+                for expected in 200, 429:
+                    w.send(post("/stream/a", "x" * 60000))
+                    status, headers, body = w.response()
+                    self.assertEqual(status, expected, body)
+                self.assertIn("retry-after", headers)
+                self.assertIn(b"message-byte-rate", body)
+
+
+class PublishRate(Scenario):
+    """One a second from each token: ten may come at once."""
+
+    TOKENS = ("publisher-0123456789", "another-0123456789")
+    conf = (f'publish-rate = 1\napi-token = {{ "publish:{TOKENS[0]}", '
+            f'"publish:{TOKENS[1]}", "admin:admin-0123456789" }}\n')
+
+    def events(self, token, count, chunked=False):
+        """Statuses until the first refusal, each on another connection."""
+        seen = []
+        for n in range(count):
+            with Publisher(self.gateway, chunked) as p:
+                status, headers, problem = p.publish(
+                    "a", str(n), ("Authorization", "Bearer " + token))
+            seen.append(status)
+            if status == 429:
+                is_problem(self, status, headers, problem, 429)
+                self.assertIn("publish-rate", problem["detail"])
+                break
+        return seen
+
+    def reached(self):
+        _, _, body = self.gateway.request(
+            "GET", "/metrics", api=True,
+            headers={"Authorization": "Bearer admin-0123456789"})
+        return int(re.search(
+            rb'limits_reached_total{limit="publish-rate"} (\d+)',
+            body).group(1))
+
+    def test_each_token_has_its_own(self):
+        for token, chunked in zip(self.TOKENS, DOORS):
+            seen = self.events(token, 60, chunked)
+            self.assertEqual(seen[:10], [201] * 10)
+            self.assertEqual(seen[-1], 429)
+        self.assertEqual(self.reached(), 2)
+
+    def test_a_batch_counts_what_is_in_it(self):
+        """One may be larger than the pace; then there is a pause."""
+        head = [("Content-Type", "application/x-ndjson"),
+                ("Authorization", "Bearer " + self.TOKENS[0])]
+        for expected in 201, 429:
+            with Publisher(self.gateway) as p:
+                status, _, answer = p.batch(
+                    '{"channel":"a","data":1}\n' * 1000, *head)
+            self.assertEqual(status, expected, answer)
+        self.assertEqual(self.events(self.TOKENS[0], 1), [429])
+        self.assertEqual(self.events(self.TOKENS[1], 1), [201])
+
+
+class Crowds(Scenario):
+    """What only many reach, or those who do nothing for long."""
+
+    reached = Reached.reached
+    workers = 1
+
+    def begin(self, conf, **options):
+        self.gateway = Gateway(conf, workers=1, **options)
+        self.addCleanup(self.gateway.close)
+        self.gateway.start()
+
+    def setUp(self):
+        pass
+
+    def comes_in(self, port):
+        """A connection that was answered; None if it was not let in."""
+        w = Wire(port)
+        try:
+            w.send(request_head("/stream/a"))
+            self.assertEqual(w.response()[0], 200)
+        except (EOFError, ConnectionError):
+            w.close()
+            return None
+        self.addCleanup(w.close)
+        return w
+
+    def test_connections(self):
+        for conf, limit in (
+                ("max-connections = 3\n", "max-connections"),
+                ("max-connections-per-address = 3\nlimit-loopback = yes\n",
+                 "max-connections-per-address")):
+            self.begin(conf)
+            inside = [self.comes_in(self.gateway.port) for _ in range(3)]
+            self.assertNotIn(None, inside)
+            for _ in range(2):
+                self.assertIsNone(self.comes_in(self.gateway.port))
+            # One goes, one may come: for instance who counts.
+            inside[0].close()
+            self.gateway.until(
+                lambda: self.answered(limit) >= 2, "two refusals")
+
+    def answered(self, limit):
+        try:
+            return self.reached(limit)
+        except OSError:
+            return -1
+
+    def test_a_queue_that_is_full(self):
+        self.begin("publish-queue-events = 64\n")
+        g = self.gateway
+        g.publish("a", "before")
+        # Nothing is committed while somebody else writes to the store.
+        lock = sqlite3.connect(g.store, isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        wires = [Wire(g.api_port) for _ in range(4)]
+        for w in wires:
+            w.send(post("/v1/events", '{"channel":"a","data":1}\n' * 64,
+                        [("Content-Type", "application/x-ndjson")]))
+        g.until(lambda: self.reached("publish-queue") >= 2, "a full queue")
+        lock.execute("ROLLBACK")
+        lock.close()
+        statuses = [w.response()[0] for w in wires]
+        self.assertEqual(statuses.count(503), self.reached("publish-queue"))
+        self.assertIn(201, statuses)
+
+    def test_a_reader_that_does_not_read(self):
+        self.begin('stall-timeout = "1s"\n')
+        g = self.gateway
+        stream = EventStream(g.port, "/stream/a", receive_buffer=4096)
+        stream.block()
+        g.until(lambda: g.publish("a", "x" * 500000) and
+                self.reached("stall-timeout") == 1, "a stall")
+        stream.close()
+
+    def test_handshakes_at_a_time(self):
+        self.begin("tls-handshakes-max = 2\n", certificates=[certificate()])
+        g = self.gateway
+        sockets = []
+        for _ in range(5):
+            w = Wire(int(g.port))
+            self.addCleanup(w.close)
+            # The system keeps a client from us that says nothing.
+            w.send(b"\x16\x03\x01")
+            sockets.append(w)
+        g.until(lambda: self.reached("tls-handshakes-max") == 3,
+                "three that had to go")
+        for w in sockets[:3]:
+            self.assertEqual(w.rest(), b"")
+        # Somebody who goes through with it does not have to wait.
+        self.assertEqual(g.poll("a")["events"], [])
+
+
 class Doors(Scenario):
     """How fast connections may come from one address."""
 
@@ -267,6 +466,43 @@ class Doors(Scenario):
             self.assertEqual(s.recv(100), b"")
         self.assertEqual(g.metric("limits_reached_total",
                                   '{limit="tls-handshake-timeout"}'), 1)
+
+
+class Table(Scenario):
+    """Whoever adds a limit reaches it here."""
+
+    REACHED = {
+        "max-connections": Crowds.test_connections,
+        "max-connections-per-address": Crowds.test_connections,
+        "connection-rate": Doors.test_connections,
+        "tls-handshake-rate": Doors.test_handshakes,
+        "descriptors": Reached.test_descriptors_of_the_system,
+        "tls-handshakes-max": Crowds.test_handshakes_at_a_time,
+        "tls-handshake-timeout": Doors.test_handshakes_that_do_not_end,
+        "header-max": Reached.test_a_head_that_is_too_large,
+        "header-timeout": Reached.test_a_head_that_does_not_end,
+        "request-timeout": Reached.test_a_body_that_does_not_end,
+        "idle-timeout": Reached.test_a_connection_that_says_nothing,
+        "message-max": Reached.test_a_message_that_is_too_large,
+        "message-rate": Paces.test_messages_on_a_websocket,
+        "message-byte-rate": Bytes.test_many_and_large_messages_on_a_websocket,
+        "batch-max": Reached.test_a_batch_that_is_too_large,
+        "batch-events-max": Reached.test_a_batch_that_is_too_large,
+        "publish-rate": PublishRate.test_each_token_has_its_own,
+        "publish-queue": Crowds.test_a_queue_that_is_full,
+        "channels-per-connection": Reached.test_channels_of_one_connection,
+        "max-channels": Reached.test_channels_that_exist,
+        "stall-timeout": Crowds.test_a_reader_that_does_not_read,
+    }
+
+    def test_every_limit_is_reached_by_a_test(self):
+        _, body = self.gateway.get("/metrics", api=True)
+        names = re.findall(rb'spillway_limits_reached_total{limit="([^"]+)"}',
+                           body)
+        self.assertEqual(sorted(n.decode() for n in names),
+                         sorted(self.REACHED))
+        for test in self.REACHED.values():
+            self.assertTrue(callable(test))
 
 
 if __name__ == "__main__":
