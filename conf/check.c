@@ -74,7 +74,8 @@ check_reach(const struct check *k, const struct setting *s)
 		    "others reach %s",
 		    quoted);
 	else if (!api && !k->conf->anonymous &&
-	    find_setting(k, directive_find(STR("token-key"))) == NULL)
+	    find_setting(k, directive_find(STR("token-key"))) == NULL &&
+	    !k->conf->policies[k->conf->policy_count - 1].bridge_connect)
 		faults_add(k->faults, s->at,
 		    "write anonymous = yes if everybody who reaches %s may "
 		    "subscribe, token-key = \"...\" if clients carry tokens, "
@@ -99,19 +100,39 @@ check_access(const struct check *k, const struct setting *s)
 	    s->directive->name);
 }
 
+static bool
+tells_backend(const struct setting *s)
+{
+	size_t offset = s->directive->offset;
+	struct buf advice;
+	bool flag;
+	int err;
+
+	if (!s->directive->channel)
+		return false;
+	if (offset == offsetof(struct policy, send))
+		return strcmp(s->text, "bridge") == 0;
+	if (offset != offsetof(struct policy, bridge_connect) &&
+	    offset != offsetof(struct policy, bridge_presence))
+		return false;
+	buf_init(&advice, 1024);
+	err = value_flag(&flag, str_of(s->text), &advice);
+	buf_fini(&advice);
+	return err == SW_OK && flag;
+}
+
 /* The bridge needs a backend at its other end, and a path there. */
 static void
 check_bridge(const struct check *k, const struct setting *s)
 {
 	const struct directive *d = s->directive;
 
-	if (d->channel && d->offset == offsetof(struct policy, send) &&
-	    strcmp(s->text, "bridge") == 0 && k->conf->backend_count == 0)
+	if (tells_backend(s) && k->conf->backend_count == 0)
 		faults_add(k->faults, s->at,
-		    "write backend = \"...\" as well: send = bridge needs it");
+		    "write backend = \"...\" as well: %s = %s needs it",
+		    d->name, s->text);
 	/* Through the proxy, anybody could send it what we send. */
-	if (d->channel && d->offset == offsetof(struct policy, send) &&
-	    strcmp(s->text, "bridge") == 0 && k->conf->bridge_secret_count == 0)
+	if (tells_backend(s) && k->conf->bridge_secret_count == 0)
 		faults_add(k->faults, s->at,
 		    "write bridge-secret = \"...\" as well: by its signatures "
 		    "the backend knows our requests from those of clients");

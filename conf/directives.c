@@ -230,6 +230,17 @@ const struct directive directives[] = {
 		    "(\"off\"), published to the channel (\"publish\"), "
 		    "returned to its sender alone (\"echo\"), or told to the "
 		    "backend, whose answer the sender gets (\"bridge\")." },
+	{ "bridge-connect", KIND_FLAG, GROUP_CHANNELS, POLICY(bridge_connect),
+	    .fallback = "no",
+	    .help = "Whether the backend is asked before anybody subscribes "
+		    "(spillway.connect), and decides: who it is, what may be "
+		    "subscribed to, until when. What subscribe says comes "
+		    "before; \"auto\" says nothing then." },
+	{ "bridge-presence", KIND_FLAG, GROUP_CHANNELS, POLICY(bridge_presence),
+	    .fallback = "no",
+	    .help = "Whether the backend is told who subscribes and who no "
+		    "longer does (spillway.subscribe, spillway.unsubscribe, "
+		    "spillway.disconnect)." },
 	{ "subscribe", KIND_WORD, GROUP_CHANNELS, POLICY(subscribe),
 	    .fallback = "auto", .words = ACCESSES,
 	    .help = "Who may subscribe: everybody (\"anyone\"), or who has a "

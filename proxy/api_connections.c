@@ -4,8 +4,8 @@
 
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
+#include "proxy/event_stream.h"
 #include "proxy/poll.h"
-#include "proxy/stream.h"
 #include "proxy/subscriber.h"
 #include "proxy/survey.h"
 #include "proxy/token.h"
@@ -61,9 +61,9 @@ put_connection(
 	    c->id, s->transport->name, address_print(&c->peer, peer),
 	    c->worker->index, (double)(now - c->opened_ms) / 1000,
 	    s->raw ? "raw" : "json", c->blocked ? "true" : "false", s->events);
-	if (s->grant != NULL && s->grant->user != NULL) {
+	if (grant_user(s->grant) != NULL) {
 		buf_puts(out, "\"user\":");
-		json_put_string(out, str_of(s->grant->user));
+		json_put_string(out, str_of(grant_user(s->grant)));
 		buf_puts(out, ",");
 	}
 	put_channels(out, s);

@@ -112,20 +112,17 @@ auth_fini(struct auth *a)
 	a->grant = NULL;
 }
 
-int
-auth_may(const struct conf *conf, const struct grant *grant,
-    enum auth_action action, struct str channel, const char **why)
+/* By the token alone. */
+static int
+token_may(const struct conf *conf, const struct grant *grant,
+    enum auth_action action, enum access access, struct str channel,
+    const char **why)
 {
-	const struct policy *p;
-	enum access access;
-
-	if (conf->token_key_count == 0)
-		return SW_OK;
-	p = conf_policy(conf, channel);
-	access = action == AUTH_SUBSCRIBE ? p->subscribe : p->send_access;
-	if (access == ACCESS_ANYONE ||
+	if (conf->token_key_count == 0 || access == ACCESS_ANYONE ||
 	    (access == ACCESS_AUTO && conf->anonymous))
 		return SW_OK;
+	if (grant != NULL && grant->tokenless)
+		grant = NULL;
 	if (grant == NULL) {
 		*why = need_token;
 		return SW_EAUTH;
@@ -137,6 +134,42 @@ auth_may(const struct conf *conf, const struct grant *grant,
 	*why = action == AUTH_SUBSCRIBE ?
 	    "The token does not allow subscribing to this channel." :
 	    "The token does not allow sending to this channel.";
+	return SW_EFORBIDDEN;
+}
+
+int
+auth_may_ask(const struct conf *conf, const struct grant *grant,
+    struct str channel, const char **why)
+{
+	const struct policy *p = conf_policy(conf, channel);
+
+	if (p->bridge_connect && p->subscribe == ACCESS_AUTO)
+		return SW_OK;
+	return token_may(
+	    conf, grant, AUTH_SUBSCRIBE, p->subscribe, channel, why);
+}
+
+/* What the backend has granted decides, where it decides who subscribes. */
+int
+auth_may(const struct conf *conf, const struct grant *grant,
+    enum auth_action action, struct str channel, const char **why)
+{
+	const struct policy *p = conf_policy(conf, channel);
+	const struct granted *g = grant == NULL ? NULL : grant->granted;
+	int err;
+
+	if (action == AUTH_SEND && g != NULL &&
+	    patterns_match(&g->send, channel))
+		return SW_OK;
+	if (action == AUTH_SEND)
+		return token_may(
+		    conf, grant, action, p->send_access, channel, why);
+	if ((err = auth_may_ask(conf, grant, channel, why)) != SW_OK ||
+	    !p->bridge_connect)
+		return err;
+	if (g != NULL && patterns_match(&g->subscribe, channel))
+		return SW_OK;
+	*why = "The backend does not grant this channel.";
 	return SW_EFORBIDDEN;
 }
 

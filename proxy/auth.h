@@ -33,10 +33,15 @@ void auth_fini(struct auth *a);
 /*
  * May the holder of the grant, or somebody without one, do so? SW_OK;
  * SW_EAUTH, a token is needed; SW_EFORBIDDEN, this one does not allow it. Then
- * with a sentence in `*why`.
+ * with a sentence in `*why`. Where the backend decides who subscribes, it has
+ * to be asked before (bridge_connect.h).
  */
 int auth_may(const struct conf *conf, const struct grant *grant,
     enum auth_action action, struct str channel, const char **why);
+
+/* May the backend be asked for that subscription? As auth_may. */
+int auth_may_ask(const struct conf *conf, const struct grant *grant,
+    struct str channel, const char **why);
 
 /*
  * The value of WWW-Authenticate for a status (RFC 6750 3), or NULL. `carried`:

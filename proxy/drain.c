@@ -1,11 +1,12 @@
 #include "proxy/drain.h"
 
+#include "proxy/asking.h"
+#include "proxy/event_stream.h"
 #include "proxy/handshake.h"
 #include "proxy/http.h"
 #include "proxy/look.h"
 #include "proxy/poll.h"
 #include "proxy/relay.h"
-#include "proxy/stream.h"
 #include "proxy/subscriber.h"
 #include "proxy/websocket.h"
 #include "proxy/worker.h"
@@ -65,6 +66,8 @@ end_others(struct worker *w)
 
 		if (c->role == &poll_role)
 			poll_release(c->owner);
+		else if (c->role == &asking_role)
+			asking_end(c);
 		else if (c->role == &look_role && c->answers == 0 &&
 		    c->in == NULL)
 			conn_linger(c);

@@ -150,7 +150,7 @@ tell_backend(struct worker *w, const struct client_message *m)
 			.transport = m->transport,
 			.address = str_of(address_print(m->peer, address)),
 			.channel = m->channel,
-			.user = str_of(m->grant == NULL ? NULL : m->grant->user),
+			.user = str_of(grant_user(m->grant)),
 			.session = str_of(m->session),
 			.has_seq = m->has_seq,
 			.seq = m->seq,

@@ -1,13 +1,14 @@
 #include "proxy/stream.h"
 
 #include <stdlib.h>
-#include <sys/epoll.h>
 
+#include "proxy/asking.h"
 #include "proxy/auth.h"
-#include "proxy/base/digest.h"
 #include "proxy/base/err.h"
-#include "proxy/bridge_event.h"
+#include "proxy/bridge_connect.h"
+#include "proxy/bridge_presence.h"
 #include "proxy/deliver.h"
+#include "proxy/event_stream.h"
 #include "proxy/look.h"
 #include "proxy/loss.h"
 #include "proxy/origin.h"
@@ -37,6 +38,7 @@ struct opening {
 	struct beginning beginning;
 	enum origin origin;
 	struct auth auth;
+	bool asked; /* the backend has answered; auth has all of it */
 };
 
 static void
@@ -71,67 +73,6 @@ count_refusal(struct worker *w, int err)
 							 REFUSED_FORBIDDEN],
 		    1);
 }
-
-/* An event stream: nothing is read, and its end is all that is waited for. */
-
-static void
-sse_ready(struct conn *c, uint32_t events)
-{
-	struct subscriber *s = c->owner;
-
-	if (c->half_open)
-		subscriber_close(s, CLOSE_PEER);
-	else if ((events & EPOLLOUT) != 0 &&
-	    (conn_pending(c) || s->partial != NULL || s->stuck_ms != 0))
-		deliver_flush(s);
-}
-
-static void
-sse_timeout(struct conn *c)
-{
-	subscriber_tick(c->owner);
-}
-
-static void
-sse_end(struct conn *c)
-{
-	if (c->owner != NULL)
-		subscriber_release(c->owner, CLOSE_PEER);
-}
-
-/*
- * An event stream just ends, and the client comes back with its cursor. When we
- * are leaving it is told to take its time, and each client another one.
- */
-bool
-sse_farewell(struct subscriber *s, enum close_why why)
-{
-	const struct conf *conf = subscriber_worker(s)->conf;
-	struct buf out;
-	uint32_t random;
-
-	if (why != CLOSE_RESTART)
-		return true;
-	digest_random(&random, sizeof(random));
-	buf_init(&out, 64);
-	buf_puts(&out, "retry: ");
-	buf_put_u64(&out, conf->retry_ms + random % (conf->drain_time_ms + 1));
-	buf_puts(&out, "\n\n");
-	if (buf_error(&out) == SW_OK) {
-		conn_count(s->conn, subscriber_metrics(s), BUCKET_FRAMING,
-		    buf_len(&out));
-		conn_send(s->conn, buf_head(&out), buf_len(&out));
-	}
-	buf_fini(&out);
-	return true;
-}
-
-const struct conn_role sse_role = {
-	.name = "sse",
-	.ready = sse_ready,
-	.timeout = sse_timeout,
-	.end = sse_end,
-};
 
 static struct beginning
 find_beginning(struct worker *w, const struct stream_request *req)
@@ -227,10 +168,12 @@ subscribe(struct subscriber **out, struct opening *o, bool linked)
 		err = link_all(s, req, o->beginning.pos);
 	if (err == SW_OK && !req->transport->streams)
 		err = keep_cors(s, o);
-	if (err == SW_OK && req->transport->id == TRANSPORT_WS)
+	if (err == SW_OK && presence_wants_headers(s))
 		err = bridge_forward_keep(&s->forwarded, o->request,
 		    o->conn->worker->conf->bridge_header,
 		    o->conn->worker->conf->bridge_header_count);
+	if (err == SW_OK && linked)
+		presence_began(s);
 	if (err != SW_OK) {
 		subscriber_release(s, CLOSE_OVERLOAD);
 		conn_set_role(o->conn, &look_role, NULL);
@@ -429,8 +372,8 @@ open_websocket(struct opening *o, int access)
 		    false);
 		return;
 	}
-	if (access == SW_EAUTH && !o->auth.carried && !o->stream.raw &&
-	    !handshake.raw && w->conf->auth_timeout_ms > 0) {
+	if (access == SW_EAUTH && !o->asked && !o->auth.carried &&
+	    !o->stream.raw && !handshake.raw && w->conf->auth_timeout_ms > 0) {
 		err = await_token(o, &handshake);
 	} else if (access != SW_OK) {
 		count_refusal(w, access);
@@ -504,8 +447,50 @@ check_channels(const struct conf *conf, const struct stream_request *req,
 	return err;
 }
 
+/* `err` says whether it may, `status` how a refusal is told in HTTP. */
 static void
-open_transport(struct opening *o)
+open_transport(struct opening *o, int err, int status)
+{
+	struct worker *w = o->conn->worker;
+
+	o->beginning = find_beginning(w, &o->stream);
+	if (o->stream.transport->id == TRANSPORT_WS) {
+		open_websocket(o, err);
+	} else if (err != SW_OK) {
+		count_refusal(w, err);
+		refuse(o, status, o->auth.why, o->request->keep_alive);
+	} else if (o->stream.transport->id == TRANSPORT_SSE) {
+		open_sse(o);
+	} else {
+		open_poll(o);
+	}
+}
+
+/* Does the backend decide? Then it is asked, and we go on when it answers. */
+static bool
+ask_backend(struct opening *o, int *err)
+{
+	struct conn *c = o->conn;
+	const struct stream_request *req = &o->stream;
+
+	if (!bridge_connect_needed(c->worker->conf, o->auth.grant,
+		req->channels, req->channel_count))
+		return false;
+	for (size_t i = 0; i < req->channel_count && *err == SW_OK; i++)
+		*err = auth_may_ask(c->worker->conf, o->auth.grant,
+		    req->channels[i], &o->auth.why);
+	if (*err == SW_OK &&
+	    (*err = asking_begin(c, o->request, o->rest, req, &o->auth)) ==
+		SW_OK)
+		return true;
+	if (o->auth.why == NULL)
+		o->auth.why = err_info(*err)->sentence;
+	return false;
+}
+
+/* Who is it, and may they? */
+static void
+judge(struct opening *o)
 {
 	struct worker *w = o->conn->worker;
 	int err;
@@ -513,57 +498,89 @@ open_transport(struct opening *o)
 	o->auth.trusts_cookies = origin_trusts_cookies(o->origin);
 	err =
 	    auth_request(&o->auth, w->conf, o->request, loop_unix_ms(w->loop));
+	if (err == SW_OK && ask_backend(o, &err))
+		return;
 	if (err == SW_OK)
 		err = check_channels(
 		    w->conf, &o->stream, o->auth.grant, &o->auth.why);
 	if (err == SW_ENOMEM)
 		o->auth.why = err_info(err)->sentence;
-	o->beginning = find_beginning(w, &o->stream);
-	if (o->stream.transport->id == TRANSPORT_WS) {
-		open_websocket(o, err);
-	} else if (err != SW_OK) {
-		count_refusal(w, err);
-		refuse(o, err_info(err)->http_status, o->auth.why,
-		    o->request->keep_alive);
-	} else if (o->stream.transport->id == TRANSPORT_SSE) {
-		open_sse(o);
-	} else {
-		open_poll(o);
+	open_transport(o, err, err_info(err)->http_status);
+}
+
+/* Read what it asks for; false if that was refused. */
+static bool
+read_request(struct opening *o)
+{
+	const struct request *r = o->request;
+	struct worker *w = o->conn->worker;
+	struct refusal refusal;
+
+	o->origin = origin_judge(w->conf, r);
+	if (o->origin == ORIGIN_FOREIGN) {
+		METRIC_ADD(w->metrics.refused[REFUSED_ORIGIN], 1);
+		refuse(o, 403, origin_refusal, r->keep_alive);
+		return false;
 	}
-	auth_fini(&o->auth);
+	if (stream_request_read(
+		&o->stream, r, o->rest, &w->stream_limits, &refusal) != SW_OK) {
+		if (refusal.detail == stream_channels_too_many)
+			METRIC_LIMIT(w, LIMIT_CHANNELS_PER_CONNECTION);
+		refuse(o, refusal.status, refusal.detail, r->keep_alive);
+		stream_request_fini(&o->stream);
+		return false;
+	}
+	if (w->draining && o->stream.transport->streams) {
+		refuse(o, 503, "The gateway is restarting.", false);
+		stream_request_fini(&o->stream);
+		return false;
+	}
+	return true;
 }
 
 void
 stream_open(struct conn *c, const struct request *r, struct str rest)
 {
-	struct worker *w = c->worker;
 	struct opening o = { .conn = c, .request = r, .rest = rest };
 	struct stream_request *req = &o.stream;
-	struct refusal refusal;
 
-	o.origin = origin_judge(w->conf, r);
-	if (o.origin == ORIGIN_FOREIGN) {
-		METRIC_ADD(w->metrics.refused[REFUSED_ORIGIN], 1);
-		refuse(&o, 403, origin_refusal, r->keep_alive);
+	if (!read_request(&o))
 		return;
-	}
-	if (stream_request_read(req, r, rest, &w->stream_limits, &refusal) !=
-	    SW_OK) {
-		if (refusal.detail == stream_channels_too_many)
-			METRIC_LIMIT(w, LIMIT_CHANNELS_PER_CONNECTION);
-		refuse(&o, refusal.status, refusal.detail, r->keep_alive);
-		stream_request_fini(req);
-		return;
-	}
-	conn_count(c, &w->metrics.transport[req->transport->id],
+	conn_count(c, &c->worker->metrics.transport[req->transport->id],
 	    req->transport->id == TRANSPORT_WS ? BUCKET_HANDSHAKE :
 						 BUCKET_REQUEST,
 	    r->head_size);
-	if (w->draining && req->transport->streams)
-		refuse(&o, 503, "The gateway is restarting.", false);
-	else
-		open_transport(&o);
+	judge(&o);
+	auth_fini(&o.auth);
 	stream_request_fini(req);
+}
+
+void
+stream_go_on(struct conn *c, const struct request *r, struct str rest,
+    struct auth *auth, const struct bridge_answer *a)
+{
+	struct opening o = {
+		.conn = c,
+		.request = r,
+		.rest = rest,
+		.auth = *auth,
+		.asked = true,
+	};
+	int err, status;
+
+	*auth = (struct auth){ 0 };
+	if (read_request(&o)) {
+		err = bridge_connect_take(&o.auth.grant, a, o.stream.channels,
+		    o.stream.channel_count, &o.auth.why, &status);
+		if (err == SW_OK) {
+			err = check_channels(c->worker->conf, &o.stream,
+			    o.auth.grant, &o.auth.why);
+			status = err_info(err)->http_status;
+		}
+		open_transport(&o, err, status);
+		stream_request_fini(&o.stream);
+	}
+	auth_fini(&o.auth);
 }
 
 int
@@ -596,6 +613,7 @@ stream_admit(struct subscriber *s, const char **why)
 			struct unproven *done = s->unproven;
 
 			s->unproven = NULL;
+			presence_began(s);
 			begin_stream(s, &req, &b, &w->text);
 			free(done);
 		}

@@ -1,7 +1,6 @@
 #ifndef SPILLWAY_PROXY_STREAM_H
 #define SPILLWAY_PROXY_STREAM_H
 
-#include "proxy/close.h"
 #include "proxy/conn.h"
 #include "transports/request.h"
 
@@ -19,17 +18,20 @@
 void stream_open(struct conn *c, const struct request *r, struct str rest);
 
 /*
+ * The backend was asked whether it may (asking.h), and has answered. Takes the
+ * grant of `auth`.
+ */
+struct auth;
+struct bridge_answer;
+void stream_go_on(struct conn *c, const struct request *r, struct str rest,
+    struct auth *auth, const struct bridge_answer *a);
+
+/*
  * A WebSocket that was let in without a token has shown one: give it what it
  * asked for. SW_EFORBIDDEN with a sentence in `*why` if the token does not
  * allow that; then nothing has changed. It may be closed on the way.
  */
 struct subscriber;
 int stream_admit(struct subscriber *s, const char **why);
-
-/* An event stream's. */
-extern const struct conn_role sse_role;
-
-/* The last words of an event stream; true if they need time. */
-bool sse_farewell(struct subscriber *s, enum close_why why);
 
 #endif

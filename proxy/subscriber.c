@@ -7,11 +7,12 @@
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
 #include "proxy/bridge.h"
+#include "proxy/bridge_presence.h"
 #include "proxy/deliver.h"
+#include "proxy/event_stream.h"
 #include "proxy/loss.h"
 #include "proxy/poll.h"
 #include "proxy/replay.h"
-#include "proxy/stream.h"
 #include "proxy/websocket.h"
 #include "proxy/websocket_auth.h"
 #include "proxy/worker.h"
@@ -162,14 +163,16 @@ subscriber_release(struct subscriber *s, enum close_why why)
 		METRIC_ADD(
 		    w->metrics.transport[s->transport->id].connections, -1);
 	replay_leave(s);
+	presence_ended(s, why);
 	if (s->first.channel != NULL)
 		unlink_one(s, &s->first);
 	for (struct link *l = s->first.next; l != NULL; l = l->next)
 		unlink_one(s, l);
 	s->ended = s->first.next;
 	s->first.next = NULL;
-	if (s->transport->id == TRANSPORT_WS) {
+	if (s->transport->id == TRANSPORT_WS)
 		ws_decoder_fini(&s->ws);
+	if (s->transport->streams) {
 		free(s->forwarded);
 		s->forwarded = NULL;
 		bridge_lane_release(s->lane);
@@ -213,7 +216,7 @@ log_end(const struct subscriber *s, enum close_why why)
 {
 	/* Coming and going is usual; an end that somebody caused is not. */
 	enum log_level level = why <= CLOSE_CLIENT ? LOG_DEBUG : LOG_INFO;
-	bool named = s->grant != NULL && s->grant->user != NULL;
+	const char *name = grant_user(s->grant);
 	char peer[ADDRESS_TEXT], user[LOG_QUOTED] = "";
 
 	if (!log_enabled(level))
@@ -223,8 +226,8 @@ log_end(const struct subscriber *s, enum close_why why)
 	    "events=%" PRIu64 " seconds=%.1f",
 	    s->conn->id, s->transport->name, close_info(why)->name,
 	    address_print(&s->conn->peer, peer), conn_tls_name(s->conn),
-	    named ? " user=" : "",
-	    named ? log_quote(user, str_of(s->grant->user)) : "", s->events,
+	    name != NULL ? " user=" : "",
+	    name != NULL ? log_quote(user, str_of(name)) : "", s->events,
 	    (double)(subscriber_now(s) - s->conn->opened_ms) / 1000);
 }
 
@@ -304,14 +307,14 @@ uint64_t
 subscriber_expiry_ms(const struct subscriber *s)
 {
 	uint64_t unix_ms = loop_unix_ms(subscriber_worker(s)->loop);
+	uint64_t expires_ms;
 
 	if (s->unproven != NULL)
 		return s->unproven->due_ms;
-	if (s->grant == NULL || s->grant->expires_ms == 0)
+	if (s->grant == NULL || (expires_ms = grant_expires_ms(s->grant)) == 0)
 		return UINT64_MAX;
 	return subscriber_now(s) +
-	    (s->grant->expires_ms > unix_ms ? s->grant->expires_ms - unix_ms :
-					      0);
+	    (expires_ms > unix_ms ? expires_ms - unix_ms : 0);
 }
 
 bool

@@ -38,6 +38,8 @@ struct subscriber {
 	bool quiet;            /* no notices either */
 	bool catching_up;      /* is told when that ends */
 	bool closing;          /* a WebSocket that said goodbye */
+	bool present;          /* the backend was told of it */
+	bool asking;           /* a WebSocket waits for the backend's word */
 	struct lost *lost;     /* a cursor that could not be used, or NULL */
 	struct replay *replay; /* a read of history under way */
 	struct list waiting;   /* for it, among others; at last, of the dead */
@@ -54,7 +56,7 @@ struct subscriber {
 	union {
 		struct {
 			struct ws_decoder ws;
-			/* For the backend, or NULL: its messages in order... */
+			/* For the backend, or NULL: what it does in order... */
 			struct bridge_lane *lane;
 			char *forwarded; /* ...and headers of its request */
 		};

@@ -209,9 +209,8 @@ check_parties(
 	return SW_OK;
 }
 
-/* What a raw string stands for; SW_EINVAL if it is above `max` or has NULs. */
-static int
-copy_string(char **out, struct str raw, size_t max)
+int
+token_copy_string(char **out, struct str raw, size_t max)
 {
 	struct buf text;
 	int err;
@@ -236,38 +235,55 @@ read_user(struct grant *g, struct str sub, const char **why)
 	if (sub.p == NULL)
 		return SW_OK;
 	if (!is_string(sub) ||
-	    (err = copy_string(&g->user, sub, TOKEN_USER_MAX)) == SW_EINVAL)
+	    (err = token_copy_string(&g->user, sub, TOKEN_USER_MAX)) ==
+		SW_EINVAL)
 		return refuse(
 		    why, "The token's sub is no text of up to 255 bytes.");
 	return err;
 }
 
+/* Takes the pattern, whatever comes of it. */
 static int
-add_pattern(struct patterns *p, struct str raw)
+keep_pattern(struct patterns *p, char *pattern)
 {
-	char **items, *pattern = NULL;
-	int err;
+	char **items = NULL;
+	int err = pattern_valid(str_of(pattern)) ? SW_OK : SW_EINVAL;
 
-	if (!is_string(raw))
-		return SW_EINVAL;
-	if ((err = copy_string(&pattern, raw, PATTERN_MAX)) != SW_OK)
-		return err;
-	if (!pattern_valid(str_of(pattern))) {
-		free(pattern);
-		return SW_EINVAL;
+	if (err == SW_OK) {
+		items = realloc(p->items, (p->count + 1) * sizeof(*items));
+		err = items == NULL ? SW_ENOMEM : SW_OK;
 	}
-	items = realloc(p->items, (p->count + 1) * sizeof(*items));
-	if (items == NULL) {
+	if (err != SW_OK) {
 		free(pattern);
-		return SW_ENOMEM;
+		return err;
 	}
 	p->items = items;
 	items[p->count++] = pattern;
 	return SW_OK;
 }
 
+int
+patterns_add(struct patterns *p, struct str pattern)
+{
+	char *copy = strndup(pattern.p, pattern.len);
+
+	return copy == NULL ? SW_ENOMEM : keep_pattern(p, copy);
+}
+
 static int
-read_patterns(struct patterns *p, struct str list)
+add_pattern(struct patterns *p, struct str raw)
+{
+	char *pattern = NULL;
+	int err;
+
+	if (!is_string(raw))
+		return SW_EINVAL;
+	err = token_copy_string(&pattern, raw, PATTERN_MAX);
+	return err != SW_OK ? err : keep_pattern(p, pattern);
+}
+
+int
+patterns_read(struct patterns *p, struct str list)
 {
 	struct json_iter it;
 	struct str element;
@@ -293,9 +309,9 @@ read_channels(struct grant *g, struct str channels, const char **why)
 		return SW_OK;
 	if (!find_members(channels, members, 2))
 		err = SW_EINVAL;
-	else if ((err = read_patterns(&g->subscribe, members[0].value)) ==
+	else if ((err = patterns_read(&g->subscribe, members[0].value)) ==
 	    SW_OK)
-		err = read_patterns(&g->send, members[1].value);
+		err = patterns_read(&g->send, members[1].value);
 	return err != SW_EINVAL ?
 	    err :
 	    refuse(why,
@@ -375,14 +391,47 @@ patterns_fini(struct patterns *p)
 }
 
 void
-grant_free(struct grant *g)
+granted_free(struct granted *g)
 {
 	if (g == NULL)
 		return;
 	patterns_fini(&g->subscribe);
 	patterns_fini(&g->send);
 	free(g->user);
+	free(g->meta);
 	free(g);
+}
+
+void
+grant_free(struct grant *g)
+{
+	if (g == NULL)
+		return;
+	patterns_fini(&g->subscribe);
+	patterns_fini(&g->send);
+	granted_free(g->granted);
+	free(g->user);
+	free(g);
+}
+
+const char *
+grant_user(const struct grant *g)
+{
+	if (g == NULL)
+		return NULL;
+	return g->granted != NULL && g->granted->user != NULL ?
+	    g->granted->user :
+	    g->user;
+}
+
+uint64_t
+grant_expires_ms(const struct grant *g)
+{
+	uint64_t backend = g->granted == NULL ? 0 : g->granted->expires_ms;
+
+	if (backend == 0 || (g->expires_ms != 0 && g->expires_ms < backend))
+		return g->expires_ms;
+	return backend;
 }
 
 bool

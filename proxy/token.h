@@ -22,10 +22,20 @@ struct patterns {
 	size_t count;
 };
 
+/* What the backend allows, see bridge_connect.h. */
+struct granted {
+	char *user;          /* or NULL */
+	char *meta;          /* JSON, or NULL */
+	uint64_t expires_ms; /* Unix time; 0: never */
+	struct patterns subscribe, send;
+};
+
 struct grant {
 	char *user;          /* sub, or NULL */
 	uint64_t expires_ms; /* Unix time, with the leeway; 0: never */
 	struct patterns subscribe, send;
+	bool tokenless;          /* there was no token: see `granted` */
+	struct granted *granted; /* or NULL: the backend was not asked */
 };
 
 /*
@@ -35,9 +45,24 @@ struct grant {
  */
 int token_read(struct grant **out, const struct conf *conf, struct str token,
     uint64_t now_ms, const char **why);
-void grant_free(struct grant *g); /* accepts NULL */
+void grant_free(struct grant *g);     /* accepts NULL */
+void granted_free(struct granted *g); /* accepts NULL */
+
+/* Who it is: the backend knows better than the token. NULL: not known. */
+const char *grant_user(const struct grant *g); /* accepts NULL */
+/* When the first of the two ends; 0: never. */
+uint64_t grant_expires_ms(const struct grant *g);
 
 bool patterns_match(const struct patterns *p, struct str channel);
+/*
+ * Add those of a JSON array; p == NULL has none. SW_EINVAL if it is no array or
+ * has anything else in it, SW_ENOMEM.
+ */
+int patterns_read(struct patterns *p, struct str list);
+int patterns_add(struct patterns *p, struct str pattern);
+
+/* What a raw string stands for; SW_EINVAL if it is above `max` or has NULs. */
+int token_copy_string(char **out, struct str raw, size_t max);
 
 /*
  * What follows the signature: the claims, as the JSON that they are. For

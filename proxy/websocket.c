@@ -7,8 +7,11 @@
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
 #include "proxy/bridge.h"
+#include "proxy/bridge_connect.h"
+#include "proxy/bridge_presence.h"
 #include "proxy/deliver.h"
 #include "proxy/loss.h"
+#include "proxy/websocket_ask.h"
 #include "proxy/websocket_auth.h"
 #include "proxy/websocket_send.h"
 #include "proxy/worker.h"
@@ -134,8 +137,8 @@ subscribe_from(struct subscriber *s, const struct command *cmd, uint64_t *pos,
 	return SW_OK;
 }
 
-static void
-do_subscribe(struct subscriber *s, const struct command *cmd)
+void
+websocket_subscribe(struct subscriber *s, const struct command *cmd)
 {
 	enum gap_reason gap;
 	struct cursor after;
@@ -172,6 +175,7 @@ do_subscribe(struct subscriber *s, const struct command *cmd)
 					   err_info(err)->sentence);
 		return;
 	}
+	presence_linked(s, l->channel->channel);
 	answer_ok(s, cmd->ref, cmd->channel, pos);
 	if (subscriber_gone(s) || cmd->after.p == NULL)
 		return;
@@ -186,10 +190,41 @@ do_subscribe(struct subscriber *s, const struct command *cmd)
 		deliver_flush(s);
 }
 
+/* Where the backend decides, it is asked first. */
+static void
+do_subscribe(struct subscriber *s, const struct command *cmd)
+{
+	const struct conf *conf = subscriber_worker(s)->conf;
+	const char *why;
+	int err;
+
+	if (!channel_name_valid(cmd->channel) ||
+	    !bridge_connect_needed(conf, s->grant, &cmd->channel, 1)) {
+		websocket_subscribe(s, cmd);
+		return;
+	}
+	if ((err = auth_may_ask(conf, s->grant, cmd->channel, &why)) != SW_OK) {
+		websocket_count_refusal(s, err);
+		websocket_error(s, cmd->ref, err_info(err)->name, why);
+	} else if ((err = websocket_ask(s, cmd)) != SW_OK) {
+		websocket_error(
+		    s, cmd->ref, err_info(err)->name, err_info(err)->sentence);
+	}
+}
+
 static void
 do_unsubscribe(struct subscriber *s, const struct command *cmd)
 {
-	if (subscriber_unlink(s, cmd->channel) == SW_OK)
+	struct channel *c;
+	struct link *l = NULL;
+
+	c = channels_find(subscriber_worker(s)->channels, cmd->channel);
+	if (c != NULL)
+		l = subscriber_find(s, c);
+	if (l != NULL)
+		presence_unlinked(s, c);
+	channel_unref(c);
+	if (l != NULL && subscriber_unlink(s, cmd->channel) == SW_OK)
 		answer_ok(s, cmd->ref, (struct str){ NULL, 0 }, 0);
 	else
 		websocket_error(s, cmd->ref, "not-found", "Not subscribed.");
@@ -258,7 +293,9 @@ on_message(void *ctx, enum ws_opcode opcode, struct str payload)
 	}
 	/* What follows a token may be as large as anything. */
 	reading->handler.message_max = c->worker->conf->message_max;
-	if (s->unproven != NULL)
+	if (s->unproven != NULL && s->asking)
+		subscriber_close(s, CLOSE_POLICY); /* its answer comes first */
+	else if (s->unproven != NULL)
 		websocket_auth_first(s, payload);
 	else if (s->quiet)
 		websocket_send_raw(s, payload, opcode == WS_BINARY);
@@ -354,7 +391,7 @@ holds_back(const struct conn *c)
 	const struct subscriber *s = c->owner;
 
 	return (c->out != NULL && buf_len(c->out) > ANSWERS_MAX) ||
-	    c->answers >= SENDS_MAX || bridge_lane_full(s->lane);
+	    c->answers >= SENDS_MAX || s->asking || bridge_lane_full(s->lane);
 }
 
 static void

@@ -7,6 +7,7 @@
 #include "proxy/base/json.h"
 #include "proxy/stream.h"
 #include "proxy/websocket.h"
+#include "proxy/websocket_ask.h"
 #include "proxy/worker.h"
 
 static struct str
@@ -97,13 +98,13 @@ answer(struct subscriber *s, struct str ref)
 
 	buf_init(&out, 1 << 16);
 	command_answer_begin(&out, "ok", ref);
-	if (s->grant->user != NULL) {
+	if (grant_user(s->grant) != NULL) {
 		buf_puts(&out, ",\"user\":");
-		json_put_string(&out, str_of(s->grant->user));
+		json_put_string(&out, str_of(grant_user(s->grant)));
 	}
-	if (s->grant->expires_ms != 0) {
+	if (grant_expires_ms(s->grant) != 0) {
 		buf_puts(&out, ",\"expires\":");
-		buf_put_u64(&out, s->grant->expires_ms);
+		buf_put_u64(&out, grant_expires_ms(s->grant));
 	}
 	buf_puts(&out, "}");
 	websocket_answer_text(s, &out);
@@ -122,7 +123,8 @@ static int
 check_successor(
     struct subscriber *s, const struct grant *next, const char **why)
 {
-	if (s->grant != NULL && !same_user(s->grant, next)) {
+	if (s->grant != NULL && !s->grant->tokenless &&
+	    !same_user(s->grant, next)) {
 		*why = "The token is that of another user.";
 		return SW_EFORBIDDEN;
 	}
@@ -135,6 +137,19 @@ check_successor(
 			return SW_EFORBIDDEN;
 		}
 	return SW_OK;
+}
+
+void
+websocket_admit(struct subscriber *s, struct str ref, int err, const char *why)
+{
+	if (err == SW_OK) {
+		answer(s, ref);
+		if (!subscriber_gone(s) && s->unproven != NULL)
+			err = stream_admit(s, &why);
+	}
+	if (err != SW_OK)
+		end_unproven(s, err, why);
+	subscriber_arm(s);
 }
 
 void
@@ -152,20 +167,24 @@ websocket_auth(struct subscriber *s, const struct command *cmd)
 	}
 	err =
 	    token_read(&next, w->conf, cmd->token, loop_unix_ms(w->loop), &why);
-	if (err == SW_OK)
+	if (err == SW_OK) {
+		/* What the backend has granted goes on. */
+		next->granted = s->grant == NULL ? NULL : s->grant->granted;
 		err = check_successor(s, next, &why);
+	}
 	if (err != SW_OK) {
+		if (next != NULL)
+			next->granted = NULL;
 		grant_free(next);
 		refuse(s, cmd->ref, err, why);
 		return;
 	}
+	if (s->grant != NULL)
+		s->grant->granted = NULL;
 	grant_free(s->grant);
 	s->grant = next;
-	answer(s, cmd->ref);
-	if (!subscriber_gone(s) && s->unproven != NULL &&
-	    (err = stream_admit(s, &why)) != SW_OK)
-		end_unproven(s, err, why);
-	subscriber_arm(s);
+	if (s->unproven == NULL || !websocket_ask_admission(s, cmd->ref))
+		websocket_admit(s, cmd->ref, SW_OK, NULL);
 }
 
 void

@@ -31,6 +31,13 @@ void websocket_auth(struct subscriber *s, const struct command *cmd);
 /* The first message of a client that is unproven. */
 void websocket_auth_first(struct subscriber *s, struct str text);
 
+/*
+ * Its token is good, and the backend was asked if it has to be, which ended
+ * with `err`: answer, and give it what it asked for.
+ */
+void websocket_admit(
+    struct subscriber *s, struct str ref, int err, const char *why);
+
 /* Count a refusal: SW_EAUTH or SW_EFORBIDDEN. */
 void websocket_count_refusal(struct subscriber *s, int err);
 

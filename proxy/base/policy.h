@@ -1,6 +1,7 @@
 #ifndef SPILLWAY_PROXY_BASE_POLICY_H
 #define SPILLWAY_PROXY_BASE_POLICY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* How safely an event is kept before it is acknowledged. */
@@ -36,6 +37,8 @@ struct policy {
 	uint64_t history_age_ms; /* how long an event is kept; 0: for ever */
 	enum durability durability;
 	enum send_mode send;
+	bool bridge_connect;  /* the backend decides who subscribes */
+	bool bridge_presence; /* and is told who does */
 	enum access subscribe;
 	enum access send_access;
 };

@@ -236,8 +236,11 @@ START_TEST(each_flag_is_yes_or_no)
 	if (d->kind != KIND_FLAG)
 		return;
 	for (unsigned i = 0; i < 2; i++) {
-		snprintf(text, sizeof(text), "%s = %s\n", d->name,
-		    i == 0 ? "no" : "yes");
+		snprintf(text, sizeof(text),
+		    "%s = %s\nbackend = \"http://a\"\n"
+		    "bridge-secret = "
+		    "whsec_MDEyMzQ1Njc4OWFiY2RlZmdo\n",
+		    d->name, i == 0 ? "no" : "yes");
 		c = load_text(text);
 		ck_assert_uint_eq(field_number(d, base_of(c, d)), i);
 		conf_free(c);
@@ -320,7 +323,7 @@ START_TEST(only_directives_of_channels_stand_in_blocks)
 	snprintf(text, sizeof(text), "channel \"x\" {\n%s = %s\n}\n", d->name,
 	    d->kind == KIND_WORD ? d->words[0] :
 		is_number(d)     ? "0" :
-				   "yes");
+				   "no");
 	file_write("spillway.conf", text);
 	if (d->channel) {
 		c = load("spillway.conf");
@@ -742,6 +745,7 @@ static const char rich[] =
     "token-leeway = 0 token-cookie = jwt token-in-url = yes\n"
     "auth-timeout = 0 allow-origin = { \"https://a.b\", \"*\" }\n"
     "subscribe = token send-access = anyone\n"
+    "bridge-connect = yes bridge-presence = yes\n"
     "bridge-path = /hook bridge-header = Cookie bridge-timeout = 3s\n"
     "bridge-secret = whsec_MDEyMzQ1Njc4OWFiY2RlZmdo bridge-queue-bytes = 2m\n"
     "channel \"room-*\" { durability = memory history-events = 11 }\n"

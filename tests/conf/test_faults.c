@@ -270,6 +270,16 @@ static const struct {
 	    "is valid, and subscribe = token lets nobody in\n"
 	    ":3: write token-key = \"...\" as well: without a key no token "
 	    "is valid, and send-access = token lets nobody in\n" },
+	{ "\nbridge-connect = yes\n",
+	    ":2: write backend = \"...\" as well: bridge-connect = yes needs "
+	    "it\n"
+	    ":2: write bridge-secret = \"...\" as well: by its signatures the "
+	    "backend knows our requests from those of clients\n" },
+	{ "bridge-connect = no bridge-presence = off\n"
+	  "backend = \"http://127.0.0.1:1\"\nchannel \"a\" {\n"
+	  "bridge-presence = yes }\n",
+	    ":4: write bridge-secret = \"...\" as well: by its signatures the "
+	    "backend knows our requests from those of clients\n" },
 	/* And the rest. */
 	{ "token-cookie = \"a b\"\ntoken-audience = \"\"\n"
 	  "allow-origin = { \"example.com\", \"https://a/\" }\n",

@@ -1,0 +1,173 @@
+#include "proxy/bridge_connect.h"
+
+#include <stdlib.h>
+
+#include "proxy/base/err.h"
+#include "proxy/base/json.h"
+
+enum {
+	BODY_MAX = 1 << 20,
+	META_MAX = 4096,
+	PATTERNS_MAX = 10000,
+};
+
+bool
+bridge_connect_needed(const struct conf *conf, const struct grant *g,
+    const struct str *channels, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (conf_policy(conf, channels[i])->bridge_connect &&
+		    (g == NULL || g->granted == NULL ||
+			!patterns_match(&g->granted->subscribe, channels[i])))
+			return true;
+	return false;
+}
+
+int
+bridge_connect_ask(struct bridge *b, const struct connect_ask *a)
+{
+	char address[ADDRESS_TEXT];
+	struct bridge_ask ask = {
+		.event = {
+			.kind = BRIDGE_CONNECT,
+			.connection = a->connection,
+			.transport = a->transport,
+			.address = str_of(address_print(a->peer, address)),
+			.user = str_of(grant_user(a->grant)),
+			.session = a->session,
+			.content_type = STR("application/json"),
+			.forwarded = a->forwarded,
+		},
+		.answered = a->answered,
+		.owner = a->owner,
+	};
+	struct buf body;
+	int err;
+
+	if (a->channel_count == 1)
+		ask.event.channel = a->channels[0];
+	buf_init(&body, BODY_MAX);
+	buf_puts(&body, "{\"channels\":[");
+	for (size_t i = 0; i < a->channel_count; i++) {
+		if (i > 0)
+			buf_puts(&body, ",");
+		json_put_string(&body, a->channels[i]);
+	}
+	buf_puts(&body, "]}");
+	err = buf_error(&body);
+	ask.event.data = buf_str(&body);
+	if (err == SW_OK)
+		err = bridge_tell(b, &ask);
+	buf_fini(&body);
+	return err;
+}
+
+/* The answer. */
+
+static int
+read_channels(struct granted *g, struct str value)
+{
+	struct str key, list, subscribe = { NULL, 0 }, send = { NULL, 0 };
+	struct json_iter it;
+	int err;
+
+	if (json_type(value) == JSON_ARRAY)
+		return patterns_read(&g->subscribe, value);
+	if (!json_object(&it, value))
+		return SW_EINVAL;
+	while (json_member(&it, &key, &list))
+		if (json_is(key, "subscribe"))
+			subscribe = list;
+		else if (json_is(key, "send"))
+			send = list;
+	if ((err = patterns_read(&g->subscribe, subscribe)) == SW_OK)
+		err = patterns_read(&g->send, send);
+	return err;
+}
+
+static int
+read_member(struct granted *g, struct str key, struct str value, bool *named)
+{
+	if (json_type(value) == JSON_NULL)
+		return SW_OK;
+	if (json_is(key, "user")) {
+		free(g->user);
+		g->user = NULL;
+		return json_type(value) == JSON_STRING ?
+		    token_copy_string(&g->user, value, TOKEN_USER_MAX) :
+		    SW_EINVAL;
+	}
+	if (json_is(key, "channels")) {
+		*named = true;
+		return read_channels(g, value);
+	}
+	if (json_is(key, "expires"))
+		return str_to_u64(&g->expires_ms, value, INT64_MAX) == SW_OK ?
+		    SW_OK :
+		    SW_EINVAL;
+	if (!json_is(key, "meta"))
+		return SW_OK;
+	if (value.len > META_MAX)
+		return SW_EINVAL;
+	free(g->meta);
+	g->meta = strndup(value.p, value.len);
+	return g->meta == NULL ? SW_ENOMEM : SW_OK;
+}
+
+static int
+read_answer(struct granted *g, const struct bridge_answer *a,
+    const struct str *channels, size_t count)
+{
+	struct str key, value;
+	struct json_iter it;
+	bool named = false;
+	int err = SW_OK;
+
+	/* A backend that says "ok" in whatever form says enough. */
+	if (a->outcome == BRIDGE_REPLY && a->kind == EVENT_JSON &&
+	    json_valid(a->data) && json_object(&it, a->data))
+		while (err == SW_OK && json_member(&it, &key, &value))
+			err = read_member(g, key, value, &named);
+	for (size_t i = 0; i < count && err == SW_OK && !named; i++)
+		err = patterns_add(&g->subscribe, channels[i]);
+	/* One that asks for ever new channels has to begin anew some time. */
+	return err == SW_OK && g->subscribe.count > PATTERNS_MAX ? SW_EINVAL :
+								   err;
+}
+
+static int
+refuse(const char **why, int *status, int err)
+{
+	*why = err == SW_ENOMEM ?
+	    err_info(err)->sentence :
+	    "What the backend grants cannot be understood.";
+	err = err == SW_ENOMEM ? err : SW_EBACKEND;
+	*status = err_info(err)->http_status;
+	return err;
+}
+
+int
+bridge_connect_take(struct grant **grant, const struct bridge_answer *a,
+    const struct str *channels, size_t count, const char **why, int *status)
+{
+	struct grant *g = *grant;
+	int err;
+
+	if (a->outcome == BRIDGE_REFUSED) {
+		*why = a->detail;
+		*status = a->status;
+		return a->err;
+	}
+	if (g == NULL) {
+		if ((g = calloc(1, sizeof(*g))) == NULL)
+			return refuse(why, status, SW_ENOMEM);
+		g->tokenless = true;
+		*grant = g;
+	}
+	/* What was granted before stays, and what is said anew is added. */
+	if (g->granted == NULL &&
+	    (g->granted = calloc(1, sizeof(*g->granted))) == NULL)
+		return refuse(why, status, SW_ENOMEM);
+	err = read_answer(g->granted, a, channels, count);
+	return err == SW_OK ? SW_OK : refuse(why, status, err);
+}

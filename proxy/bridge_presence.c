@@ -1,0 +1,141 @@
+#include "proxy/bridge_presence.h"
+
+#include "proxy/base/err.h"
+#include "proxy/base/json.h"
+#include "proxy/base/log.h"
+#include "proxy/bridge.h"
+#include "proxy/token.h"
+#include "proxy/worker.h"
+
+enum { BODY_MAX = 8 << 20 };
+
+static bool
+is_told(const struct channel *c)
+{
+	return channel_policy(c)->bridge_presence;
+}
+
+static bool
+tells(const struct subscriber *s)
+{
+	/* A poll is nobody's coming or going. */
+	if (!s->transport->streams)
+		return false;
+	for (const struct link *l = &s->first; l != NULL; l = l->next)
+		if (l->channel != NULL && is_told(l->channel->channel))
+			return true;
+	return false;
+}
+
+bool
+presence_wants_headers(const struct subscriber *s)
+{
+	return s->transport->id == TRANSPORT_WS || tells(s);
+}
+
+static int
+tell(struct subscriber *s, enum bridge_kind kind, struct str channel,
+    struct str body)
+{
+	struct worker *w = subscriber_worker(s);
+	char address[ADDRESS_TEXT];
+	struct bridge_ask ask = {
+		.event = {
+			.kind = kind,
+			.connection = s->conn->id,
+			.transport = str_of(s->transport->name),
+			.address = str_of(
+			    address_print(&s->conn->peer, address)),
+			.channel = channel,
+			.user = str_of(grant_user(s->grant)),
+			.session = str_of(s->session),
+			.content_type = body.p == NULL ?
+			    (struct str){ NULL, 0 } :
+			    STR("application/json"),
+			.data = body,
+			.forwarded = str_of(s->forwarded),
+		},
+	};
+	int err;
+
+	if (s->lane == NULL &&
+	    (err = bridge_lane_new(&s->lane, w->bridge)) != SW_OK)
+		return err;
+	ask.lane = s->lane;
+	return bridge_tell(w->bridge, &ask);
+}
+
+/* Nobody waits for an answer: what cannot be told is counted, and logged. */
+static void
+tell_or_log(struct subscriber *s, enum bridge_kind kind, struct str channel,
+    struct str body)
+{
+	struct metrics *m = &subscriber_worker(s)->metrics;
+	int err = tell(s, kind, channel, body);
+
+	if (err == SW_OK)
+		return;
+	METRIC_ADD(m->bridge[kind][BRIDGE_REFUSED], 1);
+	log_warn("bridge type=%s connection=%llu lost=%s",
+	    bridge_kind_name(kind), (unsigned long long)s->conn->id,
+	    err_info(err)->name);
+}
+
+void
+presence_linked(struct subscriber *s, const struct channel *c)
+{
+	if (!s->transport->streams || !is_told(c))
+		return;
+	s->present = true;
+	tell_or_log(s, BRIDGE_SUBSCRIBE, c->name, (struct str){ NULL, 0 });
+}
+
+void
+presence_unlinked(struct subscriber *s, const struct channel *c)
+{
+	if (s->transport->streams && is_told(c))
+		tell_or_log(
+		    s, BRIDGE_UNSUBSCRIBE, c->name, (struct str){ NULL, 0 });
+}
+
+void
+presence_began(struct subscriber *s)
+{
+	for (const struct link *l = &s->first; l != NULL; l = l->next)
+		if (l->channel != NULL)
+			presence_linked(s, l->channel->channel);
+}
+
+/* {"reason":"peer","channels":["a","b"]}; one channel is also the event's. */
+void
+presence_ended(struct subscriber *s, enum close_why why)
+{
+	struct str only = { NULL, 0 };
+	struct buf body;
+	size_t count = 0;
+
+	if (!s->present || !tells(s))
+		return;
+	buf_init(&body, BODY_MAX);
+	buf_printf(
+	    &body, "{\"reason\":\"%s\",\"channels\":[", close_info(why)->name);
+	for (const struct link *l = &s->first; l != NULL; l = l->next) {
+		if (l->channel == NULL || !is_told(l->channel->channel))
+			continue;
+		if (count++ > 0)
+			buf_puts(&body, ",");
+		json_put_string(&body, l->channel->channel->name);
+		only = l->channel->channel->name;
+	}
+	buf_puts(&body, "]}");
+	if (count != 1)
+		only = (struct str){ NULL, 0 };
+	if (buf_error(&body) == SW_OK)
+		tell_or_log(s, BRIDGE_DISCONNECT, only, buf_str(&body));
+	else
+		log_warn("bridge type=%s connection=%llu lost=%s",
+		    bridge_kind_name(BRIDGE_DISCONNECT),
+		    (unsigned long long)s->conn->id,
+		    err_info(buf_error(&body))->name);
+	buf_fini(&body);
+}

@@ -1,0 +1,339 @@
+"""The backend decides who subscribes, and is told who comes and goes."""
+
+import json
+import threading
+import unittest
+
+import tokens
+from bridge_backend import SECRET, Backend
+from gateway import (Closed, EventStream, Gateway, WebSocket, Wire,
+                     free_ports)
+
+GRANTED = (204, None, b"")
+
+
+def reply(**members):
+    return 200, "application/json", json.dumps(members).encode()
+
+
+class Asked(unittest.TestCase):
+    conf = """
+channel "asked*" { bridge-connect = yes  bridge-presence = yes }
+channel "told*" { bridge-presence = yes }
+"""
+
+    def setUp(self):
+        self.answers = {}
+        self.backend = Backend(self.answer)
+        self.addCleanup(self.backend.close)
+        self.start(self.backend.port)
+
+    def start(self, port, more=""):
+        self.gateway = Gateway(f"""
+backend = "http://127.0.0.1:{port}"
+bridge-secret = "{SECRET}"
+bridge-header = {{ "Cookie" }}
+{self.conf}{more}
+""")
+        self.addCleanup(self.gateway.close)
+        self.gateway.start()
+
+    def answer(self, event):
+        answer = self.answers.get(event.type, GRANTED)
+        return answer(event) if callable(answer) else answer
+
+    def told(self, count, *types):
+        """The first so many events of these types, as the backend saw them."""
+        def those():
+            return [e for e in self.backend.events if e.type in types]
+        with self.backend.changed:
+            assert self.backend.changed.wait_for(
+                lambda: len(those()) >= count, 60), self.backend.events
+            return those()
+
+    def socket(self, channel, **options):
+        ws = WebSocket(self.gateway.port, f"/stream/{channel}", **options)
+        self.addCleanup(ws.close)
+        self.assertEqual(ws.status, 101)
+        return ws
+
+    def stream(self, channel, **options):
+        es = EventStream(self.gateway.port, f"/stream/{channel}", **options)
+        self.addCleanup(es.close)
+        return es
+
+    def message(self, ws, **wanted):
+        """The next message with these members."""
+        while True:
+            message = json.loads(ws.read()[1])
+            if wanted.items() <= message.items():
+                return message
+
+    def ending(self, ws):
+        with self.assertRaises(Closed) as end:
+            while True:
+                ws.read()
+        return end.exception.code, end.exception.reason
+
+
+class Connect(Asked):
+    # All four transports.
+
+    def ask_all(self, channel):
+        """What each transport gets: the status, or the code of the close."""
+        ws = WebSocket(self.gateway.port, f"/stream/{channel}",
+                       headers=[("Cookie", "c=1")])
+        self.addCleanup(ws.close)
+        try:
+            ws.read()
+            codes = {"ws": 200}
+        except Closed as end:
+            codes = {"ws": end.code}
+        es = self.stream(channel, headers=[("Cookie", "c=1")])
+        codes["sse"] = es.status
+        for name, query in (("short", ""), ("long", "?wait=5")):
+            codes[name] = self.gateway.request(
+                "GET", f"/stream/{channel}{query}", None,
+                {"Cookie": "c=1"})[0]
+        return codes
+
+    def test_whoever_asks_is_let_in_when_the_backend_says_so(self):
+        self.assertEqual(self.ask_all("asked-1,told-2"), dict.fromkeys(
+            ("ws", "sse", "short", "long"), 200))
+        events = self.told(4, "spillway.connect")
+        self.assertEqual([e.headers["ce-transport"] for e in events],
+                         ["ws", "sse", "short", "long"])
+        for event in events:
+            self.assertTrue(event.signed_by())
+            self.assertEqual(event.headers["Cookie"], "c=1")
+            self.assertEqual(json.loads(event.body),
+                             {"channels": ["asked-1", "told-2"]})
+        self.assertEqual(self.gateway.metric(
+            "bridge_events_total",
+            '{type="spillway.connect",outcome="taken"}'), 4)
+
+    def test_a_refusal_is_shown_on_every_transport(self):
+        problem = "application/problem+json"
+        for status, close in ((403, 4403), (401, 4401), (429, 1013)):
+            self.answers["spillway.connect"] = (
+                status, problem, b'{"detail":"Pay first."}')
+            self.assertEqual(self.ask_all("asked"), {
+                "ws": close, "sse": status, "short": status, "long": status})
+        ws = self.socket("asked")
+        self.assertEqual(self.ending(ws), (1013, "Pay first."))
+        _, body = self.gateway.get("/stream/asked")
+        self.assertEqual(body["detail"], "Pay first.")
+        self.assertEqual(self.told(0, "spillway.subscribe"), [])
+
+    def test_a_failure_of_the_backend_lets_nobody_in(self):
+        self.answers["spillway.connect"] = (500, "text/plain", b"secret")
+        self.assertEqual(self.ask_all("asked"), {
+            "ws": 1011, "sse": 502, "short": 502, "long": 502})
+        self.answers["spillway.connect"] = reply(channels="all")
+        self.assertEqual(self.ask_all("asked")["sse"], 502)
+
+    def test_other_channels_ask_nobody(self):
+        self.assertEqual(self.gateway.get("/stream/free")[0], 200)
+        self.assertEqual(self.backend.events, [])
+
+    # What the answer says.
+
+    def test_the_answer_says_who_it_is(self):
+        self.answers["spillway.connect"] = reply(user="ann é", meta={"a": 1})
+        ws = self.socket("asked")
+        self.message(ws, type="spillway.hello")
+        event = self.told(1, "spillway.subscribe")[0]
+        self.assertEqual(event.headers["ce-user"], "ann%20%C3%A9")
+        _, body = self.gateway.api("GET", "/v1/connections")
+        self.assertEqual([c["user"] for c in body["connections"]], ["ann é"])
+
+    def test_the_answer_narrows_and_widens(self):
+        self.answers["spillway.connect"] = reply(channels=["asked-a*"])
+        self.assertEqual(self.gateway.get("/stream/asked-b")[0], 403)
+        ws = self.socket("asked-a")
+        self.message(ws, type="spillway.hello")
+        asked = len(self.told(2, "spillway.connect"))
+        # Granted already: it is not asked again.
+        ws.command(op="subscribe", channel="asked-also", ref=1)
+        self.message(ws, op="ok", ref=1)
+        self.assertEqual(len(self.told(asked, "spillway.connect")), asked)
+        ws.command(op="subscribe", channel="asked-b", ref=2)
+        self.assertEqual(self.message(ws, ref=2)["code"], "forbidden")
+        self.assertEqual(len(self.told(asked, "spillway.connect")), asked + 1)
+
+    def test_the_end_that_the_answer_names_ends_the_stream(self):
+        self.answers["spillway.connect"] = reply(expires=1)
+        ws = self.socket("asked")
+        self.assertEqual(self.ending(ws)[0], 4401)
+
+    def test_what_the_answer_publishes_is_in_the_stream(self):
+        self.answers["spillway.connect"] = (
+            200, "application/spillway+json", json.dumps({
+                "reply": {"user": "u"},
+                "publish": [{"data": "somebody comes"}]}).encode())
+        ws = self.socket("asked")
+        self.assertEqual(self.message(ws, channel="asked")["data"],
+                         "somebody comes")
+
+    # Later.
+
+    def test_a_later_subscribe_is_asked_too(self):
+        ws = self.socket("free")
+        ws.command(op="subscribe", channel="asked", ref=1)
+        self.message(ws, op="ok", ref=1)
+        self.answers["spillway.connect"] = (403, "text/plain", b"Not there.")
+        ws.command(op="subscribe", channel="asked-2", ref=2)
+        self.assertEqual(
+            self.message(ws, ref=2),
+            {"op": "error", "ref": 2, "code": "forbidden",
+             "message": "Not there."})
+        ws.command(op="subscribe", channel="asked", ref=3)
+        self.assertEqual(self.message(ws, ref=3)["code"], "subscribed")
+
+    def test_who_goes_while_the_backend_thinks_is_forgotten(self):
+        go_on, waiting = threading.Event(), threading.Semaphore(0)
+        self.addCleanup(go_on.set)
+
+        def answer(_):
+            waiting.release()
+            go_on.wait()
+            return GRANTED
+
+        self.answers["spillway.connect"] = answer
+        stream = Wire(self.gateway.port)
+        stream.send(b"GET /stream/asked?wait=5 HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertTrue(waiting.acquire(timeout=60))
+        stream.reset()
+        ws = self.socket("free")
+        ws.command(op="subscribe", channel="asked")
+        self.assertTrue(waiting.acquire(timeout=60))
+        ws.close()
+        go_on.set()
+        self.gateway.until(lambda: self.gateway.metric(
+            "bridge_events_total",
+            '{type="spillway.connect",outcome="taken"}') == 2)
+        self.gateway.until(lambda: self.gateway.api(
+            "GET", "/v1/connections")[1]["connections"] == [])
+        # What was heard of has ended, too.
+        self.told(len(self.told(0, "spillway.subscribe")),
+                  "spillway.disconnect")
+
+    def test_the_end_of_the_gateway_does_not_wait_for_the_backend(self):
+        go_on, waiting = threading.Event(), threading.Semaphore(0)
+        self.addCleanup(go_on.set)
+
+        def answer(_):
+            waiting.release()
+            go_on.wait()
+            return GRANTED
+
+        self.answers["spillway.connect"] = answer
+        stream = Wire(self.gateway.port)
+        self.addCleanup(stream.close)
+        stream.send(b"GET /stream/asked HTTP/1.1\r\nHost: a\r\n"
+                    b"Accept: text/event-stream\r\n\r\n")
+        self.assertTrue(waiting.acquire(timeout=60))
+        self.assertEqual(self.gateway.stop(), 0)
+        self.assertEqual(stream.response()[0], 503)
+
+    # Presence.
+
+    def test_coming_and_going_is_told_in_order(self):
+        ws = self.socket("told-a,told-b,free", headers=[("Cookie", "c=2")])
+        self.message(ws, type="spillway.hello")
+        ws.command(op="subscribe", channel="told-c")
+        ws.command(op="unsubscribe", channel="told-a")
+        ws.command(op="unsubscribe", channel="told-nowhere", ref=1)
+        self.message(ws, ref=1)
+        ws.close()
+        events = self.told(5, "spillway.subscribe", "spillway.unsubscribe",
+                           "spillway.disconnect")
+        self.assertEqual(
+            [(e.type.split(".")[1], e.headers["ce-channel"])
+             for e in events[2:4]],
+            [("subscribe", "told-c"), ("unsubscribe", "told-a")])
+        self.assertEqual(sorted(e.headers["ce-channel"] for e in events[:2]),
+                         ["told-a", "told-b"])
+        last = json.loads(events[4].body)
+        self.assertEqual(last["reason"], "peer")
+        self.assertEqual(sorted(last["channels"]), ["told-b", "told-c"])
+        self.assertEqual({e.headers["Cookie"] for e in events}, {"c=2"})
+        self.assertEqual(len({e.headers["ce-connection"] for e in events}), 1)
+        self.assertTrue(all(e.signed_by() for e in events))
+
+    def test_an_event_stream_comes_and_goes_as_well(self):
+        es = self.stream("told", headers=[("Cookie", "c=3")])
+        es.block()
+        self.told(1, "spillway.subscribe")
+        es.close()
+        event = self.told(1, "spillway.disconnect")[0]
+        self.assertEqual(event.headers["ce-transport"], "sse")
+        self.assertEqual(event.headers["ce-channel"], "told")
+        self.assertEqual(event.headers["Cookie"], "c=3")
+
+    def test_an_answer_to_these_may_publish(self):
+        self.answers["spillway.disconnect"] = (
+            200, "application/spillway+json",
+            b'{"publish":[{"channel":"log","data":"gone"}]}')
+        listener = self.socket("log")
+        self.message(listener, type="spillway.caughtup")
+        self.stream("told").close()
+        self.assertEqual(self.message(listener, channel="log")["data"], "gone")
+
+
+class Tokens(Asked):
+    """Where there are tokens as well."""
+
+    conf = f"""
+channel "asked*" {{ bridge-connect = yes }}
+channel "both*" {{ bridge-connect = yes  subscribe = token }}
+token-key = "HS256:{tokens.SECRET}"
+"""
+
+    def ask(self, channel, **claims):
+        return self.gateway.get(f"/stream/{channel}", dict(
+            tokens.bearer(tokens.token(**claims))))[0]
+
+    def test_a_channel_may_ask_for_both(self):
+        self.assertEqual(self.gateway.get("/stream/both")[0], 401)
+        self.assertEqual(self.ask("both", subscribe=["other"]), 403)
+        self.assertEqual(self.backend.events, [])
+        self.assertEqual(self.ask("both", subscribe=["both"], sub="u"), 200)
+        self.assertEqual(self.told(1, "spillway.connect")[0].headers[
+            "ce-user"], "u")
+        self.answers["spillway.connect"] = (403, None, b"")
+        self.assertEqual(self.ask("both", subscribe=["both"]), 403)
+
+    def test_else_the_backend_alone_decides(self):
+        self.assertEqual(self.gateway.get("/stream/asked")[0], 200)
+        self.assertEqual(self.ask("asked", subscribe=[]), 200)
+        self.assertEqual(self.gateway.get("/stream/asked", {
+            "Authorization": "Bearer no.such.token"})[0], 401)
+
+    def test_a_websocket_may_show_its_token_first(self):
+        ws = self.socket("both")
+        ws.command(op="auth", token=tokens.token(subscribe=["both"], sub="u"),
+                   ref=1)
+        self.assertEqual(self.message(ws, ref=1)["user"], "u")
+        self.message(ws, type="spillway.hello")
+        # A new token does not end what the backend has granted.
+        ws.command(op="auth", token=tokens.token(subscribe=["both"], sub="u"),
+                   ref=2)
+        self.message(ws, op="ok", ref=2)
+        self.assertEqual(len(self.told(1, "spillway.connect")), 1)
+        self.answers["spillway.connect"] = (403, "text/plain", b"Not you.")
+        ws = self.socket("both")
+        ws.command(op="auth", token=tokens.token(subscribe=["both"]))
+        self.assertEqual(self.ending(ws), (4403, "Not you."))
+
+
+class NobodyThere(Asked):
+    def setUp(self):
+        self.start(free_ports(1)[0])
+
+    def test_nobody_is_let_in(self):
+        self.assertEqual(self.gateway.get("/stream/asked")[0], 502)
+
+
+if __name__ == "__main__":
+    unittest.main()
