@@ -325,6 +325,7 @@ conf_free(struct conf *c)
 	while (c->token_key_count > 0)
 		token_key_fini(&c->token_key[--c->token_key_count]);
 	free(c->token_key);
+	free(c->trusted_proxy);
 	while (c->policy_count > 0)
 		free(c->policies[--c->policy_count].pattern);
 	free(c->policies);

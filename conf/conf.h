@@ -12,6 +12,8 @@
 #include "proxy/base/policy.h"
 #include "proxy/base/str.h"
 
+struct network;
+
 /* What to do at start with a store that is damaged. */
 enum corrupt_store {
 	CORRUPT_REFUSE,     /* do not start */
@@ -113,7 +115,11 @@ struct conf {
 	uint64_t backend_header_max;
 	uint64_t backend_failures;
 	uint64_t backend_fail_time_ms;
-	bool trust_forwarded;
+	/* As written; the networks proper. */
+	char **trusted_proxy_text;
+	size_t trusted_proxy_text_count;
+	struct network *trusted_proxy;
+	size_t trusted_proxy_count;
 	bool access_log;
 	char *bridge_path; /* at the backend */
 	/* Secrets as written; the secrets proper, checked. */

@@ -441,12 +441,14 @@ const struct directive directives[] = {
 	    .help = "How long an address of the backend that failed is left "
 		    "alone. Then one request tries it; while it fails, it "
 		    "is left alone again." },
-	{ "trust-forwarded", KIND_FLAG, GROUP_BACKEND, GLOBAL(trust_forwarded),
-	    .fallback = "no",
-	    .help = "Whether those who connect are proxies of yours, whose "
-		    "Forwarded and X-Forwarded headers the backend shall see "
-		    "and their addresses be added to. Otherwise such headers "
-		    "are replaced." },
+	{ "trusted-proxy", KIND_NETWORKS, GROUP_BACKEND,
+	    LIST(trusted_proxy_text), .example = "10.0.0.0/8",
+	    .help = "Proxies of yours in front of this one: addresses, "
+		    "networks such as 10.0.0.0/8 or fd00::/8, and \"unix\" "
+		    "for those who connect to a Unix socket. The Forwarded and "
+		    "X-Forwarded headers of requests from there go to the "
+		    "backend, and the address they came from is added; "
+		    "everybody else's are replaced. None: nobody is trusted." },
 	{ "access-log", KIND_FLAG, GROUP_BACKEND, GLOBAL(access_log),
 	    .fallback = "no",
 	    .help = "Whether each request that went to the backend is a line "

@@ -34,6 +34,7 @@ enum directive_kind {
 	KIND_TEXTS, /* likewise; any text that is not empty */
 	KIND_ORIGINS, /* likewise */
 	KIND_BACKENDS,
+	KIND_NETWORKS,
 	KIND_NAME, /* char * */
 };
 
@@ -98,7 +99,7 @@ const char *directive_nearest(struct str name, bool in_channel);
 static inline bool
 directive_is_list(const struct directive *d)
 {
-	return d->kind >= KIND_ADDRESSES && d->kind <= KIND_BACKENDS;
+	return d->kind >= KIND_ADDRESSES && d->kind <= KIND_NETWORKS;
 }
 
 static inline bool

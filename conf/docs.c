@@ -370,6 +370,7 @@ put_argument(const struct directive *d, struct buf *out)
 		[KIND_TEXTS] = " { Ar text , No ... }",
 		[KIND_ORIGINS] = " { Ar origin , No ... }",
 		[KIND_BACKENDS] = " { Ar backend , No ... }",
+		[KIND_NETWORKS] = " { Ar network , No ... }",
 		[KIND_NAME] = " Ar name",
 	};
 

@@ -9,6 +9,7 @@
 #include "conf/secret.h"
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
+#include "proxy/base/network.h"
 
 void
 settings_init(struct settings *s)
@@ -158,6 +159,25 @@ keep_key(struct conf *c, struct str text, struct buf *advice)
 	return err;
 }
 
+static int
+keep_network(struct conf *c, struct str text, struct buf *advice)
+{
+	struct network *list = realloc(
+	    c->trusted_proxy, (c->trusted_proxy_count + 1) * sizeof(*list));
+
+	if (list == NULL)
+		return SW_ENOMEM;
+	c->trusted_proxy = list;
+	if (network_parse(&list[c->trusted_proxy_count], text) != SW_OK) {
+		buf_puts(advice,
+		    "write an address, a network whose address is zero behind "
+		    "its bits, such as 10.0.0.0/8, or unix");
+		return SW_EINVAL;
+	}
+	c->trusted_proxy_count++;
+	return SW_OK;
+}
+
 static void
 set_value(struct build *b, const struct setting *s)
 {
@@ -172,6 +192,8 @@ set_value(struct build *b, const struct setting *s)
 		err = keep_secret(b->conf, d, text, &advice);
 	else if (d->kind == KIND_KEYS)
 		err = keep_key(b->conf, text, &advice);
+	else if (d->kind == KIND_NETWORKS)
+		err = keep_network(b->conf, text, &advice);
 	if (err == SW_OK)
 		err = field_set(d, base_of(b, d, s->block), text, &advice);
 	if (err != SW_OK && err != SW_EINVAL) {

@@ -1,5 +1,6 @@
 #include "proxy/proxy_head.h"
 
+#include "proxy/base/network.h"
 #include "proxy/response.h"
 #include "proxy/worker.h"
 
@@ -56,13 +57,12 @@ tells_origin(struct str name)
  * X-Forwarded-For to them: no name with one passes.
  */
 static bool
-passes(const struct conn *c, const struct request *r, struct str name)
+passes(const struct request *r, struct str name, bool trust)
 {
 	return !is_hop_by_hop(name) &&
 	    !is_nominated(r->headers, r->header_count, name) &&
 	    memchr(name.p, '_', name.len) == NULL &&
-	    (c->worker->conf->trust_forwarded || !tells_origin(name)) &&
-	    !str_is_nocase(name, "Via") &&
+	    (trust || !tells_origin(name)) && !str_is_nocase(name, "Via") &&
 	    !str_is_nocase(name, "X-Forwarded-For") &&
 	    !str_is_nocase(name, "Forwarded");
 }
@@ -130,7 +130,9 @@ int
 forwarded_init(
     struct forwarded *f, const struct conn *c, const struct request *r)
 {
-	bool trust = c->worker->conf->trust_forwarded;
+	const struct conf *conf = c->worker->conf;
+	bool trust = networks_have(
+	    conf->trusted_proxy, conf->trusted_proxy_count, &c->peer);
 	const char *proto = c->tls != NULL ? "https" : "http";
 	struct str host = request_header(r, "Host"), ip;
 	struct addition added[5];
@@ -140,7 +142,7 @@ forwarded_init(
 	f->count = 0;
 	buf_init(&f->text, 1 << 20);
 	for (size_t i = 0; i < r->header_count; i++)
-		if (passes(c, r, r->headers[i].name))
+		if (passes(r, r->headers[i].name, trust))
 			f->headers[f->count++] = r->headers[i];
 	ip = host_of(&c->peer, address);
 	if (trust)

@@ -263,6 +263,8 @@ some_value(const struct directive *d, int which)
 		return "HS256:0123456789abcdef0123456789abcdef";
 	if (d->kind == KIND_ORIGINS)
 		return "https://example.com";
+	if (d->kind == KIND_NETWORKS)
+		return "10.0.0.0/8";
 	if (d->kind == KIND_BACKENDS)
 		return "http://127.0.0.1:3000";
 	return d->fallback == NULL ? "0123456789abcdef0123456789abcdef" :
@@ -730,7 +732,8 @@ static const char rich[] =
     "backend-total-timeout = 4s backend-keep-alive = 5s\n"
     "backend-requests-max = 6 backend-queue-max = 7\n"
     "backend-header-max = 8k backend-failures = 9\n"
-    "backend-fail-time = 10s trust-forwarded = yes access-log = yes\n"
+    "backend-fail-time = 10s access-log = yes\n"
+    "trusted-proxy = { 10.0.0.0/8, \"fd00::/8\", unix }\n"
     "stall-timeout = 1h close-timeout = 60s drain-time = 0\n"
     "deflate = no deflate-min = 0 deflate-level = 9 poll-wait = 0\n"
     "poll-wait-max = 90s poll-limit = 5 poll-limit-max = 6\n"

@@ -292,6 +292,13 @@ static const struct {
 	    ":3: allow-origin = \"https://a/\": write a scheme and a host in "
 	    "lower case, with the port if it is not the usual one and without "
 	    "a path, such as https://app.example.com\n" },
+	{ "trusted-proxy = { 10.0.0.0/8, 10.0.0.1/8, \"localhost\" }\n",
+	    ":1: trusted-proxy = \"10.0.0.1/8\": write an address, a network "
+	    "whose address is zero behind its bits, such as 10.0.0.0/8, or "
+	    "unix\n"
+	    ":1: trusted-proxy = \"localhost\": write an address, a network "
+	    "whose address is zero behind its bits, such as 10.0.0.0/8, or "
+	    "unix\n" },
 	{ "store = \"\"\nweb-root = ''\n",
 	    ":1: store = \"\": write a path\n"
 	    ":2: web-root = \"\": write a path\n" },
