@@ -110,6 +110,9 @@ struct conf {
 	uint64_t backend_idle_timeout_ms;
 	uint64_t backend_total_timeout_ms; /* 0: no limit */
 	uint64_t backend_keep_alive_ms;
+	char **upgrade; /* protocols, in lower case */
+	size_t upgrade_count;
+	uint64_t upgrade_idle_timeout_ms;
 	uint64_t backend_requests_max;
 	uint64_t backend_queue_max;
 	uint64_t backend_header_max;

@@ -409,6 +409,17 @@ const struct directive directives[] = {
 	    .max = 24 * HOUR, .zero = "no limit",
 	    .help = "Time for a request to the backend and all of its "
 		    "response." },
+	{ "upgrade", KIND_TEXTS, GROUP_BACKEND, LIST(upgrade),
+	    .fallback = "websocket", .words = WORDS("off"),
+	    .help = "Protocols that a client and the backend may switch to, "
+		    "by a request with Upgrade on any path that is the "
+		    "backend's; \"off\" for none. From then on the bytes of "
+		    "both pass as they are. Do not allow h2c: it would carry "
+		    "requests past all that is checked here." },
+	{ "upgrade-idle-timeout", KIND_MSEC, GROUP_BACKEND,
+	    GLOBAL(upgrade_idle_timeout_ms), .fallback = "5m", .min = 10,
+	    .max = DAY,
+	    .help = "Longest silence of both sides after such a switch." },
 	{ "backend-keep-alive", KIND_MSEC, GROUP_BACKEND,
 	    GLOBAL(backend_keep_alive_ms), .fallback = "30s", .min = SECOND,
 	    .max = HOUR,

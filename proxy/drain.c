@@ -6,6 +6,7 @@
 #include "proxy/http.h"
 #include "proxy/look.h"
 #include "proxy/poll.h"
+#include "proxy/proxy.h"
 #include "proxy/relay.h"
 #include "proxy/subscriber.h"
 #include "proxy/websocket.h"
@@ -68,6 +69,8 @@ end_others(struct worker *w)
 			poll_release(c->owner);
 		else if (c->role == &asking_role)
 			asking_end(c);
+		else if (c->role == &proxy_role)
+			proxy_drain(c);
 		else if (c->role == &look_role && c->answers == 0 &&
 		    c->in == NULL)
 			conn_linger(c);

@@ -396,6 +396,9 @@ print_backend(
 	simple(out, "backend_waiting", "gauge",
 	    "Requests that wait for their turn now.",
 	    (double)SUM(upstream_waiting));
+	simple(out, "backend_tunnels", "gauge",
+	    "Connections to the backend that have switched protocols.",
+	    (double)SUM(upstream_tunnels));
 	head(out, "backend_requests_total", "counter",
 	    "Requests to the backend that ended, by how.");
 	for (size_t i = 0; i < UPSTREAM_ENDS; i++)

@@ -10,6 +10,7 @@
 #include "proxy/base/log.h"
 #include "proxy/look.h"
 #include "proxy/proxy_head.h"
+#include "proxy/proxy_input.h"
 #include "proxy/response.h"
 #include "proxy/upstream.h"
 #include "proxy/worker.h"
@@ -32,6 +33,8 @@ struct passage {
 	bool is_head;
 	bool held; /* the client is slow, data waits for it */
 	bool has_head;
+	char *upgrade; /* the protocol to switch to, or NULL */
+	bool tunnel;   /* that has happened */
 	enum framing framing;
 	int status;
 	uint64_t began_ms, received, sent;
@@ -43,6 +46,7 @@ passage_free(struct passage *p)
 {
 	free(p->method);
 	free(p->target);
+	free(p->upgrade);
 	free(p);
 }
 
@@ -68,46 +72,6 @@ account(struct passage *p, const char *end)
 
 /* The request's body, from the client. */
 
-/* As conn_read, but first of what was read before. */
-static ssize_t
-take_input(struct conn *c, uint8_t *out, size_t n)
-{
-	if (c->in == NULL)
-		return c->readable ? conn_read(c, out, n, false) : SW_EAGAIN;
-	if (n > buf_len(c->in))
-		n = buf_len(c->in);
-	memcpy(out, buf_head(c->in), n);
-	buf_drop(c->in, n);
-	if (buf_len(c->in) == 0) {
-		buf_fini(c->in);
-		free(c->in);
-		c->in = NULL;
-	}
-	return (ssize_t)n;
-}
-
-/* What was read beyond the body goes in front of what is kept. */
-static int
-give_back(struct conn *c, const uint8_t *bytes, size_t n)
-{
-	struct buf *in;
-
-	if (n == 0)
-		return SW_OK;
-	in = malloc(sizeof(*in));
-	if (in == NULL)
-		return SW_ENOMEM;
-	buf_init(in, 4 * WORKER_INPUT);
-	buf_put(in, bytes, n);
-	if (c->in != NULL) {
-		buf_put_str(in, buf_str(c->in));
-		buf_fini(c->in);
-		free(c->in);
-	}
-	c->in = in;
-	return buf_error(in);
-}
-
 /* Take the data out of `n` bytes of chunks, in place. */
 static ssize_t
 unchunk(struct passage *p, uint8_t *bytes, size_t n)
@@ -128,7 +92,7 @@ unchunk(struct passage *p, uint8_t *bytes, size_t n)
 	}
 	if (p->chunks.state == CHUNKS_END) {
 		p->body_ended = true;
-		if (give_back(p->conn, bytes + at, n - at) != SW_OK)
+		if (input_put_back(p->conn, bytes + at, n - at) != SW_OK)
 			return SW_ECLOSED;
 	}
 	return (ssize_t)total;
@@ -145,6 +109,26 @@ say_continue(struct passage *p)
 	p->expects = false;
 }
 
+/* What goes the other way in another protocol; nothing until then. */
+static ssize_t
+tunnel_input(struct passage *p, void *out, size_t n)
+{
+	ssize_t got = p->tunnel ? input_take(p->conn, out, n) : SW_EAGAIN;
+
+	if (p->has_head && !p->tunnel)
+		return 0;
+	if (got == SW_EAGAIN) {
+		p->wants_body = true;
+		return SW_EAGAIN;
+	}
+	if (got <= 0) {
+		p->gone = true;
+		return SW_ECLOSED;
+	}
+	p->received += (uint64_t)got;
+	return got;
+}
+
 static ssize_t
 on_body(void *owner, void *out, size_t n)
 {
@@ -152,10 +136,12 @@ on_body(void *owner, void *out, size_t n)
 	struct conn *c = p->conn;
 	ssize_t got = 0;
 
+	if (p->upgrade != NULL)
+		return tunnel_input(p, out, n);
 	if (p->expects)
 		say_continue(p);
 	while (!p->body_ended) {
-		got = take_input(
+		got = input_take(
 		    c, out, p->chunked || n < p->left ? n : (size_t)p->left);
 		if (got == SW_EAGAIN) {
 			p->wants_body = true;
@@ -207,11 +193,51 @@ send_pieces(struct conn *c, struct iovec *iov, int n)
 	return SW_OK;
 }
 
+/* Back to the first look, or away. The passage is gone. */
+static void
+part(struct passage *p, const char *end)
+{
+	struct conn *c = p->conn;
+	bool keep_alive = p->keep_alive && !c->worker->draining;
+
+	account(p, end);
+	passage_free(p);
+	conn_set_role(c, &look_role, NULL);
+	look_resume(c, keep_alive);
+}
+
+static void
+refuse(struct passage *p, int status, const char *detail, const char *end)
+{
+	struct conn *c = p->conn;
+	struct buf out;
+
+	p->status = status;
+	if (!p->body_ended)
+		p->keep_alive = false;
+	buf_init(&out, 1 << 16);
+	response_put_problem(&out, c->worker, status, detail, p->keep_alive);
+	/* The response to a HEAD is a head. */
+	if (p->is_head && buf_error(&out) == SW_OK)
+		out.tail = out.head +
+		    (size_t)((uint8_t *)memmem(
+				 buf_head(&out), buf_len(&out), "\r\n\r\n", 4) +
+			4 - buf_head(&out));
+	if (buf_error(&out) == SW_OK &&
+	    conn_send(c, buf_head(&out), buf_len(&out)) == SW_OK)
+		part(p, end);
+	else
+		conn_close(c);
+	buf_fini(&out);
+}
+
 static enum framing
 choose_framing(const struct passage *p, const struct upstream_head *h)
 {
 	if (p->is_head || h->status == 204 || h->status == 304)
 		return FRAMING_NONE;
+	if (h->status == 101)
+		return FRAMING_CLOSE;
 	if (h->has_length)
 		return FRAMING_LENGTH;
 	return p->http_1_0 ? FRAMING_CLOSE : FRAMING_CHUNKS;
@@ -225,7 +251,18 @@ on_head(void *owner, const struct upstream_head *h)
 	struct buf out;
 	int err;
 
+	if (h->status == 101 && !response_upgrades(h, str_of(p->upgrade))) {
+		upstream_cancel(p->up);
+		p->up = NULL;
+		refuse(p, 502, "The backend switches to another protocol.",
+		    "broken");
+		return;
+	}
 	p->has_head = true;
+	p->tunnel = h->status == 101;
+	/* Either what the client sends now, or that it is nothing. */
+	if (p->upgrade != NULL)
+		upstream_resume(p->up);
 	p->status = h->status;
 	p->framing = choose_framing(p, h);
 	/* What is left of the request would be read as the next one. */
@@ -272,44 +309,6 @@ on_data(void *owner, const void *data, size_t n)
 	return SW_OK;
 }
 
-/* Back to the first look, or away. The passage is gone. */
-static void
-part(struct passage *p, const char *end)
-{
-	struct conn *c = p->conn;
-	bool keep_alive = p->keep_alive && !c->worker->draining;
-
-	account(p, end);
-	passage_free(p);
-	conn_set_role(c, &look_role, NULL);
-	look_resume(c, keep_alive);
-}
-
-static void
-refuse(struct passage *p, int status, const char *detail, const char *end)
-{
-	struct conn *c = p->conn;
-	struct buf out;
-
-	p->status = status;
-	if (!p->body_ended)
-		p->keep_alive = false;
-	buf_init(&out, 1 << 16);
-	response_put_problem(&out, c->worker, status, detail, p->keep_alive);
-	/* The response to a HEAD is a head. */
-	if (p->is_head && buf_error(&out) == SW_OK)
-		out.tail = out.head +
-		    (size_t)((uint8_t *)memmem(
-				 buf_head(&out), buf_len(&out), "\r\n\r\n", 4) +
-			4 - buf_head(&out));
-	if (buf_error(&out) == SW_OK &&
-	    conn_send(c, buf_head(&out), buf_len(&out)) == SW_OK)
-		part(p, end);
-	else
-		conn_close(c);
-	buf_fini(&out);
-}
-
 /* The response breaks off, and the client has to see that it did. */
 static void
 break_off(struct passage *p)
@@ -346,7 +345,7 @@ on_done(void *owner, enum upstream_end end, const char *detail)
 		    log_quote(why, str_of(detail)));
 	if (p->gone || !end_body(p, end))
 		conn_close(c);
-	else if (end == UPSTREAM_OK)
+	else if (end == UPSTREAM_OK || p->tunnel)
 		part(p, upstream_end_name(end));
 	else if (p->has_head)
 		break_off(p);
@@ -370,7 +369,7 @@ proxy_ready(struct conn *c, uint32_t events)
 		return;
 	}
 	/* Who has asked and then hangs up wants no answer. */
-	if (c->half_open && p->body_ended) {
+	if (c->half_open && p->body_ended && !p->tunnel) {
 		p->gone = true;
 		conn_close(c);
 		return;
@@ -425,6 +424,18 @@ const struct conn_role proxy_role = {
 	.end = proxy_end,
 };
 
+void
+proxy_drain(struct conn *c)
+{
+	struct passage *p = c->owner;
+
+	if (!p->tunnel)
+		return;
+	upstream_cancel(p->up);
+	p->up = NULL;
+	part(p, "drained");
+}
+
 bool
 proxy_takes(const struct conn *c, const struct request *r)
 {
@@ -478,7 +489,7 @@ ask(struct passage *p, const struct request *r)
 		return SW_ENOMEM;
 	if (r->query.p != NULL)
 		target.len += 1 + r->query.len; /* it is right behind */
-	err = forwarded_init(f, c, r);
+	err = forwarded_init(f, c, r, str_of(p->upgrade));
 	if (err == SW_OK) {
 		struct upstream_flow flow = {
 			.ask = {
@@ -487,11 +498,14 @@ ask(struct passage *p, const struct request *r)
 			    .headers = f->headers,
 			    .header_count = f->count,
 			    .repeatable = is_repeatable(r->method_text),
+			    .upgrade = p->upgrade != NULL,
 			},
-			.has_length = !p->chunked,
+			.has_length = !p->chunked && p->upgrade == NULL,
 			.content_length = p->left,
-			.body = p->body_ended && !r->has_length ? NULL :
-								  on_body,
+			.body = p->body_ended && !r->has_length &&
+				p->upgrade == NULL ?
+			    NULL :
+			    on_body,
 			.head = on_head,
 			.data = on_data,
 			.done = on_done,
@@ -509,6 +523,7 @@ static struct passage *
 passage_new(struct conn *c, const struct request *r)
 {
 	struct passage *p = calloc(1, sizeof(*p));
+	struct str upgrade;
 
 	if (p == NULL)
 		return NULL;
@@ -521,12 +536,17 @@ passage_new(struct conn *c, const struct request *r)
 	p->http_1_0 = r->http_1_0;
 	p->is_head = r->method == METHOD_HEAD;
 	p->began_ms = loop_now_ms(c->worker->loop);
-	if (!c->worker->conf->access_log)
-		return p;
-	p->method = strndup(r->method_text.p, r->method_text.len);
-	p->target = strndup(r->path.p,
-	    r->path.len + (r->query.p == NULL ? 0 : 1) + r->query.len);
-	if (p->method == NULL || p->target == NULL) {
+	upgrade = forwarded_upgrade(c->worker->conf, r);
+	if (upgrade.p != NULL)
+		p->upgrade = strndup(upgrade.p, upgrade.len);
+	if (c->worker->conf->access_log) {
+		p->method = strndup(r->method_text.p, r->method_text.len);
+		p->target = strndup(r->path.p,
+		    r->path.len + (r->query.p == NULL ? 0 : 1) + r->query.len);
+	}
+	if ((upgrade.p != NULL && p->upgrade == NULL) ||
+	    (c->worker->conf->access_log &&
+		(p->method == NULL || p->target == NULL))) {
 		passage_free(p);
 		return NULL;
 	}

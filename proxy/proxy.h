@@ -20,6 +20,9 @@ bool proxy_takes(const struct conn *c, const struct request *r);
  */
 void proxy_open(struct conn *c, const struct request *r);
 
+/* The daemon ends: a connection that has switched protocols ends, too. */
+void proxy_drain(struct conn *c);
+
 extern const struct conn_role proxy_role;
 
 #endif

@@ -126,9 +126,31 @@ put_forwarded(
 		buf_printf(&f->text, ";host=\"%.*s\"", STR_ARG(host));
 }
 
+struct str
+forwarded_upgrade(const struct conf *conf, const struct request *r)
+{
+	/* HTTP/1.0 has none, and what follows a body is hard to tell. */
+	if (r->http_1_0 || r->chunked || r->content_length > 0 ||
+	    !request_has_token(r, "Connection", "upgrade"))
+		return (struct str){ NULL, 0 };
+	for (size_t i = 0; i < conf->upgrade_count; i++)
+		if (request_has_token(r, "Upgrade", conf->upgrade[i]))
+			return str_of(conf->upgrade[i]);
+	return (struct str){ NULL, 0 };
+}
+
+bool
+response_upgrades(const struct upstream_head *h, struct str upgrade)
+{
+	struct str got = upstream_header(h, "Upgrade");
+
+	return h->status == 101 && got.p != NULL && got.len == upgrade.len &&
+	    strncasecmp(got.p, upgrade.p, got.len) == 0;
+}
+
 int
-forwarded_init(
-    struct forwarded *f, const struct conn *c, const struct request *r)
+forwarded_init(struct forwarded *f, const struct conn *c,
+    const struct request *r, struct str upgrade)
 {
 	const struct conf *conf = c->worker->conf;
 	bool trust = networks_have(
@@ -175,6 +197,12 @@ forwarded_init(
 			.value = { buf_str(&f->text).p + added[i].start,
 			    added[i].end - added[i].start },
 		};
+	if (upgrade.p != NULL) {
+		f->headers[f->count++] =
+		    (struct header){ STR("Connection"), STR("Upgrade") };
+		f->headers[f->count++] =
+		    (struct header){ STR("Upgrade"), upgrade };
+	}
 	return buf_error(&f->text) == SW_OK ? SW_OK : SW_ENOMEM;
 }
 
@@ -230,7 +258,10 @@ response_put_head(struct buf *out, struct worker *w,
 	}
 	buf_printf(out, "Via: %s\r\n", via);
 	put_framing(out, h, framing);
-	if (!keep_alive)
+	if (h->status == 101)
+		buf_printf(out, "Connection: Upgrade\r\nUpgrade: %.*s\r\n",
+		    STR_ARG(upstream_header(h, "Upgrade")));
+	else if (!keep_alive)
 		buf_puts(out, "Connection: close\r\n");
 	buf_puts(out, "\r\n");
 }

@@ -9,6 +9,7 @@ status_reason(int status)
 		int status;
 		const char *reason;
 	} reasons[] = {
+		{ 101, "Switching Protocols" },
 		{ 200, "OK" },
 		{ 201, "Created" },
 		{ 202, "Accepted" },

@@ -111,12 +111,18 @@ leave(struct upstream_request *r)
 
 	list_remove(&r->node);
 	list_remove(&r->resume_node);
-	if (r->state == REQUEST_WAITING) {
+	switch (r->state) {
+	case REQUEST_WAITING:
 		u->waiting_count--;
 		METRIC_ADD(u->worker->metrics.upstream_waiting, -1);
-	} else {
+		break;
+	case REQUEST_RUNNING:
 		u->running_count--;
 		METRIC_ADD(u->worker->metrics.upstream_running, -1);
+		break;
+	case REQUEST_TUNNEL:
+		METRIC_ADD(u->worker->metrics.upstream_tunnels, -1);
+		break;
 	}
 }
 
@@ -126,15 +132,32 @@ enter(struct upstream_request *r, enum request_state state)
 	struct upstream *u = r->upstream;
 
 	r->state = state;
-	if (state == REQUEST_WAITING) {
-		list_append(&u->waiting, &r->node);
+	list_append(
+	    state == REQUEST_WAITING ? &u->waiting : &u->running, &r->node);
+	switch (state) {
+	case REQUEST_WAITING:
 		u->waiting_count++;
 		METRIC_ADD(u->worker->metrics.upstream_waiting, 1);
-	} else {
-		list_append(&u->running, &r->node);
+		break;
+	case REQUEST_RUNNING:
 		u->running_count++;
 		METRIC_ADD(u->worker->metrics.upstream_running, 1);
+		break;
+	case REQUEST_TUNNEL:
+		METRIC_ADD(u->worker->metrics.upstream_tunnels, 1);
+		break;
 	}
+}
+
+void
+request_becomes_tunnel(struct upstream_request *r)
+{
+	bool resumed = !list_empty(&r->resume_node);
+
+	leave(r);
+	enter(r, REQUEST_TUNNEL);
+	if (resumed)
+		list_append(&r->upstream->resumed, &r->resume_node);
 }
 
 /* The last that is heard of it. */
@@ -464,6 +487,9 @@ copy_headers(struct upstream_request *r, const struct upstream_ask *ask)
 		err = add_header(r, "Accept:");
 	if (err == SW_OK)
 		err = add_header(r, "Expect:");
+	/* What an upgrade sends later is no body, and in no framing. */
+	if (err == SW_OK && ask->upgrade)
+		err = add_header(r, "Transfer-Encoding:");
 	return err;
 }
 
@@ -479,6 +505,7 @@ upstream_start(struct upstream_request **out, struct upstream *u,
 		return SW_ENOMEM;
 	r->upstream = u;
 	r->flow = *flow;
+	r->hang_up.fd = -1;
 	list_init(&r->node);
 	list_init(&r->resume_node);
 	timer_init(&r->timer, on_timeout);
@@ -511,7 +538,7 @@ upstream_start(struct upstream_request **out, struct upstream *u,
 void
 upstream_resume(struct upstream_request *r)
 {
-	if (r->state == REQUEST_RUNNING && !r->cancelled &&
+	if (r->state != REQUEST_WAITING && !r->cancelled &&
 	    list_empty(&r->resume_node))
 		list_append(&r->upstream->resumed, &r->resume_node);
 }

@@ -50,7 +50,7 @@ const char *upstream_end_sentence(enum upstream_end end);
 
 /* A response's head; borrowed while the callback runs. */
 struct upstream_head {
-	int status;      /* 200 to 599 */
+	int status;      /* 200 to 599, or 101 */
 	bool has_length; /* of the body as announced: */
 	uint64_t content_length;
 	size_t header_count;
@@ -76,6 +76,14 @@ struct upstream_ask {
 	 * to be dead? True for what is idempotent.
 	 */
 	bool repeatable;
+	/*
+	 * `headers` ask to switch protocols. If the backend does, its head has
+	 * the status 101, and from there on `body` and `data` have the bytes
+	 * of the other protocol, until one side ends it; it is no longer one
+	 * of the requests under way. `body` is asked before the head as well,
+	 * and says SW_EAGAIN then; after any other status 0.
+	 */
+	bool upgrade;
 	uint64_t timeout_ms; /* for all of it; 0: as configured */
 };
 

@@ -42,7 +42,11 @@ struct upstream {
 	size_t spare_count;
 };
 
-enum request_state { REQUEST_WAITING, REQUEST_RUNNING };
+enum request_state {
+	REQUEST_WAITING,
+	REQUEST_RUNNING,
+	REQUEST_TUNNEL, /* it has switched protocols */
+};
 
 /* A header in the head's buffer, by place, since that may move. */
 struct header_place {
@@ -91,6 +95,10 @@ struct upstream_request {
 	bool http_1_0;
 	bool in_head;
 	bool has_head; /* the final one */
+	/* Of one that may switch protocols: */
+	int sockets[2];    /* libcurl's; -1: none */
+	struct io hang_up; /* fd -1: not watched */
+	bool hung_up;      /* the backend sends nothing more */
 };
 
 /* The origin whose turn it is; NULL: all are down. */
@@ -99,6 +107,15 @@ struct upstream_origin *origin_choose(struct upstream *u);
 void origin_note(struct upstream *u, struct upstream_origin *o, bool failed);
 int origins_load(struct upstream *u);
 void origins_free(struct upstream *u);
+
+/* It has switched protocols: no longer a request. */
+void request_becomes_tunnel(struct upstream_request *r);
+
+/* Before it begins: false if there is no memory. */
+bool tunnel_prepare(struct upstream_request *r);
+/* Watch for the end that the backend makes; SW_EIO. */
+int tunnel_open(struct upstream_request *r);
+void tunnel_close(struct upstream_request *r);
 
 /* Let libcurl have it; SW_ENOMEM. */
 int transfer_begin(struct upstream_request *r);

@@ -35,8 +35,9 @@ transfer_arm(struct upstream_request *r)
 
 	loop_set_timer(loop, &r->timer,
 	    loop_now_ms(loop) +
-		(r->has_head ? conf->backend_idle_timeout_ms :
-			       conf->backend_response_timeout_ms));
+		(r->state == REQUEST_TUNNEL ? conf->upgrade_idle_timeout_ms :
+			r->has_head         ? conf->backend_idle_timeout_ms :
+					      conf->backend_response_timeout_ms));
 }
 
 /* The head of the response, line by line. */
@@ -174,11 +175,11 @@ end_of_head(struct upstream_request *r)
 	const char *base = (const char *)buf_head(&r->head), *fault;
 
 	r->in_head = false;
-	if (r->status == 101) {
+	if (r->status == 101 && !r->flow.ask.upgrade) {
 		broken(r, "It switches protocols, which nobody asked for.");
 		return false;
 	}
-	if (r->status < 200)
+	if (r->status < 200 && r->status != 101)
 		return true; /* interim: the final one follows */
 	for (size_t i = 0; i < r->header_count; i++) {
 		const struct header_place *p = &r->places[i];
@@ -195,6 +196,13 @@ end_of_head(struct upstream_request *r)
 		return false;
 	}
 	r->has_head = true;
+	if (r->status == 101) {
+		if (tunnel_open(r) != SW_OK) {
+			judge(r, UPSTREAM_CROWDED, "There is no descriptor.");
+			return false;
+		}
+		request_becomes_tunnel(r);
+	}
 	transfer_arm(r);
 	r->flow.head(r->flow.owner, &h);
 	return !r->cancelled;
@@ -260,12 +268,14 @@ on_body(char *p, size_t size, size_t n, void *ctx)
 
 	if (r->cancelled)
 		return CURL_READFUNC_ABORT;
+	if (r->hung_up)
+		return 0;
 	got = r->flow.body(r->flow.owner, p, size * n);
 	if (r->cancelled)
 		return CURL_READFUNC_ABORT;
 	if (got == SW_EAGAIN) {
 		/* The client is slow, not the backend: no time is running. */
-		if (!r->has_head)
+		if (!r->has_head && !r->flow.ask.upgrade)
 			loop_clear_timer(&r->timer);
 		return CURL_READFUNC_PAUSE;
 	}
@@ -302,6 +312,8 @@ set_method(struct upstream_request *r)
 
 	if (strcmp(r->method, "HEAD") == 0)
 		return SET(CURLOPT_NOBODY, 1L);
+	if (r->flow.ask.upgrade && !tunnel_prepare(r))
+		return false;
 	/*
 	 * libcurl asks again on a new connection when one that was kept closes
 	 * without an answer, unless that needs a body that is gone.
@@ -343,9 +355,9 @@ static bool
 set_limits(struct upstream_request *r)
 {
 	const struct conf *conf = r->upstream->worker->conf;
-	uint64_t total = r->flow.ask.timeout_ms != 0 ?
-	    r->flow.ask.timeout_ms :
-	    conf->backend_total_timeout_ms;
+	uint64_t total = r->flow.ask.timeout_ms != 0 ? r->flow.ask.timeout_ms :
+	    r->flow.ask.upgrade                      ? 0 :
+				  conf->backend_total_timeout_ms;
 
 	return SET(CURLOPT_NOSIGNAL, 1L) &&
 	    SET(CURLOPT_CONNECTTIMEOUT_MS,
@@ -394,6 +406,7 @@ transfer_end(struct upstream_request *r)
 
 	if (r->easy == NULL)
 		return;
+	tunnel_close(r);
 	curl_multi_remove_handle(u->multi, r->easy);
 	if (u->spare_count < sizeof(u->spare) / sizeof(u->spare[0])) {
 		curl_easy_reset(r->easy);

@@ -733,6 +733,7 @@ static const char rich[] =
     "backend-requests-max = 6 backend-queue-max = 7\n"
     "backend-header-max = 8k backend-failures = 9\n"
     "backend-fail-time = 10s access-log = yes\n"
+    "upgrade = { websocket, x } upgrade-idle-timeout = 11s\n"
     "trusted-proxy = { 10.0.0.0/8, \"fd00::/8\", unix }\n"
     "stall-timeout = 1h close-timeout = 60s drain-time = 0\n"
     "deflate = no deflate-min = 0 deflate-level = 9 poll-wait = 0\n"
