@@ -134,6 +134,9 @@ struct conf {
 	size_t bridge_header_count;
 	uint64_t bridge_timeout_ms;
 	uint64_t bridge_queue_bytes;
+	uint64_t outbox_max_age_ms;
+	uint64_t outbox_max_bytes; /* of what waits */
+	uint64_t outbox_retry_max_ms;
 
 	uint64_t heartbeat_ms;
 	uint64_t retry_ms;

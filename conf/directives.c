@@ -27,6 +27,7 @@
 #define DURABILITIES WORDS("memory", "normal", "full")
 #define SEND_MODES WORDS("off", "publish", "echo", "bridge")
 #define TLS_VERSIONS WORDS("1.2", "1.3")
+#define MESSAGE_MODES WORDS("sync", "queue")
 #define ACCESSES WORDS("auto", "anyone", "token")
 #define SOCKET_MODES WORDS("0600", "0660", "0666")
 #define LOG_LEVELS WORDS("error", "warn", "info", "debug")
@@ -230,6 +231,13 @@ const struct directive directives[] = {
 		    "(\"off\"), published to the channel (\"publish\"), "
 		    "returned to its sender alone (\"echo\"), or told to the "
 		    "backend, whose answer the sender gets (\"bridge\")." },
+	{ "message-mode", KIND_WORD, GROUP_CHANNELS, POLICY(message_mode),
+	    .fallback = "sync", .words = MESSAGE_MODES,
+	    .help = "What a message for the backend (send = bridge) waits "
+		    "for: its answer, which the sender gets (\"sync\"), or "
+		    "only to be stored, from where it reaches the backend at "
+		    "least once, in the order of its connection, even if that "
+		    "is away or the gateway is killed (\"queue\")." },
 	{ "bridge-connect", KIND_FLAG, GROUP_CHANNELS, POLICY(bridge_connect),
 	    .fallback = "no",
 	    .help = "Whether the backend is asked before anybody subscribes "
@@ -496,6 +504,24 @@ const struct directive directives[] = {
 	    .max = 1024 * GIB,
 	    .help = "Most bytes of messages for the backend at a time, shared "
 		    "evenly by the workers. Further ones are refused." },
+
+	{ "outbox-max-age", KIND_MSEC, GROUP_BRIDGE, GLOBAL(outbox_max_age_ms),
+	    .fallback = "1d", .min = 10, .max = 3650 * DAY,
+	    .help = "How long the backend is told again what is stored for "
+		    "it (message-mode = queue, and the end of streams). What "
+		    "fails when it is older is a dead letter, which the API "
+		    "lists, sends again or drops." },
+	{ "outbox-max-bytes", KIND_BYTES, GROUP_BRIDGE,
+	    GLOBAL(outbox_max_bytes), .fallback = "1g", .min = KIB,
+	    .max = 65536 * GIB,
+	    .help = "Most bytes that wait there, dead letters apart. Further "
+		    "messages are refused." },
+	{ "outbox-retry-max", KIND_MSEC, GROUP_BRIDGE,
+	    GLOBAL(outbox_retry_max_ms), .fallback = "30s", .min = 10,
+	    .max = HOUR,
+	    .help = "Longest pause before the backend is told again. The "
+		    "first one is 0.2 s, each further one twice as long, and "
+		    "up to half of it is left to chance." },
 
 	{ "max-connections", KIND_COUNT, GROUP_LIMITS, GLOBAL(max_connections),
 	    .fallback = "0", .min = 1, .max = 100 * MILLION,

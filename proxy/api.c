@@ -5,6 +5,7 @@
 
 #include "proxy/api_channels.h"
 #include "proxy/api_connections.h"
+#include "proxy/api_outbox.h"
 #include "proxy/api_publish.h"
 #include "proxy/auth.h"
 #include "proxy/base/digest.h"
@@ -178,6 +179,8 @@ collect_info(struct exchange *x, const char **names)
 	};
 
 	log_stats(x->worker->log, &info.log);
+	if (x->worker->outbox != NULL)
+		outbox_stats(x->worker->outbox, &info.outbox);
 	for (size_t i = 0; i < CLOSE_COUNT; i++)
 		names[i] = close_info((enum close_why)i)->name;
 	return info;
@@ -290,6 +293,7 @@ void
 api_handle(struct exchange *x)
 {
 	static const char connections[] = "/v1/connections/";
+	static const char outbox[] = "/v1/outbox";
 	struct str path = x->request.path, rest = path;
 	int err;
 
@@ -307,9 +311,13 @@ api_handle(struct exchange *x)
 		rest.p += sizeof(connections) - 1;
 		rest.len -= sizeof(connections) - 1;
 		handle_connection(x, rest);
+	} else if (str_starts(path, outbox)) {
+		rest.p += sizeof(outbox) - 1;
+		rest.len -= sizeof(outbox) - 1;
+		api_outbox(x, rest);
 	} else {
 		exchange_refuse(x, 404,
 		    "The API is at /v1/channels, /v1/events, "
-		    "/v1/connections, /v1/stats and /metrics.");
+		    "/v1/connections, /v1/outbox, /v1/stats and /metrics.");
 	}
 }

@@ -12,6 +12,7 @@
 #include "proxy/gateway.h"
 #include "proxy/upstream.h"
 #include "proxy/worker.h"
+#include "storage/outbox.h"
 
 enum {
 	/* What waits behind the event that is being answered, of one lane. */
@@ -45,7 +46,8 @@ struct bridge_call {
 	struct bridge_answer answer;
 	struct buf kept;
 	size_t size;
-	char id[72];
+	bool stored; /* a letter of the outbox */
+	char id[BRIDGE_ID_MAX];
 	char texts[];
 };
 
@@ -53,8 +55,9 @@ struct bridge_lane {
 	struct bridge *bridge;
 	struct bridge_call *running;
 	struct list waiting;
-	size_t calls, bytes; /* that wait */
-	bool orphaned;       /* no connection any more */
+	size_t calls, bytes;     /* that wait */
+	bool orphaned;           /* no connection any more */
+	struct outbox_put *last; /* of its events, or NULL */
 };
 
 int
@@ -99,8 +102,23 @@ bridge_lane_full(const struct bridge_lane *l)
 static void
 lane_free_idle(struct bridge_lane *l)
 {
-	if (l->orphaned && l->running == NULL && list_empty(&l->waiting))
-		free(l);
+	struct outbox *outbox = l->bridge->worker->outbox;
+
+	if (!l->orphaned || l->running != NULL || !list_empty(&l->waiting))
+		return;
+	/* Nobody waits for its answer: it is taken in any case. */
+	if (l->last != NULL && outbox_put(outbox, l->last) != SW_OK)
+		outbox_put_free(l->last);
+	free(l);
+}
+
+bool
+bridge_lane_keep_last(struct bridge_lane *l, struct outbox_put *p)
+{
+	if (l->last != NULL || (l->running == NULL && list_empty(&l->waiting)))
+		return false;
+	l->last = p;
+	return true;
 }
 
 void
@@ -199,13 +217,14 @@ on_published(struct append *a)
 	if (err != SW_OK)
 		bridge_answer_refuse(&c->answer, err,
 		    err_info(err)->http_status, err_info(err)->sentence);
+	c->answer.said = 200;
 	finish(c, &c->answer);
 }
 
 /* One element of `publish`, which goes to the event's channel by default. */
 static bool
 read_event(struct bridge_call *c, struct append_item *item, struct str element,
-    struct refusal *f)
+    size_t n, struct refusal *f)
 {
 	struct draft d;
 	bool good;
@@ -215,6 +234,12 @@ read_event(struct bridge_call *c, struct append_item *item, struct str element,
 	good = draft_read_object(&d, element, f) &&
 	    draft_event(&d, c->bridge->worker, item, f);
 	draft_fini(&d);
+	/* A letter may be told twice; what comes of it happens once. */
+	if (good && c->stored && item->key == NULL &&
+	    asprintf(&item->key, "%s.%zu", c->id, n) < 0) {
+		item->key = NULL;
+		good = false;
+	}
 	return good;
 }
 
@@ -269,7 +294,7 @@ publish(struct bridge_call *c, struct bridge_answer *a)
 	json_array(&it, a->publish);
 	for (size_t i = 0; i < n && err == SW_OK; i++) {
 		json_element(&it, &element);
-		if (!read_event(c, &append->items[i], element, &f))
+		if (!read_event(c, &append->items[i], element, i, &f))
 			err = SW_EBACKEND;
 	}
 	if (err == SW_OK)
@@ -285,6 +310,7 @@ publish(struct bridge_call *c, struct bridge_answer *a)
 	snprintf(detail, sizeof(detail),
 	    "What the backend answered cannot be published: %s", f.detail);
 	bridge_answer_refuse(a, err, err_info(err)->http_status, detail);
+	a->said = 200;
 	return err;
 }
 
@@ -308,6 +334,8 @@ on_done(void *owner, const struct upstream_answer *u)
 			status == 503 ? SW_EBUSY :
 					SW_EBACKEND,
 		    status, upstream_end_sentence(u->end));
+		if (u->end == UPSTREAM_BROKEN || u->end == UPSTREAM_TOO_LARGE)
+			a.said = 502;
 	}
 	if (a.outcome == BRIDGE_REFUSED || count_elements(a.publish) == 0 ||
 	    publish(c, &a) != SW_OK)
@@ -347,14 +375,22 @@ start(struct bridge_call *c)
 	return err;
 }
 
-/*
- * An id that no other event has. A message with a session and a number has the
- * same one when the client sends it again, so that the backend knows it.
- */
-static int
-make_id(struct bridge_call *c)
+struct worker *
+bridge_worker(const struct bridge *b)
 {
-	const struct bridge_event *e = &c->event;
+	return b->worker;
+}
+
+const char *
+bridge_prefix(const struct bridge *b)
+{
+	return b->prefix;
+}
+
+int
+bridge_event_id(
+    struct bridge *b, const struct bridge_event *e, char id[BRIDGE_ID_MAX])
+{
 	char seq[24];
 	const struct str zero = { "", 1 };
 	const struct str pieces[] = {
@@ -366,19 +402,32 @@ make_id(struct bridge_call *c)
 	int err;
 
 	if (!e->has_seq || e->session.p == NULL) {
-		snprintf(c->id, sizeof(c->id), "evt_%s_%" PRIu64,
-		    c->bridge->prefix, ++c->bridge->next);
+		snprintf(
+		    id, BRIDGE_ID_MAX, "evt_%s_%" PRIu64, b->prefix, ++b->next);
 		return SW_OK;
 	}
 	if ((err = digest_hmac(code, STR("spillway.seq"), pieces,
 		 sizeof(pieces) / sizeof(pieces[0]))) != SW_OK)
 		return err;
-	buf_init(&text, sizeof(c->id));
+	buf_init(&text, BRIDGE_ID_MAX);
 	err = base64url_encode(
 	    &text, (struct str){ (const char *)code, sizeof(code) });
-	snprintf(c->id, sizeof(c->id), "seq_%.*s", STR_ARG(buf_str(&text)));
+	snprintf(id, BRIDGE_ID_MAX, "seq_%.*s", STR_ARG(buf_str(&text)));
 	buf_fini(&text);
 	return err;
+}
+
+/* That of a letter is the one it was stored with. */
+static int
+name_call(struct bridge_call *c)
+{
+	if (!c->stored)
+		return bridge_event_id(c->bridge, &c->event, c->id);
+	if (c->event.id.len >= sizeof(c->id))
+		return SW_EINVAL;
+	memcpy(c->id, c->event.id.p, c->event.id.len);
+	c->id[c->event.id.len] = '\0';
+	return SW_OK;
 }
 
 static struct str
@@ -398,7 +447,7 @@ call_new(struct bridge_call **out, struct bridge *b, const struct bridge_ask *a)
 	const struct bridge_event *e = &a->event;
 	size_t size = sizeof(**out) + e->address.len + e->channel.len +
 	    e->user.len + e->session.len + e->content_type.len + e->data.len +
-	    e->forwarded.len;
+	    e->transport.len + e->forwarded.len;
 	struct bridge_call *c;
 	char *place;
 	int err;
@@ -415,8 +464,10 @@ call_new(struct bridge_call **out, struct bridge *b, const struct bridge_ask *a)
 		.answered = a->answered,
 		.owner = a->owner,
 		.size = size,
+		.stored = a->stored,
 	};
 	place = c->texts;
+	c->event.transport = keep(&place, e->transport);
 	c->event.address = keep(&place, e->address);
 	c->event.channel = keep(&place, e->channel);
 	c->event.user = keep(&place, e->user);
@@ -424,9 +475,10 @@ call_new(struct bridge_call **out, struct bridge *b, const struct bridge_ask *a)
 	c->event.content_type = keep(&place, e->content_type);
 	c->event.data = keep(&place, e->data);
 	c->event.forwarded = keep(&place, e->forwarded);
-	c->event.time_ms = loop_unix_ms(b->worker->loop);
+	if (!a->stored)
+		c->event.time_ms = loop_unix_ms(b->worker->loop);
 	buf_init(&c->kept, SIZE_MAX / 2);
-	if ((err = make_id(c)) != SW_OK) {
+	if ((err = name_call(c)) != SW_OK) {
 		free(c);
 		return err;
 	}

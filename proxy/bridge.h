@@ -11,7 +11,10 @@
  * Each worker has one, and everything here belongs to its thread.
  */
 struct bridge;
+struct outbox_put;
 struct worker;
+
+enum { BRIDGE_ID_MAX = 72 };
 
 int bridge_new(struct bridge **out, struct worker *w);
 /* What is under way is refused; accepts NULL. */
@@ -27,12 +30,18 @@ struct bridge_lane;
 int bridge_lane_new(struct bridge_lane **out, struct bridge *b);
 /* The connection has ended; what it did before is told all the same. */
 void bridge_lane_release(struct bridge_lane *l); /* accepts NULL */
+/*
+ * Post this when its last event is answered and its connection has ended, which
+ * it is about to. False: there is none, and the put is still the caller's.
+ */
+bool bridge_lane_keep_last(struct bridge_lane *l, struct outbox_put *p);
 /* So much is waiting that its client should be; NULL never is. */
 bool bridge_lane_full(const struct bridge_lane *l);
 
 struct bridge_ask {
-	/* All of it is copied; id and time are filled in. */
+	/* All of it is copied; id and time are filled in, unless... */
 	struct bridge_event event;
+	bool stored; /* ...it comes from the outbox, and has both */
 	struct bridge_lane *lane; /* NULL: it waits for no other */
 	/*
 	 * Called exactly once, in a later turn or callback, never from within
@@ -47,5 +56,15 @@ struct bridge_ask {
  * SW_ENOMEM. Then `answered` is not called.
  */
 int bridge_tell(struct bridge *b, const struct bridge_ask *ask);
+
+struct worker *bridge_worker(const struct bridge *b);
+/* A name that no other run of the gateway has. */
+const char *bridge_prefix(const struct bridge *b);
+/*
+ * An id that no other event has. A message with a session and a number has the
+ * same one when the client sends it again, so that the backend knows it.
+ */
+int bridge_event_id(
+    struct bridge *b, const struct bridge_event *e, char id[BRIDGE_ID_MAX]);
 
 #endif

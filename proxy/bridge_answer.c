@@ -191,4 +191,5 @@ bridge_answer_read(struct bridge_answer *a, int status, struct str content_type,
 		read_instructions(a, body);
 	else if (status != 202 && status != 204 && status != 205)
 		read_reply(a, content_type, body, asked);
+	a->said = status;
 }

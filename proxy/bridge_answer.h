@@ -24,6 +24,11 @@ struct bridge_answer {
 	struct str data;
 	/* What is to be published: a JSON array; p is NULL: nothing. */
 	struct str publish;
+	/*
+	 * What the backend itself said: its status, 502 for an answer that is
+	 * broken; 0: nothing, nobody was there, or had time.
+	 */
+	int said;
 	/* A refusal: its code, the status of HTTP, and a sentence. */
 	int err;
 	int status;

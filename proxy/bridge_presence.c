@@ -3,7 +3,7 @@
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
 #include "proxy/base/log.h"
-#include "proxy/bridge.h"
+#include "proxy/bridge_outbox.h"
 #include "proxy/token.h"
 #include "proxy/worker.h"
 
@@ -13,6 +13,12 @@ static bool
 is_told(const struct channel *c)
 {
 	return channel_policy(c)->bridge_presence;
+}
+
+static bool
+is_queued(const struct channel *c)
+{
+	return channel_policy(c)->message_mode == MESSAGE_QUEUE;
 }
 
 static bool
@@ -33,9 +39,10 @@ presence_wants_headers(const struct subscriber *s)
 	return s->transport->id == TRANSPORT_WS || tells(s);
 }
 
+/* `queued`: as the channel's messages are. */
 static int
 tell(struct subscriber *s, enum bridge_kind kind, struct str channel,
-    struct str body)
+    struct str body, bool queued)
 {
 	struct worker *w = subscriber_worker(s);
 	char address[ADDRESS_TEXT];
@@ -58,20 +65,23 @@ tell(struct subscriber *s, enum bridge_kind kind, struct str channel,
 	};
 	int err;
 
-	if (s->lane == NULL &&
+	if (s->lane == NULL && !queued && kind != BRIDGE_DISCONNECT &&
 	    (err = bridge_lane_new(&s->lane, w->bridge)) != SW_OK)
 		return err;
 	ask.lane = s->lane;
-	return bridge_tell(w->bridge, &ask);
+	if (kind == BRIDGE_DISCONNECT)
+		return bridge_post_last(w->bridge, &ask);
+	return queued ? bridge_post(w->bridge, &ask) :
+			bridge_tell(w->bridge, &ask);
 }
 
 /* Nobody waits for an answer: what cannot be told is counted, and logged. */
 static void
 tell_or_log(struct subscriber *s, enum bridge_kind kind, struct str channel,
-    struct str body)
+    struct str body, bool queued)
 {
 	struct metrics *m = &subscriber_worker(s)->metrics;
-	int err = tell(s, kind, channel, body);
+	int err = tell(s, kind, channel, body, queued);
 
 	if (err == SW_OK)
 		return;
@@ -87,15 +97,16 @@ presence_linked(struct subscriber *s, const struct channel *c)
 	if (!s->transport->streams || !is_told(c))
 		return;
 	s->present = true;
-	tell_or_log(s, BRIDGE_SUBSCRIBE, c->name, (struct str){ NULL, 0 });
+	tell_or_log(s, BRIDGE_SUBSCRIBE, c->name, (struct str){ NULL, 0 },
+	    is_queued(c));
 }
 
 void
 presence_unlinked(struct subscriber *s, const struct channel *c)
 {
 	if (s->transport->streams && is_told(c))
-		tell_or_log(
-		    s, BRIDGE_UNSUBSCRIBE, c->name, (struct str){ NULL, 0 });
+		tell_or_log(s, BRIDGE_UNSUBSCRIBE, c->name,
+		    (struct str){ NULL, 0 }, is_queued(c));
 }
 
 void
@@ -131,7 +142,7 @@ presence_ended(struct subscriber *s, enum close_why why)
 	if (count != 1)
 		only = (struct str){ NULL, 0 };
 	if (buf_error(&body) == SW_OK)
-		tell_or_log(s, BRIDGE_DISCONNECT, only, buf_str(&body));
+		tell_or_log(s, BRIDGE_DISCONNECT, only, buf_str(&body), true);
 	else
 		log_warn("bridge type=%s connection=%llu lost=%s",
 		    bridge_kind_name(BRIDGE_DISCONNECT),

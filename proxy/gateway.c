@@ -12,6 +12,7 @@
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
+#include "proxy/bridge_outbox.h"
 #include "proxy/process.h"
 #include "proxy/sockets.h"
 #include "proxy/tls.h"
@@ -34,6 +35,7 @@ struct gateway {
 	struct retired *retired;
 	struct channels *channels;
 	struct log *log;
+	struct outbox *outbox; /* NULL: there is no backend */
 	struct web *web;
 	struct admission *admission;
 	struct tls_tickets *tickets;
@@ -123,6 +125,40 @@ log_options(const struct gateway *g, const struct conf *conf)
 		.store_max_bytes = conf->store_max_bytes,
 		.idempotency_age_ms = conf->idempotency_age_ms,
 	};
+}
+
+static struct outbox_limits
+outbox_limits(const struct conf *conf)
+{
+	return (struct outbox_limits){
+		.max_bytes = conf->outbox_max_bytes,
+		.max_age_ms = conf->outbox_max_age_ms,
+		.retry_max_ms = conf->outbox_retry_max_ms,
+	};
+}
+
+static int
+open_outbox(struct gateway *g)
+{
+	struct outbox_limits limits = outbox_limits(g->conf);
+
+	if (g->conf->backend_count == 0)
+		return SW_OK;
+	return outbox_open(&g->outbox, g->conf->store, &limits);
+}
+
+/* Letters are carried by all workers in turn, whose threads run by now. */
+static int
+start_outbox(struct gateway *g)
+{
+	struct outbox_carrier carriers[WORKERS_MAX];
+
+	if (g->outbox == NULL)
+		return SW_OK;
+	for (size_t i = 0; i < g->worker_count; i++)
+		carriers[i] = (struct outbox_carrier){ g->workers[i]->loop,
+			bridge_carry, g->workers[i] };
+	return outbox_start(g->outbox, carriers, g->worker_count);
 }
 
 /* As many descriptors as we may have; returns how many connections fit. */
@@ -230,8 +266,10 @@ start_workers(struct gateway *g)
 	for (size_t i = 0; i < count && err == SW_OK; i++)
 		err = worker_new(&g->workers[i], g, (unsigned)i, g->conf,
 		    g->log, g->channels);
-	for (size_t i = 0; i < count && err == SW_OK; i++)
+	for (size_t i = 0; i < count && err == SW_OK; i++) {
 		g->workers[i]->tls = g->tls;
+		g->workers[i]->outbox = g->outbox;
+	}
 	for (size_t i = 0; i < count && err == SW_OK; i++)
 		sinks[i] = (struct log_sink){ g->workers[i]->loop, hub_take,
 			&g->workers[i]->hub };
@@ -241,7 +279,7 @@ start_workers(struct gateway *g)
 		return err;
 	for (; g->started < count && err == SW_OK; g->started++)
 		err = worker_start(g->workers[g->started]);
-	return err;
+	return err != SW_OK ? err : start_outbox(g);
 }
 
 /* All that asks for rights is open: go on as who shall serve. */
@@ -290,6 +328,7 @@ gateway_start(struct gateway **out, struct conf *conf)
 		 &g->sockets, conf, &g->identity, g->worker_count)) != SW_OK ||
 	    (err = become(g, conf)) != SW_OK ||
 	    (err = log_open(&g->log, &options)) != SW_OK ||
+	    (err = open_outbox(g)) != SW_OK ||
 	    (err = web_load(&g->web,
 		 strcmp(conf->web_root, "off") == 0 ? NULL : conf->web_root)) !=
 		SW_OK ||
@@ -402,6 +441,7 @@ gateway_reload(struct gateway *g, struct conf *next)
 	struct conf *old = g->conf;
 	struct log_options options = log_options(g, next);
 	struct admission_limits limits;
+	struct outbox_limits outbox;
 	struct tls_context *certificates;
 	struct buf names;
 
@@ -417,6 +457,9 @@ gateway_reload(struct gateway *g, struct conf *next)
 	admission_configure(g->admission, &limits);
 	channels_reload(g->channels, find_policy, next);
 	log_reload(g->log, &options);
+	outbox = outbox_limits(next);
+	if (g->outbox != NULL)
+		outbox_reload(g->outbox, &outbox);
 	certificates = renew_certificates(g, next);
 	swap_all(g, next);
 	tls_context_unref(certificates);
@@ -461,7 +504,9 @@ gateway_free(struct gateway *g)
 
 	if (g == NULL)
 		return;
-	/* First the log: its last answers go to loops that still turn. */
+	/* First what has answers for loops that still turn. */
+	if (g->outbox != NULL)
+		outbox_hush(g->outbox);
 	if (g->log != NULL)
 		log_stop(g->log);
 	for (size_t i = 0; i < g->started; i++)
@@ -469,6 +514,8 @@ gateway_free(struct gateway *g)
 	for (size_t i = 0; i < g->worker_count; i++)
 		worker_free(g->workers[i]);
 	sockets_close(&g->sockets);
+	/* The ends of all streams are in it. */
+	outbox_close(g->outbox);
 	log_close(g->log);
 	web_free(g->web);
 	channels_free(g->channels);

@@ -236,6 +236,27 @@ print_bridge(
 }
 
 static void
+print_outbox(struct buf *out, const struct outbox_stats *s)
+{
+	simple(out, "outbox_waiting", "gauge",
+	    "Events that are stored for the backend.", (double)s->waiting);
+	simple(out, "outbox_bytes", "gauge", "Their bytes.", (double)s->bytes);
+	simple(out, "outbox_dead", "gauge",
+	    "Events that were given up: see /v1/outbox/dead.", (double)s->dead);
+	simple(out, "outbox_stored_total", "counter",
+	    "Events that were stored for the backend.", (double)s->stored);
+	simple(out, "outbox_delivered_total", "counter",
+	    "Stored events that the backend has taken.", (double)s->delivered);
+	simple(out, "outbox_refused_total", "counter",
+	    "Stored events that the backend does not want.",
+	    (double)s->refused);
+	simple(out, "outbox_retries_total", "counter", "Attempts that failed.",
+	    (double)s->retries);
+	simple(out, "outbox_dead_total", "counter",
+	    "Stored events that became dead letters.", (double)s->died);
+}
+
+static void
 print_tls(struct buf *out, const struct metrics *const *workers, size_t count)
 {
 	static const char *const results[HANDSHAKE_ENDS] = {
@@ -423,6 +444,7 @@ metrics_print(struct buf *out, const struct metrics *const *workers,
 	print_connections(out, workers, count);
 	print_limits(out, workers, count);
 	print_bridge(out, workers, count);
+	print_outbox(out, &info->outbox);
 	print_tls(out, workers, count);
 	print_transports(out, workers, count);
 	print_latency(out, workers, count);

@@ -10,6 +10,7 @@
 #include "proxy/limits.h"
 #include "proxy/upstream.h"
 #include "storage/log.h"
+#include "storage/outbox.h"
 #include "transports/notice.h"
 #include "transports/transport.h"
 
@@ -106,6 +107,7 @@ const char *bucket_name(enum bucket b);
 /* What is not a worker's. */
 struct metrics_info {
 	struct log_stats log;
+	struct outbox_stats outbox; /* zeroed: there is none */
 	uint64_t started_unix_ms;
 	uint64_t event_memory;
 	bool draining;

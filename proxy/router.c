@@ -84,7 +84,7 @@ on_bridged(void *owner, const struct bridge_answer *a)
 
 	switch (a->outcome) {
 	case BRIDGE_TAKEN:
-		exchange_answer(x, 204, "text/plain");
+		exchange_answer(x, a->status == 202 ? 202 : 204, "text/plain");
 		break;
 	case BRIDGE_REFUSED:
 		exchange_refuse(x, a->status, a->detail);

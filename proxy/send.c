@@ -9,6 +9,7 @@
 #include "proxy/base/json.h"
 #include "proxy/base/utf8.h"
 #include "proxy/bridge.h"
+#include "proxy/bridge_outbox.h"
 #include "proxy/worker.h"
 
 /* The media type without its parameters. */
@@ -140,7 +141,8 @@ fail:
 }
 
 static int
-tell_backend(struct worker *w, const struct client_message *m)
+tell_backend(
+    struct worker *w, const struct client_message *m, enum message_mode mode)
 {
 	char address[ADDRESS_TEXT];
 	struct bridge_ask ask = {
@@ -165,6 +167,8 @@ tell_backend(struct worker *w, const struct client_message *m)
 	};
 	int err;
 
+	if (mode == MESSAGE_QUEUE)
+		return bridge_post(w->bridge, &ask);
 	if (m->lane != NULL && *m->lane == NULL &&
 	    (err = bridge_lane_new(m->lane, w->bridge)) != SW_OK)
 		return err;
@@ -209,7 +213,8 @@ client_send(struct worker *w, const struct client_message *m, int *err,
 		if (m->data.len > w->conf->message_max) {
 			*err = SW_ELIMIT;
 			*why = too_large;
-		} else if ((*err = tell_backend(w, m)) == SW_OK) {
+		} else if ((*err = tell_backend(w, m,
+				channel_policy(c)->message_mode)) == SW_OK) {
 			outcome = SEND_QUEUED;
 		} else {
 			*why = *err == SW_EBUSY ?

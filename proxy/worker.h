@@ -25,6 +25,7 @@ struct gateway;
 struct bridge;
 struct http;
 struct listener;
+struct outbox;
 struct tls_context;
 struct upstream;
 
@@ -48,6 +49,7 @@ struct worker {
 	struct http *http;
 	struct upstream *upstream;
 	struct bridge *bridge; /* to the backend */
+	struct outbox *outbox; /* the gateway's; NULL without a backend */
 	struct listener **listeners;
 	size_t listener_count;
 	struct list conns;

@@ -19,6 +19,12 @@ enum send_mode {
 	SEND_BRIDGE,  /* told to the backend, whose answer it gets */
 };
 
+/* What a message to the backend waits for. */
+enum message_mode {
+	MESSAGE_SYNC,  /* the backend's answer, which its sender gets */
+	MESSAGE_QUEUE, /* that it is stored */
+};
+
 /* Who may subscribe to a channel, or send to it. */
 enum access {
 	ACCESS_AUTO,   /* who has a token, once there are keys for tokens */
@@ -37,6 +43,7 @@ struct policy {
 	uint64_t history_age_ms; /* how long an event is kept; 0: for ever */
 	enum durability durability;
 	enum send_mode send;
+	enum message_mode message_mode;
 	bool bridge_connect;  /* the backend decides who subscribes */
 	bool bridge_presence; /* and is told who does */
 	enum access subscribe;

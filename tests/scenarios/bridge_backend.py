@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import http.server
+import socket
 import sys
 import threading
 
@@ -31,6 +32,29 @@ class Event:
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
+    def __init__(self, *args):
+        self.open, self.lock = set(), threading.Lock()
+        super().__init__(*args)
+
+    def process_request(self, request, client_address):
+        with self.lock:
+            self.open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request):
+        with self.lock:
+            self.open.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self):
+        """End connections that are kept as well."""
+        with self.lock:
+            for request in self.open:
+                try:
+                    request.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # the gateway was first
+
     def handle_error(self, request, client_address):
         # A gateway that gives up in the middle is what some tests are about.
         if not isinstance(sys.exc_info()[1], ConnectionError):
@@ -38,10 +62,14 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class Backend:
-    """Records every request; `answer(event)` gives status, type and body."""
+    """Records every request; `answer(event)` gives status, type and body.
 
-    def __init__(self, answer=None):
-        self.events, self.changed = [], threading.Condition()
+    With a port and a record it takes the place of another one that was closed.
+    """
+
+    def __init__(self, answer=None, port=0, events=None):
+        self.events = [] if events is None else events
+        self.changed = threading.Condition()
         self.answer = answer or self.echo
         backend = self
 
@@ -50,7 +78,11 @@ class Backend:
             disable_nagle_algorithm = True
 
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                size = int(self.headers["Content-Length"])
+                body = self.rfile.read(size)
+                if len(body) < size:  # the gateway is gone
+                    self.close_connection = True
+                    return
                 event = Event(self.path, self.headers, body)
                 with backend.changed:
                     backend.events.append(event)
@@ -67,7 +99,7 @@ class Backend:
             def log_message(self, *_):
                 pass
 
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", port), Handler)
         self.port = self.server.server_port
         self.thread = threading.Thread(target=self.server.serve_forever,
                                        daemon=True)
@@ -86,4 +118,5 @@ class Backend:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+        self.server.hang_up()
         self.thread.join(GUARD)

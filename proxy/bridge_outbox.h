@@ -1,0 +1,29 @@
+#ifndef SPILLWAY_PROXY_BRIDGE_OUTBOX_H
+#define SPILLWAY_PROXY_BRIDGE_OUTBOX_H
+
+#include "proxy/bridge.h"
+#include "storage/outbox.h"
+
+/*
+ * Events that reach the backend although nobody waits for its answer: they are
+ * stored first (storage/outbox.h), and told then, until it has taken them.
+ */
+
+/*
+ * Store it. `answered` is called when that is done (BRIDGE_TAKEN, status 202)
+ * or has failed; NULL: it is stored as soon as that is possible. The lane is
+ * not asked; see bridge_lane_post. SW_EBUSY, the outbox is full; SW_ECLOSED, it
+ * is about to end; SW_ESTORE, there is none; SW_ENOMEM.
+ */
+int bridge_post(struct bridge *b, const struct bridge_ask *ask);
+
+/*
+ * The last event of a connection, behind all that its lane (or NULL) still has
+ * to tell. Codes as above.
+ */
+int bridge_post_last(struct bridge *b, const struct bridge_ask *ask);
+
+/* A carrier's: tell the backend one letter. ctx is the worker. */
+void bridge_carry(struct task *t);
+
+#endif

@@ -1,0 +1,242 @@
+#include "storage/outbox_private.h"
+
+#include "proxy/base/err.h"
+#include "proxy/base/log.h"
+
+/* How long a file that fails is left alone. */
+enum { STORE_RETRY_MS = 1000 };
+
+void
+outbox_leave_store_alone(struct outbox *o, const char *doing)
+{
+	if (!atomic_exchange(&o->stats.failing, true))
+		log_error("outbox: %s: %s; it is tried again", doing,
+		    outbox_db_reason(o->db));
+	loop_set_timer(
+	    o->loop, &o->store_retry, loop_now_ms(o->loop) + STORE_RETRY_MS);
+}
+
+/* A put like any other, in the same transaction as its end as a dead letter. */
+static int
+revive(void *ctx, const struct outbox_letter *found)
+{
+	struct outbox *o = ctx;
+	struct outbox_put *p = outbox_put_new(found->lane, found->data);
+	uint64_t dropped;
+
+	if (p == NULL)
+		return SW_ENOMEM;
+	p->outbox = o;
+	p->created_ms = loop_unix_ms(o->loop);
+	list_append(&o->puts, &p->node);
+	atomic_fetch_add(&o->stats.bytes, p->data.len);
+	return outbox_db_drop(o->db, found->id, &dropped);
+}
+
+static int
+count_letter(void *ctx, const struct outbox_letter *letter)
+{
+	struct outbox_query *q = ctx;
+
+	q->count++;
+	return q->visit(q->ctx, letter);
+}
+
+struct revival {
+	struct outbox *outbox;
+	struct outbox_query *query;
+};
+
+static int
+revive_wanted(void *ctx, const struct outbox_letter *letter)
+{
+	struct revival *r = ctx;
+
+	if (r->query->id != 0 && letter->id != r->query->id)
+		return SW_OK;
+	r->query->count++;
+	return revive(r->outbox, letter);
+}
+
+static int
+obey(struct outbox *o, struct outbox_query *q)
+{
+	struct revival revival = { o, q };
+
+	q->count = 0;
+	if (q->order == OUTBOX_LIST)
+		return outbox_db_visit(
+		    o->db, true, q->after, q->limit, count_letter, q);
+	if (q->order == OUTBOX_DROP)
+		return outbox_db_drop(o->db, q->id, &q->count);
+	/* The id that is wanted is the first one behind the one before it. */
+	return outbox_db_visit(o->db, true, q->id == 0 ? 0 : q->id - 1,
+	    q->id == 0 ? OUTBOX_LETTERS_MAX : 1, revive_wanted, &revival);
+}
+
+/* One letter to the file; its lane and its place there come first. */
+static int
+store(struct outbox *o, struct outbox_put *p)
+{
+	int err = SW_OK;
+
+	if (p->lane == NULL) {
+		if ((err = outbox_lane_get(&p->lane, o, p->name)) != SW_OK)
+			return err;
+		p->lane->holders++;
+	}
+	return outbox_db_add(o->db, p->name, p->created_ms, p->data, &p->id);
+}
+
+static int
+store_all(struct outbox *o)
+{
+	int err = outbox_db_begin(o->db);
+
+	list_each (node, &o->queries) {
+		struct outbox_query *q =
+		    container_of(node, struct outbox_query, node);
+
+		if (err == SW_OK)
+			err = obey(o, q);
+	}
+	list_each (node, &o->puts)
+		if (err == SW_OK)
+			err = store(
+			    o, container_of(node, struct outbox_put, node));
+	list_each (node, &o->settled) {
+		struct outbox_delivery *d =
+		    container_of(node, struct outbox_delivery, node);
+
+		if (err == SW_OK && d->bury)
+			err = outbox_db_bury(
+			    o->db, d->id, loop_unix_ms(o->loop), d->reason);
+		else if (err == SW_OK &&
+		    (d->outcome == OUTBOX_DONE || d->outcome == OUTBOX_REFUSED))
+			err = outbox_db_remove(o->db, d->id);
+	}
+	if (err == SW_OK)
+		err = outbox_db_commit(o->db);
+	if (err != SW_OK)
+		outbox_db_rollback(o->db);
+	return err;
+}
+
+static void
+run_stored(struct task *t)
+{
+	struct outbox_put *p = container_of(t, struct outbox_put, task);
+
+	p->stored(p);
+}
+
+static void
+answer_put(struct outbox *o, struct outbox_put *p, int err)
+{
+	if (p->stored == NULL || o->hushed) {
+		outbox_put_free(p);
+		return;
+	}
+	p->err = err;
+	p->task.run = run_stored;
+	loop_post(p->loop, &p->task);
+}
+
+static void
+run_done(struct task *t)
+{
+	struct outbox_query *q = container_of(t, struct outbox_query, task);
+
+	q->done(q);
+}
+
+static void
+answer_queries(struct outbox *o, int err)
+{
+	struct list *node;
+
+	while ((node = list_shift(&o->queries)) != NULL) {
+		struct outbox_query *q =
+		    container_of(node, struct outbox_query, node);
+
+		if (err == SW_OK && q->order != OUTBOX_LIST)
+			atomic_fetch_sub(&o->stats.dead, q->count);
+		q->err = err;
+		q->task.run = run_done;
+		loop_post(q->loop, &q->task);
+	}
+}
+
+static void
+group_stored(struct outbox *o)
+{
+	struct list *node;
+
+	if (atomic_exchange(&o->stats.failing, false))
+		log_info("outbox: letters are stored again");
+	loop_clear_timer(&o->store_retry);
+	while ((node = list_shift(&o->puts)) != NULL) {
+		struct outbox_put *p =
+		    container_of(node, struct outbox_put, node);
+		struct letter *letter = p->letter;
+
+		p->letter = NULL;
+		letter->id = p->id;
+		letter->created_ms = p->created_ms;
+		letter->size = p->data.len;
+		p->lane->holders--;
+		outbox_lane_append(p->lane, letter);
+		outbox_count(&o->stats.stored);
+		answer_put(o, p, SW_OK);
+	}
+	while ((node = list_shift(&o->settled)) != NULL)
+		outbox_conclude(
+		    o, container_of(node, struct outbox_delivery, node));
+	answer_queries(o, SW_OK);
+}
+
+/* What somebody waits for has failed; all else is kept for the next time. */
+static void
+group_failed(struct outbox *o, int err)
+{
+	struct list kept;
+	struct list *node;
+
+	list_init(&kept);
+	outbox_leave_store_alone(o, "storing letters");
+	while ((node = list_shift(&o->puts)) != NULL) {
+		struct outbox_put *p =
+		    container_of(node, struct outbox_put, node);
+
+		if (p->stored == NULL && !o->hushed) {
+			list_append(&kept, &p->node);
+			continue;
+		}
+		atomic_fetch_sub(&o->stats.bytes, p->data.len);
+		if (p->lane != NULL) {
+			p->lane->holders--;
+			outbox_lane_free_idle(p->lane);
+		}
+		if (p->stored == NULL)
+			log_error("outbox: a letter is lost: %s",
+			    outbox_db_reason(o->db));
+		answer_put(o, p, err);
+	}
+	list_splice(&o->puts, &kept);
+	answer_queries(o, err);
+}
+
+void
+outbox_commit(struct outbox *o)
+{
+	int err;
+
+	if ((list_empty(&o->puts) && list_empty(&o->settled) &&
+		list_empty(&o->queries)) ||
+	    (timer_is_set(&o->store_retry) && !o->hushed))
+		return;
+	if ((err = store_all(o)) == SW_OK)
+		group_stored(o);
+	else
+		group_failed(o, err);
+}
