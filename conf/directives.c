@@ -249,6 +249,12 @@ const struct directive directives[] = {
 	    .help = "Whether the backend is told who subscribes and who no "
 		    "longer does (spillway.subscribe, spillway.unsubscribe, "
 		    "spillway.disconnect)." },
+	{ "presence-events", KIND_FLAG, GROUP_CHANNELS, POLICY(presence_events),
+	    .fallback = "no",
+	    .help = "Whether it is an event of the channel itself when a "
+		    "stream begins to listen to it, and when it no longer "
+		    "does: spillway.join and spillway.leave, with the "
+		    "connection, its transport and its user." },
 	{ "subscribe", KIND_WORD, GROUP_CHANNELS, POLICY(subscribe),
 	    .fallback = "auto", .words = ACCESSES,
 	    .help = "Who may subscribe: everybody (\"anyone\"), or who has a "

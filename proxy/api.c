@@ -6,6 +6,7 @@
 #include "proxy/api_channels.h"
 #include "proxy/api_connections.h"
 #include "proxy/api_outbox.h"
+#include "proxy/api_presence.h"
 #include "proxy/api_publish.h"
 #include "proxy/auth.h"
 #include "proxy/base/digest.h"
@@ -210,19 +211,27 @@ answer_metrics(struct exchange *x, bool json)
 		   "text/plain; version=0.0.4; charset=utf-8");
 }
 
-/* /v1/channels/NAME, /v1/channels/NAME/events */
+/* Is it `part` behind a name? Then it is cut off. */
+static bool
+cut_part(struct str *rest, const char *part)
+{
+	size_t n = strlen(part);
+
+	if (rest->len <= n || memcmp(rest->p + rest->len - n, part, n) != 0)
+		return false;
+	rest->len -= n;
+	return true;
+}
+
+/* /v1/channels/NAME, with /events or /presence behind it */
 static void
 handle_channel(struct exchange *x, struct str rest)
 {
-	static const char events[] = "/events";
-	size_t n = sizeof(events) - 1;
 	bool reads =
 	    x->request.method == METHOD_GET || x->request.method == METHOD_HEAD;
-	bool of_events =
-	    rest.len > n && memcmp(rest.p + rest.len - n, events, n) == 0;
+	bool of_events = cut_part(&rest, "/events");
+	bool of_presence = !of_events && cut_part(&rest, "/presence");
 
-	if (of_events)
-		rest.len -= n;
 	if (!channel_name_valid(rest)) {
 		exchange_refuse(x, 400,
 		    "A channel's name has 1 to 128 characters of "
@@ -235,6 +244,10 @@ handle_channel(struct exchange *x, struct str rest)
 		api_history(x, rest);
 	else if (of_events)
 		method_not_allowed(x, "GET, HEAD, POST");
+	else if (of_presence && reads)
+		api_presence(x, rest);
+	else if (of_presence)
+		method_not_allowed(x, "GET, HEAD");
 	else if (reads)
 		api_channel_describe(x, rest);
 	else if (x->request.method == METHOD_DELETE)
@@ -278,7 +291,12 @@ handle_fixed(struct exchange *x)
 	if (!str_is(path, "/v1/channels") && !str_is(path, "/v1/connections") &&
 	    !str_is(path, "/v1/stats") && !str_is(path, "/metrics"))
 		return false;
-	if (!reads)
+	if (str_is(path, "/v1/connections") &&
+	    x->request.method == METHOD_DELETE)
+		api_presence_kick(x);
+	else if (!reads && str_is(path, "/v1/connections"))
+		method_not_allowed(x, "GET, HEAD, DELETE");
+	else if (!reads)
 		method_not_allowed(x, "GET, HEAD");
 	else if (str_is(path, "/v1/channels"))
 		api_channels_list(x);

@@ -4,24 +4,12 @@
 
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
-#include "proxy/event_stream.h"
 #include "proxy/poll.h"
 #include "proxy/subscriber.h"
 #include "proxy/survey.h"
 #include "proxy/token.h"
-#include "proxy/websocket.h"
 
 enum { LIST_DEFAULT = 1000, LIST_MAX = 100000 };
-
-/* The subscriber of a connection; NULL if it is used for something else. */
-static struct subscriber *
-subscriber_of(const struct conn *c)
-{
-	return c->role == &websocket_role || c->role == &sse_role ||
-		c->role == &poll_role ?
-	    c->owner :
-	    NULL;
-}
 
 static void
 put_channels(struct buf *out, const struct subscriber *s)

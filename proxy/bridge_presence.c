@@ -1,5 +1,7 @@
 #include "proxy/bridge_presence.h"
 
+#include <inttypes.h>
+
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
 #include "proxy/base/log.h"
@@ -86,25 +88,87 @@ tell_or_log(struct subscriber *s, enum bridge_kind kind, struct str channel,
 	if (err == SW_OK)
 		return;
 	METRIC_ADD(m->bridge[kind][BRIDGE_REFUSED], 1);
-	log_warn("bridge type=%s connection=%llu lost=%s",
-	    bridge_kind_name(kind), (unsigned long long)s->conn->id,
-	    err_info(err)->name);
+	log_warn("bridge type=%s connection=%" PRIu64 " lost=%s",
+	    bridge_kind_name(kind), s->conn->id, err_info(err)->name);
+}
+
+static void
+on_stored(struct append *a)
+{
+	if (a->err != SW_OK)
+		log_warn("presence: an event is lost: %s",
+		    err_info(a->err)->sentence);
+	append_free(a);
+}
+
+/* {"connection":1,"transport":"ws","user":"u","meta":...} */
+static int
+put_who(struct buf *out, const struct subscriber *s)
+{
+	const char *user = grant_user(s->grant);
+
+	buf_printf(out, "{\"connection\":%" PRIu64 ",\"transport\":\"%s\"",
+	    s->conn->id, s->transport->name);
+	if (user != NULL) {
+		buf_puts(out, ",\"user\":");
+		json_put_string(out, str_of(user));
+	}
+	if (s->grant != NULL && s->grant->granted != NULL &&
+	    s->grant->granted->meta != NULL)
+		buf_printf(out, ",\"meta\":%s", s->grant->granted->meta);
+	return buf_puts(out, "}");
+}
+
+/* All who listen to the channel are told, its history included. */
+static void
+publish(struct subscriber *s, struct channel *c, const char *type)
+{
+	struct worker *w = subscriber_worker(s);
+	struct append *a = append_new(1);
+	struct buf data;
+	int err = a == NULL ? SW_ENOMEM : SW_OK;
+
+	buf_init(&data, 64 << 10);
+	if (err == SW_OK && (err = put_who(&data, s)) == SW_OK)
+		err = event_new(&a->items[0].event, c, EVENT_JSON, str_of(type),
+		    STR(""), buf_len(&data));
+	if (err == SW_OK) {
+		memcpy(event_payload(a->items[0].event), buf_head(&data),
+		    buf_len(&data));
+		a->done = on_stored;
+		err = worker_append(w, a);
+	}
+	if (err != SW_OK)
+		append_free(a);
+	/* At the end of the gateway nobody is left to be told. */
+	if (err != SW_OK && err != SW_ECLOSED)
+		log_warn("presence type=%s connection=%" PRIu64 " lost=%s",
+		    type, s->conn->id, err_info(err)->name);
+	buf_fini(&data);
 }
 
 void
-presence_linked(struct subscriber *s, const struct channel *c)
+presence_linked(struct subscriber *s, struct channel *c)
 {
-	if (!s->transport->streams || !is_told(c))
+	if (!s->transport->streams)
 		return;
 	s->present = true;
+	if (channel_policy(c)->presence_events)
+		publish(s, c, "spillway.join");
+	if (!is_told(c))
+		return;
 	tell_or_log(s, BRIDGE_SUBSCRIBE, c->name, (struct str){ NULL, 0 },
 	    is_queued(c));
 }
 
 void
-presence_unlinked(struct subscriber *s, const struct channel *c)
+presence_unlinked(struct subscriber *s, struct channel *c)
 {
-	if (s->transport->streams && is_told(c))
+	if (!s->transport->streams)
+		return;
+	if (channel_policy(c)->presence_events)
+		publish(s, c, "spillway.leave");
+	if (is_told(c))
 		tell_or_log(s, BRIDGE_UNSUBSCRIBE, c->name,
 		    (struct str){ NULL, 0 }, is_queued(c));
 }
@@ -125,7 +189,13 @@ presence_ended(struct subscriber *s, enum close_why why)
 	struct buf body;
 	size_t count = 0;
 
-	if (!s->present || !tells(s))
+	if (!s->present)
+		return;
+	for (const struct link *l = &s->first; l != NULL; l = l->next)
+		if (l->channel != NULL &&
+		    channel_policy(l->channel->channel)->presence_events)
+			publish(s, l->channel->channel, "spillway.leave");
+	if (!tells(s))
 		return;
 	buf_init(&body, BODY_MAX);
 	buf_printf(
@@ -144,9 +214,8 @@ presence_ended(struct subscriber *s, enum close_why why)
 	if (buf_error(&body) == SW_OK)
 		tell_or_log(s, BRIDGE_DISCONNECT, only, buf_str(&body), true);
 	else
-		log_warn("bridge type=%s connection=%llu lost=%s",
-		    bridge_kind_name(BRIDGE_DISCONNECT),
-		    (unsigned long long)s->conn->id,
+		log_warn("bridge type=%s connection=%" PRIu64 " lost=%s",
+		    bridge_kind_name(BRIDGE_DISCONNECT), s->conn->id,
 		    err_info(buf_error(&body))->name);
 	buf_fini(&body);
 }

@@ -7,7 +7,8 @@
  * The backend is told who subscribes to the channels that say
  * `bridge-presence`: spillway.subscribe and spillway.unsubscribe per channel,
  * and one spillway.disconnect for those that a stream had at its end, in the
- * order in which it happened, and in one order with what its client sends.
+ * order in which it happened, and in one order with what its client sends. And
+ * where the channel says `presence-events`, it is an event of the channel.
  */
 
 /* Does it need headers of its request for that? Once it has its links. */
@@ -16,8 +17,8 @@ bool presence_wants_headers(const struct subscriber *s);
 /* It has its first links. */
 void presence_began(struct subscriber *s);
 /* One more, or one less. */
-void presence_linked(struct subscriber *s, const struct channel *c);
-void presence_unlinked(struct subscriber *s, const struct channel *c);
+void presence_linked(struct subscriber *s, struct channel *c);
+void presence_unlinked(struct subscriber *s, struct channel *c);
 /* It ends, and still has its links. */
 void presence_ended(struct subscriber *s, enum close_why why);
 

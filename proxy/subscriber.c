@@ -66,6 +66,15 @@ subscriber_new(struct subscriber **out, struct conn *c,
 	return SW_OK;
 }
 
+struct subscriber *
+subscriber_of(const struct conn *c)
+{
+	return c->role == &websocket_role || c->role == &sse_role ||
+		c->role == &poll_role ?
+	    c->owner :
+	    NULL;
+}
+
 /* Links. */
 
 struct link *

@@ -98,6 +98,9 @@ subscriber_gone(const struct subscriber *s)
 	return s->conn->closed || s->conn->owner != s;
 }
 
+/* Of a connection; NULL if that is used for something else. */
+struct subscriber *subscriber_of(const struct conn *c);
+
 /*
  * A link to the channel, from `pos` on. SW_ELIMIT, SW_EINVAL for a bad name or
  * one that it has already (SW_EBUSY), SW_ENOMEM.

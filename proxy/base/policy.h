@@ -46,6 +46,7 @@ struct policy {
 	enum message_mode message_mode;
 	bool bridge_connect;  /* the backend decides who subscribes */
 	bool bridge_presence; /* and is told who does */
+	bool presence_events; /* and so are all who listen */
 	enum access subscribe;
 	enum access send_access;
 };

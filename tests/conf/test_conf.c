@@ -750,6 +750,7 @@ static const char rich[] =
     "auth-timeout = 0 allow-origin = { \"https://a.b\", \"*\" }\n"
     "subscribe = token send-access = anyone\n"
     "bridge-connect = yes bridge-presence = yes message-mode = queue\n"
+    "presence-events = yes\n"
     "outbox-max-age = 1h outbox-max-bytes = 1m outbox-retry-max = 1s\n"
     "bridge-path = /hook bridge-header = Cookie bridge-timeout = 3s\n"
     "bridge-secret = whsec_MDEyMzQ1Njc4OWFiY2RlZmdo bridge-queue-bytes = 2m\n"

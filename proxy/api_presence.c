@@ -1,0 +1,182 @@
+#include "proxy/api_presence.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "proxy/base/err.h"
+#include "proxy/base/json.h"
+#include "proxy/poll.h"
+#include "proxy/subscriber.h"
+#include "proxy/survey.h"
+#include "proxy/token.h"
+
+enum { LIST_DEFAULT = 1000, LIST_MAX = 100000 };
+
+/* A question about a name: that of a channel, or of a user. */
+struct inquiry {
+	struct exchange *exchange;
+	char name[TOKEN_USER_MAX + 1];
+};
+
+static void
+put_member(struct buf *out, const struct subscriber *s)
+{
+	const struct conn *c = s->conn;
+	const struct loop *loop = c->worker->loop;
+	uint64_t since =
+	    loop_unix_ms(loop) - (loop_now_ms(loop) - c->opened_ms);
+	const char *user = grant_user(s->grant);
+
+	buf_printf(out,
+	    "{\"connection\":%" PRIu64
+	    ",\"transport\":\"%s\",\"since\":%" PRIu64,
+	    c->id, s->transport->name, since);
+	if (user != NULL) {
+		buf_puts(out, ",\"user\":");
+		json_put_string(out, str_of(user));
+	}
+	if (s->session != NULL) {
+		buf_puts(out, ",\"session\":");
+		json_put_string(out, str_of(s->session));
+	}
+	if (s->grant != NULL && s->grant->granted != NULL &&
+	    s->grant->granted->meta != NULL)
+		buf_printf(out, ",\"meta\":%s", s->grant->granted->meta);
+	buf_puts(out, "}");
+}
+
+static void
+list_part(struct survey_part *p)
+{
+	const struct inquiry *q = p->survey->ctx;
+	const struct hub_channel *hc =
+	    hub_channel_find(&p->worker->hub, str_of(q->name));
+
+	for (uint32_t i = 0; hc != NULL && i < hc->link_count; i++) {
+		if (p->count++ >= p->survey->number)
+			continue;
+		buf_puts(&p->out, buf_len(&p->out) == 0 ? "" : ",");
+		put_member(&p->out, hc->links[i]->subscriber);
+	}
+}
+
+static void
+finish_list(struct survey *s)
+{
+	struct inquiry *q = s->ctx;
+	struct exchange *x = q->exchange;
+	struct buf *out = &x->reply;
+	uint64_t count = 0;
+	bool first = true;
+
+	buf_printf(out, "{\"channel\":\"%s\",\"members\":[", q->name);
+	for (size_t i = 0; i < s->parts_count; i++) {
+		struct buf *part = &s->parts[i].out;
+
+		if (buf_error(part) != SW_OK)
+			out->error = buf_error(part);
+		count += s->parts[i].count;
+		if (buf_len(part) == 0)
+			continue;
+		buf_puts(out, first ? "" : ",");
+		buf_put_str(out, buf_str(part));
+		first = false;
+	}
+	buf_printf(out, "],\"count\":%" PRIu64 "}\n", count);
+	exchange_answer(x, 200, "application/json");
+	survey_free(s);
+	free(q);
+}
+
+static void
+kick_part(struct survey_part *p)
+{
+	const struct inquiry *q = p->survey->ctx;
+
+	list_each_safe (node, after, &p->worker->conns) {
+		struct subscriber *s =
+		    subscriber_of(container_of(node, struct conn, node));
+		const char *user = s == NULL ? NULL : grant_user(s->grant);
+
+		if (user == NULL || strcmp(user, q->name) != 0)
+			continue;
+		p->count++;
+		/* A poll that may come back is answered before its time. */
+		if (p->survey->flag && !s->transport->streams)
+			poll_release(s);
+		else
+			subscriber_close(s,
+			    p->survey->flag ? CLOSE_RECONNECT : CLOSE_KICKED);
+	}
+}
+
+static void
+finish_kick(struct survey *s)
+{
+	struct inquiry *q = s->ctx;
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < s->parts_count; i++)
+		count += s->parts[i].count;
+	buf_printf(&q->exchange->reply, "{\"count\":%" PRIu64 "}\n", count);
+	exchange_answer(q->exchange, 200, "application/json");
+	survey_free(s);
+	free(q);
+}
+
+static void
+start(struct exchange *x, struct str name, void (*ask)(struct survey_part *p),
+    void (*finish)(struct survey *s), uint64_t number, bool flag)
+{
+	struct inquiry *q = calloc(1, sizeof(*q));
+	struct survey *s =
+	    q == NULL ? NULL : survey_new(x->worker, ask, finish, q);
+
+	if (s == NULL) {
+		free(q);
+		exchange_refuse(x, 503, err_info(SW_ENOMEM)->sentence);
+		return;
+	}
+	q->exchange = x;
+	memcpy(q->name, name.p, name.len);
+	s->number = number;
+	s->flag = flag;
+	exchange_wait(x);
+	survey_start(s);
+}
+
+void
+api_presence(struct exchange *x, struct str channel)
+{
+	struct str text;
+	uint64_t limit = LIST_DEFAULT;
+
+	if (request_param(&x->request, "limit", &text) &&
+	    (str_to_u64(&limit, text, LIST_MAX) != SW_OK || limit == 0)) {
+		exchange_refuse(x, 400,
+		    "`limit` is a number of members per worker, from 1 to "
+		    "100000.");
+		return;
+	}
+	start(x, channel, list_part, finish_list, limit, false);
+}
+
+void
+api_presence_kick(struct exchange *x)
+{
+	struct str raw, text;
+	struct buf user;
+	int err = SW_EINVAL;
+
+	buf_init(&user, TOKEN_USER_MAX);
+	if (request_param(&x->request, "user", &raw))
+		err = percent_decode(&user, raw, true);
+	if (err == SW_OK && buf_len(&user) > 0)
+		start(x, buf_str(&user), kick_part, finish_kick, 0,
+		    request_param(&x->request, "reconnect", &text) &&
+			!str_is(text, "no"));
+	else
+		exchange_refuse(x, 400,
+		    "Name the user whose connections shall end: ?user=NAME.");
+	buf_fini(&user);
+}
