@@ -281,6 +281,12 @@ class Connect(Asked):
         self.assertEqual(self.message(listener, channel="log")["data"], "gone")
 
 
+class ConnectThroughTheLibrary(Connect):
+    """No request is answered by the first look."""
+
+    conf = Connect.conf + "first-look = no\n"
+
+
 class Tokens(Asked):
     """Where there are tokens as well."""
 
