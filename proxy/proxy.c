@@ -36,6 +36,7 @@ struct passage {
 	char *upgrade; /* the protocol to switch to, or NULL */
 	bool tunnel;   /* that has happened */
 	enum framing framing;
+	struct buf head; /* of the response, until its first data is there */
 	int status;
 	uint64_t began_ms, received, sent;
 	char *method, *target; /* for the log; NULL: none is kept */
@@ -44,6 +45,7 @@ struct passage {
 static void
 passage_free(struct passage *p)
 {
+	buf_fini(&p->head);
 	free(p->method);
 	free(p->target);
 	free(p->upgrade);
@@ -243,13 +245,29 @@ choose_framing(const struct passage *p, const struct upstream_head *h)
 	return p->http_1_0 ? FRAMING_CLOSE : FRAMING_CHUNKS;
 }
 
+/* What of the head has not gone with data. */
+static int
+send_head(struct passage *p)
+{
+	int err = conn_send(p->conn, buf_head(&p->head), buf_len(&p->head));
+
+	buf_clear(&p->head);
+	return err;
+}
+
+/* Is data still to come? Of a tunnel, nobody knows when. */
+static bool
+has_body(const struct passage *p, const struct upstream_head *h)
+{
+	return p->framing != FRAMING_NONE && !p->tunnel &&
+	    (p->framing != FRAMING_LENGTH || h->content_length > 0);
+}
+
 static void
 on_head(void *owner, const struct upstream_head *h)
 {
 	struct passage *p = owner;
 	struct conn *c = p->conn;
-	struct buf out;
-	int err;
 
 	if (h->status == 101 && !response_upgrades(h, str_of(p->upgrade))) {
 		upstream_cancel(p->up);
@@ -269,14 +287,20 @@ on_head(void *owner, const struct upstream_head *h)
 	if (!p->body_ended || p->framing == FRAMING_CLOSE ||
 	    c->worker->draining)
 		p->keep_alive = false;
-	buf_init(&out, 4 << 20);
-	response_put_head(&out, c->worker, h, p->framing, p->keep_alive);
-	err = buf_error(&out);
-	if (err == SW_OK)
-		err = conn_send(c, buf_head(&out), buf_len(&out));
-	buf_fini(&out);
-	if (err != SW_OK)
+	response_put_head(&p->head, c->worker, h, p->framing, p->keep_alive);
+	if (buf_error(&p->head) != SW_OK ||
+	    (!has_body(p, h) && send_head(p) != SW_OK))
 		conn_close(c);
+}
+
+/* No data came with the head: it goes alone. */
+static void
+on_settle(void *owner)
+{
+	struct passage *p = owner;
+
+	if (send_head(p) != SW_OK)
+		conn_close(p->conn);
 }
 
 static int
@@ -284,7 +308,7 @@ on_data(void *owner, const void *data, size_t n)
 {
 	struct passage *p = owner;
 	struct conn *c = p->conn;
-	struct iovec iov[3];
+	struct iovec iov[4];
 	char size[20];
 	int count = 0, err;
 
@@ -292,6 +316,9 @@ on_data(void *owner, const void *data, size_t n)
 		p->held = true;
 		return SW_EAGAIN;
 	}
+	if (buf_len(&p->head) > 0)
+		iov[count++] =
+		    (struct iovec){ buf_head(&p->head), buf_len(&p->head) };
 	if (p->framing == FRAMING_CHUNKS) {
 		int len = snprintf(size, sizeof(size), "%zx\r\n", n);
 
@@ -302,6 +329,7 @@ on_data(void *owner, const void *data, size_t n)
 		iov[count++] = (struct iovec){ (void *)(uintptr_t) "\r\n", 2 };
 	p->sent += n;
 	err = send_pieces(c, iov, count);
+	buf_clear(&p->head);
 	if (err != SW_OK) {
 		conn_close(c);
 		return SW_ECLOSED;
@@ -343,7 +371,7 @@ on_done(void *owner, enum upstream_end end, const char *detail)
 		log_info("backend failed id=%" PRIu64 " end=%s detail=%s",
 		    c->id, upstream_end_name(end),
 		    log_quote(why, str_of(detail)));
-	if (p->gone || !end_body(p, end))
+	if (p->gone || send_head(p) != SW_OK || !end_body(p, end))
 		conn_close(c);
 	else if (end == UPSTREAM_OK || p->tunnel)
 		part(p, upstream_end_name(end));
@@ -481,22 +509,20 @@ static int
 ask(struct passage *p, const struct request *r)
 {
 	struct conn *c = p->conn;
-	struct forwarded *f = malloc(sizeof(*f));
+	struct forwarded f;
 	struct str target = r->path;
 	int err;
 
-	if (f == NULL)
-		return SW_ENOMEM;
 	if (r->query.p != NULL)
 		target.len += 1 + r->query.len; /* it is right behind */
-	err = forwarded_init(f, c, r, str_of(p->upgrade));
+	err = forwarded_init(&f, c, r, str_of(p->upgrade));
 	if (err == SW_OK) {
 		struct upstream_flow flow = {
 			.ask = {
 			    .method = r->method_text,
 			    .target = target,
-			    .headers = f->headers,
-			    .header_count = f->count,
+			    .headers = f.headers,
+			    .header_count = f.count,
 			    .repeatable = is_repeatable(r->method_text),
 			    .upgrade = p->upgrade != NULL,
 			},
@@ -507,6 +533,7 @@ ask(struct passage *p, const struct request *r)
 			    NULL :
 			    on_body,
 			.head = on_head,
+			.settle = on_settle,
 			.data = on_data,
 			.done = on_done,
 			.owner = p,
@@ -514,8 +541,7 @@ ask(struct passage *p, const struct request *r)
 
 		err = upstream_start(&p->up, c->worker->upstream, &flow);
 	}
-	forwarded_fini(f);
-	free(f);
+	forwarded_fini(&f);
 	return err;
 }
 
@@ -528,6 +554,7 @@ passage_new(struct conn *c, const struct request *r)
 	if (p == NULL)
 		return NULL;
 	p->conn = c;
+	buf_init(&p->head, 4 << 20);
 	p->left = r->has_length ? r->content_length : 0;
 	p->chunked = r->chunked;
 	p->body_ended = !p->chunked && p->left == 0;

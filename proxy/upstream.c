@@ -1,7 +1,7 @@
 #include "proxy/upstream.h"
 
+#include <stddef.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
@@ -10,13 +10,6 @@
 
 /* How often libcurl may work before others have their turn. */
 enum { RUNS_PER_TURN = 16 };
-
-/* One of libcurl's sockets, in our loop. */
-struct watch {
-	struct io io; /* fd -1: no longer watched */
-	struct upstream *upstream;
-	struct list node; /* of the dead */
-};
 
 static const struct {
 	const char *name;
@@ -95,7 +88,8 @@ request_free(struct upstream_request *r)
 	loop_clear_timer(&r->timer);
 	list_remove(&r->node);
 	list_remove(&r->resume_node);
-	curl_slist_free_all(r->headers);
+	list_remove(&r->headed_node);
+	free(r->headers);
 	whole_free(r->whole);
 	buf_fini(&r->head);
 	free(r->method);
@@ -236,96 +230,6 @@ on_timeout(struct timer *t)
 		complete(r, CURLE_OPERATION_TIMEDOUT);
 }
 
-/* Libcurl, in our loop. */
-
-static void
-on_socket(struct io *io, uint32_t events)
-{
-	struct watch *w = container_of(io, struct watch, io);
-	int flags = 0, running;
-
-	if (io->fd < 0)
-		return;
-	if ((events & EPOLLIN) != 0)
-		flags |= CURL_CSELECT_IN;
-	if ((events & EPOLLOUT) != 0)
-		flags |= CURL_CSELECT_OUT;
-	if ((events & (EPOLLERR | EPOLLHUP)) != 0)
-		flags |= CURL_CSELECT_ERR;
-	curl_multi_socket_action(w->upstream->multi, io->fd, flags, &running);
-	w->upstream->stirred = true;
-}
-
-static uint32_t
-events_of(int what)
-{
-	return (what == CURL_POLL_OUT ? 0 : EPOLLIN) |
-	    (what == CURL_POLL_IN ? 0 : EPOLLOUT);
-}
-
-static int
-watch_socket(struct upstream *u, curl_socket_t fd, int what)
-{
-	struct watch *w = calloc(1, sizeof(*w));
-
-	if (w == NULL)
-		return -1;
-	w->io = (struct io){ .fd = fd, .ready = on_socket };
-	w->upstream = u;
-	list_init(&w->node);
-	if (loop_add(u->worker->loop, &w->io, events_of(what)) != SW_OK ||
-	    curl_multi_assign(u->multi, fd, w) != CURLM_OK) {
-		free(w);
-		return -1;
-	}
-	return 0;
-}
-
-static int
-on_watch(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
-{
-	struct upstream *u = ctx;
-	struct watch *w = socket_ctx;
-
-	(void)easy;
-	if (what == CURL_POLL_REMOVE) {
-		if (w == NULL)
-			return 0;
-		loop_remove(u->worker->loop, &w->io);
-		w->io.fd = -1;
-		curl_multi_assign(u->multi, fd, NULL);
-		/* An event of this turn may still name it. */
-		list_append(&u->dead_watches, &w->node);
-		return 0;
-	}
-	if (w == NULL)
-		return watch_socket(u, fd, what);
-	return loop_modify(u->worker->loop, &w->io, events_of(what)) == SW_OK ?
-	    0 :
-	    -1;
-}
-
-static int
-on_timer_change(CURLM *multi, long timeout_ms, void *ctx)
-{
-	struct upstream *u = ctx;
-
-	(void)multi;
-	u->due = timeout_ms == 0;
-	if (timeout_ms > 0)
-		loop_set_timer(u->worker->loop, &u->timer,
-		    loop_now_ms(u->worker->loop) + (uint64_t)timeout_ms);
-	else
-		loop_clear_timer(&u->timer);
-	return 0;
-}
-
-static void
-on_timer(struct timer *t)
-{
-	container_of(t, struct upstream, timer)->due = true;
-}
-
 static void
 read_messages(struct upstream *u)
 {
@@ -406,10 +310,23 @@ has_work(const struct upstream *u)
 		    share(u, u->worker->conf->backend_requests_max));
 }
 
+void
+upstream_settle(struct upstream *u)
+{
+	struct list *node;
+
+	while ((node = list_shift(&u->headed)) != NULL) {
+		struct upstream_request *r =
+		    container_of(node, struct upstream_request, headed_node);
+
+		if (!r->cancelled)
+			r->flow.settle(r->flow.owner);
+	}
+}
+
 bool
 upstream_turn(struct upstream *u)
 {
-	struct list *node;
 	int running;
 
 	for (int i = 0; i < RUNS_PER_TURN && has_work(u); i++) {
@@ -420,101 +337,41 @@ upstream_turn(struct upstream *u)
 			curl_multi_socket_action(
 			    u->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 		}
+		upstream_settle(u);
 		read_messages(u);
 	}
-	while ((node = list_shift(&u->dead_watches)) != NULL)
-		free(container_of(node, struct watch, node));
+	sockets_sweep(u);
 	return has_work(u);
 }
 
 /* Asking. */
-
-static bool
-is_clean(struct str s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return false;
-	}
-	return true;
-}
-
-static int
-add_header(struct upstream_request *r, const char *line)
-{
-	struct curl_slist *list = curl_slist_append(r->headers, line);
-
-	if (list == NULL)
-		return SW_ENOMEM;
-	r->headers = list;
-	return SW_OK;
-}
-
-static int
-copy_headers(struct upstream_request *r, const struct upstream_ask *ask)
-{
-	struct buf line;
-	bool accepts = false;
-	int err = SW_OK;
-
-	buf_init(&line, 1 << 20);
-	for (size_t i = 0; i < ask->header_count && err == SW_OK; i++) {
-		struct str name = ask->headers[i].name;
-		struct str value = ask->headers[i].value;
-
-		if (name.len == 0 || !is_clean(name) || !is_clean(value) ||
-		    memchr(name.p, ':', name.len) != NULL ||
-		    memchr(name.p, ';', name.len) != NULL) {
-			err = SW_EINVAL;
-			break;
-		}
-		accepts = accepts || str_is_nocase(name, "Accept");
-		buf_clear(&line);
-		buf_put_str(&line, name);
-		/* So libcurl writes a header that has no value. */
-		buf_puts(&line, value.len == 0 ? ";" : ": ");
-		buf_put_str(&line, value);
-		buf_put(&line, "", 1);
-		err = buf_error(&line) != SW_OK ?
-		    buf_error(&line) :
-		    add_header(r, (const char *)buf_head(&line));
-	}
-	buf_fini(&line);
-	/* What libcurl would add by itself. */
-	if (err == SW_OK && !accepts)
-		err = add_header(r, "Accept:");
-	if (err == SW_OK)
-		err = add_header(r, "Expect:");
-	/* What an upgrade sends later is no body, and in no framing. */
-	if (err == SW_OK && ask->upgrade)
-		err = add_header(r, "Transfer-Encoding:");
-	return err;
-}
 
 int
 upstream_start(struct upstream_request **out, struct upstream *u,
     const struct upstream_flow *flow)
 {
 	const struct upstream_ask *ask = &flow->ask;
-	struct upstream_request *r = calloc(1, sizeof(*r));
+	struct upstream_request *r = malloc(sizeof(*r));
 	int err;
 
 	if (r == NULL)
 		return SW_ENOMEM;
+	memset(r, 0, offsetof(struct upstream_request, places));
 	r->upstream = u;
 	r->flow = *flow;
 	r->hang_up.fd = -1;
 	list_init(&r->node);
 	list_init(&r->resume_node);
+	list_init(&r->headed_node);
+	r->sockets[0] = r->sockets[1] = -1;
 	timer_init(&r->timer, on_timeout);
 	buf_init(&r->head, (size_t)u->worker->conf->backend_header_max + 1);
 	r->method = strndup(ask->method.p, ask->method.len);
 	r->target = strndup(ask->target.p, ask->target.len);
 	err = r->method == NULL || r->target == NULL ? SW_ENOMEM :
-						       copy_headers(r, ask);
-	if (err == SW_OK && (!is_clean(ask->method) || !is_clean(ask->target)))
+						       headers_copy(r, ask);
+	if (err == SW_OK &&
+	    (!header_is_clean(ask->method) || !header_is_clean(ask->target)))
 		err = SW_EINVAL;
 	if (err != SW_OK) {
 		request_free(r);
@@ -564,13 +421,7 @@ start_library(struct upstream *u)
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return false;
 	u->multi = curl_multi_init();
-	return u->multi != NULL &&
-	    curl_multi_setopt(u->multi, CURLMOPT_SOCKETFUNCTION, on_watch) ==
-	    CURLM_OK &&
-	    curl_multi_setopt(u->multi, CURLMOPT_SOCKETDATA, u) == CURLM_OK &&
-	    curl_multi_setopt(u->multi, CURLMOPT_TIMERFUNCTION,
-		on_timer_change) == CURLM_OK &&
-	    curl_multi_setopt(u->multi, CURLMOPT_TIMERDATA, u) == CURLM_OK &&
+	return u->multi != NULL && sockets_open(u) &&
 	    curl_multi_setopt(u->multi, CURLMOPT_MAXCONNECTS, kept) == CURLM_OK;
 }
 
@@ -589,7 +440,8 @@ upstream_new(struct upstream **out, struct worker *w)
 	list_init(&u->resumed);
 	list_init(&u->cancelled);
 	list_init(&u->dead_watches);
-	timer_init(&u->timer, on_timer);
+	list_init(&u->headed);
+	timer_init(&u->timer, NULL);
 	if ((err = origins_load(u)) != SW_OK || !start_library(u)) {
 		log_error("upstream: libcurl does not start");
 		upstream_free(u);
@@ -597,6 +449,14 @@ upstream_new(struct upstream **out, struct worker *w)
 	}
 	*out = u;
 	return SW_OK;
+}
+
+void
+upstream_configure(struct upstream *u)
+{
+	u->generation++;
+	for (size_t i = 0; i < u->origin_count; i++)
+		origin_forget_ready(&u->origins[i]);
 }
 
 static void
@@ -611,8 +471,6 @@ free_requests(struct list *l)
 void
 upstream_free(struct upstream *u)
 {
-	struct list *node;
-
 	if (u == NULL)
 		return;
 	free_requests(&u->waiting);
@@ -621,11 +479,9 @@ upstream_free(struct upstream *u)
 	free_requests(&u->cancelled);
 	while (u->spare_count > 0)
 		curl_easy_cleanup(u->spare[--u->spare_count]);
+	origins_free(u);
 	if (u->multi != NULL)
 		curl_multi_cleanup(u->multi);
-	loop_clear_timer(&u->timer);
-	while ((node = list_shift(&u->dead_watches)) != NULL)
-		free(container_of(node, struct watch, node));
-	origins_free(u);
+	sockets_close(u);
 	free(u);
 }

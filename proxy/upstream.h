@@ -23,6 +23,8 @@ struct upstream_request;
 struct worker;
 
 int upstream_new(struct upstream **out, struct worker *w);
+/* The worker has another configuration. */
+void upstream_configure(struct upstream *u);
 void upstream_free(struct upstream *u); /* what is under way is not `done` */
 /* Is there a backend at all? */
 bool upstream_exists(const struct upstream *u);
@@ -118,6 +120,8 @@ int upstream_call(struct upstream_request **out, struct upstream *u,
  * SW_EAGAIN (upstream_resume when there is more), SW_ECLOSED to give up. NULL:
  * there is no body.
  * `head` has the final response's head, once, before any data.
+ * `settle` says, if it is there, that all of the data which came together with
+ * the head has been offered: so that both may go on as one.
  * `data` takes bytes of the response's body: all of them, or none by returning
  * SW_EAGAIN; then they are offered again after upstream_resume. SW_ECLOSED
  * gives up.
@@ -128,6 +132,7 @@ struct upstream_flow {
 	uint64_t content_length;
 	ssize_t (*body)(void *owner, void *p, size_t n);
 	void (*head)(void *owner, const struct upstream_head *h);
+	void (*settle)(void *owner);
 	int (*data)(void *owner, const void *p, size_t n);
 	void (*done)(void *owner, enum upstream_end end, const char *detail);
 	void *owner;

@@ -65,6 +65,13 @@ origin_note(struct upstream *u, struct upstream_origin *o, bool failed)
 		    (unsigned long long)o->failures);
 }
 
+void
+origin_forget_ready(struct upstream_origin *o)
+{
+	while (o->ready_count > 0)
+		curl_easy_cleanup(o->ready[--o->ready_count]);
+}
+
 int
 origins_load(struct upstream *u)
 {
@@ -105,6 +112,7 @@ void
 origins_free(struct upstream *u)
 {
 	for (size_t i = 0; i < u->origin_count; i++) {
+		origin_forget_ready(&u->origins[i]);
 		free(u->origins[i].url);
 		free(u->origins[i].unix_path);
 	}

@@ -20,6 +20,9 @@ struct upstream_origin {
 	uint64_t failures; /* in a row */
 	uint64_t down_until_ms;
 	bool probing; /* after its time off, one request tries it */
+	/* Handles that were used for a GET, with this configuration. */
+	CURL *ready[32];
+	size_t ready_count;
 };
 
 struct upstream {
@@ -33,12 +36,16 @@ struct upstream {
 	struct list running;
 	struct list resumed; /* to be asked again */
 	struct list cancelled;
+	struct list headed; /* their head was told in this call of libcurl */
 	struct list dead_watches;
+	struct watch **watches; /* by descriptor */
+	size_t watch_count;
 	size_t waiting_count;
 	size_t running_count;
 	struct upstream_origin *origins;
 	size_t origin_count;
-	CURL *spare[32]; /* handles that were used, for the next ones */
+	unsigned generation; /* of the configuration */
+	CURL *spare[32];     /* handles that were used, for the next ones */
 	size_t spare_count;
 };
 
@@ -69,6 +76,7 @@ struct upstream_request {
 	struct upstream *upstream;
 	struct list node;        /* waiting, running or cancelled */
 	struct list resume_node; /* of the resumed */
+	struct list headed_node; /* of the headed */
 	enum request_state state;
 	bool cancelled;
 	struct upstream_flow flow; /* of its ask, only what is no text */
@@ -77,6 +85,7 @@ struct upstream_request {
 	char *target;
 	struct curl_slist *headers;
 	CURL *easy;
+	unsigned generation; /* of the configuration it was set up with */
 	struct upstream_origin *origin;
 	unsigned tries;
 	struct timer timer;
@@ -87,8 +96,6 @@ struct upstream_request {
 	char error[CURL_ERROR_SIZE];
 	/* The response's head, as it comes in. */
 	struct buf head;
-	struct header_place places[REQUEST_HEADERS_MAX];
-	struct header parsed[REQUEST_HEADERS_MAX];
 	size_t header_count;
 	size_t head_bytes; /* of all heads, interim ones included */
 	int status;
@@ -99,20 +106,37 @@ struct upstream_request {
 	int sockets[2];    /* libcurl's; -1: none */
 	struct io hang_up; /* fd -1: not watched */
 	bool hung_up;      /* the backend sends nothing more */
+	/* Not zeroed at first: `header_count` of them are there. */
+	struct header_place places[REQUEST_HEADERS_MAX];
+	struct header parsed[REQUEST_HEADERS_MAX];
 };
 
 /* The origin whose turn it is; NULL: all are down. */
 struct upstream_origin *origin_choose(struct upstream *u);
 /* How a request to it ended. */
 void origin_note(struct upstream *u, struct upstream_origin *o, bool failed);
+void origin_forget_ready(struct upstream_origin *o);
 int origins_load(struct upstream *u);
 void origins_free(struct upstream *u);
+
+/* No control characters? */
+bool header_is_clean(struct str s);
+/* Into `headers`: SW_OK, SW_ENOMEM, or SW_EINVAL for what none may be. */
+int headers_copy(struct upstream_request *r, const struct upstream_ask *ask);
+
+/* Tell who had a head that no data came with it. */
+void upstream_settle(struct upstream *u);
+
+/* libcurl's sockets and timer, in the loop; false if there is no memory. */
+bool sockets_open(struct upstream *u);
+bool sockets_prepare(struct upstream_request *r);
+void sockets_leave(struct upstream_request *r); /* it is going */
+void sockets_sweep(struct upstream *u);         /* at the end of a turn */
+void sockets_close(struct upstream *u);         /* libcurl has ended */
 
 /* It has switched protocols: no longer a request. */
 void request_becomes_tunnel(struct upstream_request *r);
 
-/* Before it begins: false if there is no memory. */
-bool tunnel_prepare(struct upstream_request *r);
 /* Watch for the end that the backend makes; SW_EIO. */
 int tunnel_open(struct upstream_request *r);
 void tunnel_close(struct upstream_request *r);

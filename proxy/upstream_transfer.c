@@ -7,8 +7,11 @@
 #include "proxy/base/err.h"
 #include "proxy/upstream_private.h"
 
-/* Memory of one request, in either direction. */
-enum { TRANSFER_BUFFER = 64 << 10 };
+/*
+ * Memory of one request, in either direction. With more, libcurl's buffers are
+ * large enough for malloc to tidy up whenever one is freed.
+ */
+enum { TRANSFER_BUFFER = 32 << 10 };
 
 /* End it with a reason of ours. */
 static void
@@ -42,16 +45,28 @@ transfer_arm(struct upstream_request *r)
 
 /* The head of the response, line by line. */
 
+/* RFC 9110 5.6.2 */
+static const bool token_bytes[256] = {
+	['0' ... '9'] = true,
+	['A' ... 'Z'] = true,
+	['a' ... 'z'] = true,
+	['!'] = true,
+	['#' ... '\''] = true,
+	['*'] = true,
+	['+'] = true,
+	['-'] = true,
+	['.'] = true,
+	['^' ... '`'] = true,
+	['|'] = true,
+	['~'] = true,
+};
+
 static bool
 is_token(struct str s)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (c <= 0x20 || c >= 0x7f ||
-		    strchr("()<>@,;:\\\"/[]?={}", c) != NULL)
+	for (size_t i = 0; i < s.len; i++)
+		if (!token_bytes[(unsigned char)s.p[i]])
 			return false;
-	}
 	return s.len > 0;
 }
 
@@ -204,6 +219,8 @@ end_of_head(struct upstream_request *r)
 		request_becomes_tunnel(r);
 	}
 	transfer_arm(r);
+	if (r->flow.settle != NULL)
+		list_append(&r->upstream->headed, &r->headed_node);
 	r->flow.head(r->flow.owner, &h);
 	return !r->cancelled;
 }
@@ -312,7 +329,9 @@ set_method(struct upstream_request *r)
 
 	if (strcmp(r->method, "HEAD") == 0)
 		return SET(CURLOPT_NOBODY, 1L);
-	if (r->flow.ask.upgrade && !tunnel_prepare(r))
+	/* The connection is the tunnel's, from its beginning to its end. */
+	if (r->flow.ask.upgrade &&
+	    (!SET(CURLOPT_FRESH_CONNECT, 1L) || !SET(CURLOPT_FORBID_REUSE, 1L)))
 		return false;
 	/*
 	 * libcurl asks again on a new connection when one that was kept closes
@@ -323,7 +342,8 @@ set_method(struct upstream_request *r)
 		return false;
 	if (r->flow.body == NULL)
 		return SET(CURLOPT_HTTPGET, 1L) &&
-		    SET(CURLOPT_CUSTOMREQUEST, r->method);
+		    (strcmp(r->method, "GET") == 0 ||
+			SET(CURLOPT_CUSTOMREQUEST, r->method));
 	return SET(CURLOPT_UPLOAD, 1L) &&
 	    SET(CURLOPT_CUSTOMREQUEST, r->method) &&
 	    SET(CURLOPT_INFILESIZE_LARGE, length) &&
@@ -340,7 +360,6 @@ set_place(struct upstream_request *r)
 	const struct conf *conf = r->upstream->worker->conf;
 
 	return SET(CURLOPT_URL, r->origin->url) &&
-	    SET(CURLOPT_REQUEST_TARGET, r->target) &&
 	    SET(CURLOPT_PATH_AS_IS, 1L) &&
 	    SET(CURLOPT_UNIX_SOCKET_PATH, r->origin->unix_path) &&
 	    SET(CURLOPT_PROTOCOLS_STR, "http,https") &&
@@ -372,11 +391,68 @@ static bool
 set_answer(struct upstream_request *r)
 {
 	return SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
-	    SET(CURLOPT_HTTPHEADER, r->headers) &&
 	    SET(CURLOPT_HEADERFUNCTION, on_header) &&
-	    SET(CURLOPT_HEADERDATA, r) && SET(CURLOPT_WRITEFUNCTION, on_data) &&
+	    SET(CURLOPT_WRITEFUNCTION, on_data) && sockets_prepare(r);
+}
+
+/* What is another one's with each request. */
+static bool
+set_own(struct upstream_request *r)
+{
+	return SET(CURLOPT_REQUEST_TARGET, r->target) &&
+	    SET(CURLOPT_HTTPHEADER, r->headers) && SET(CURLOPT_HEADERDATA, r) &&
 	    SET(CURLOPT_WRITEDATA, r) && SET(CURLOPT_ERRORBUFFER, r->error) &&
 	    SET(CURLOPT_PRIVATE, r);
+}
+
+/* One of those that differ in nothing but set_own? */
+static bool
+is_plain(const struct upstream_request *r)
+{
+	return r->flow.body == NULL && !r->flow.ask.upgrade &&
+	    r->flow.ask.timeout_ms == 0 && r->flow.ask.repeatable &&
+	    strcmp(r->method, "GET") == 0;
+}
+
+/* A handle that was used for the same; NULL: there is none. */
+static CURL *
+take_ready(struct upstream_request *r)
+{
+	struct upstream_origin *o = r->origin;
+
+	if (!is_plain(r) || o->ready_count == 0)
+		return NULL;
+	return o->ready[--o->ready_count];
+}
+
+static bool
+keep_ready(struct upstream_request *r)
+{
+	struct upstream_origin *o = r->origin;
+
+	if (!is_plain(r) || r->generation != r->upstream->generation)
+		return false;
+	if (o->ready_count == sizeof(o->ready) / sizeof(o->ready[0]))
+		return false;
+	curl_easy_setopt(r->easy, CURLOPT_PRIVATE, NULL);
+	curl_easy_setopt(r->easy, CURLOPT_ERRORBUFFER, NULL);
+	curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, NULL);
+	o->ready[o->ready_count++] = r->easy;
+	return true;
+}
+
+static bool
+prepare(struct upstream_request *r)
+{
+	struct upstream *u = r->upstream;
+
+	r->easy = take_ready(r);
+	if (r->easy != NULL)
+		return set_own(r);
+	r->easy =
+	    u->spare_count > 0 ? u->spare[--u->spare_count] : curl_easy_init();
+	return r->easy != NULL && set_place(r) && set_method(r) &&
+	    set_limits(r) && set_answer(r) && set_own(r);
 }
 
 int
@@ -385,11 +461,8 @@ transfer_begin(struct upstream_request *r)
 	struct upstream *u = r->upstream;
 
 	r->error[0] = '\0';
-	r->easy =
-	    u->spare_count > 0 ? u->spare[--u->spare_count] : curl_easy_init();
-	if (r->easy == NULL || !set_place(r) || !set_method(r) ||
-	    !set_limits(r) || !set_answer(r) ||
-	    curl_multi_add_handle(u->multi, r->easy) != CURLM_OK)
+	r->generation = u->generation;
+	if (!prepare(r) || curl_multi_add_handle(u->multi, r->easy) != CURLM_OK)
 		return SW_ENOMEM;
 	/* The connection has a time of its own before. */
 	loop_set_timer(u->worker->loop, &r->timer,
@@ -408,7 +481,9 @@ transfer_end(struct upstream_request *r)
 		return;
 	tunnel_close(r);
 	curl_multi_remove_handle(u->multi, r->easy);
-	if (u->spare_count < sizeof(u->spare) / sizeof(u->spare[0])) {
+	sockets_leave(r);
+	if (keep_ready(r)) {
+	} else if (u->spare_count < sizeof(u->spare) / sizeof(u->spare[0])) {
 		curl_easy_reset(r->easy);
 		u->spare[u->spare_count++] = r->easy;
 	} else {

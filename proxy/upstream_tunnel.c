@@ -11,31 +11,6 @@
 #include "proxy/base/err.h"
 #include "proxy/upstream_private.h"
 
-/*
- * libcurl says which socket it uses only when a transfer is over. It may try
- * two at a time, one of each family, and closes the one that comes second.
- */
-static int
-on_open(void *ctx, curl_socket_t fd, curlsocktype purpose)
-{
-	struct upstream_request *r = ctx;
-
-	(void)purpose;
-	r->sockets[r->sockets[0] >= 0] = fd;
-	return CURL_SOCKOPT_OK;
-}
-
-static int
-on_close(void *ctx, curl_socket_t fd)
-{
-	struct upstream_request *r = ctx;
-
-	for (size_t i = 0; i < 2; i++)
-		if (r->sockets[i] == fd)
-			r->sockets[i] = -1;
-	return close(fd);
-}
-
 static void
 on_hang_up(struct io *io, uint32_t events)
 {
@@ -46,22 +21,6 @@ on_hang_up(struct io *io, uint32_t events)
 		return;
 	r->hung_up = true;
 	upstream_resume(r);
-}
-
-bool
-tunnel_prepare(struct upstream_request *r)
-{
-	CURL *e = r->easy;
-
-	r->sockets[0] = r->sockets[1] = -1;
-	/* The connection is the tunnel's, from its beginning to its end. */
-	return curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
-	    curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L) == CURLE_OK &&
-	    curl_easy_setopt(e, CURLOPT_SOCKOPTFUNCTION, on_open) == CURLE_OK &&
-	    curl_easy_setopt(e, CURLOPT_SOCKOPTDATA, r) == CURLE_OK &&
-	    curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, on_close) ==
-	    CURLE_OK &&
-	    curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, r) == CURLE_OK;
 }
 
 int

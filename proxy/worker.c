@@ -70,6 +70,8 @@ worker_configure(struct worker *w, const struct conf *conf)
 		.channels = (size_t)conf->channels_per_connection,
 	};
 	w->codec.deflate_min = (size_t)conf->deflate_min;
+	if (w->upstream != NULL)
+		upstream_configure(w->upstream);
 }
 
 /* News and answers came while a turn's events are being handled: at once. */

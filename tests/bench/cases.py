@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 STREAMS = ("ws", "sse")
 WAITING = ("ws", "sse", "long")
 ALL = ("limit", "nchan", "spillway")
+PROXIES = ("nginx", "pushpin", "spillway")
 
 
 @dataclass
@@ -13,6 +14,7 @@ class Row:
     load: dict
     settings: dict = field(default_factory=dict)  # of the servers
     only: dict = field(default_factory=dict)      # load, for one server
+    program: str = "load"
 
 
 @dataclass
@@ -95,4 +97,8 @@ CASES = [
                             filler=80000, live=100, rate=100, depth=64),
               settings={"spillway": {"window-bytes": '"4m"'}}),
          table="storm"),
+    Case("proxied", "a page of 1,024 bytes through the reverse proxy",
+         [Row(f"{n} at a time", dict(clients=n), program="proxied")
+          for n in (64, 1)],
+         counts="requests", table="proxied", servers=PROXIES),
 ]

@@ -39,6 +39,7 @@ class Server:
         self.settings = settings
         self.sub_port = free_port()
         self.pub_port = self.sub_port
+        self.backend_port = free_port()  # of the application behind a proxy
         self.process = None
 
     def command(self):
@@ -111,6 +112,7 @@ class Spillway(Server):
             "store": f'"{self.dir}/spillway.db"',
             "log-level": "warn",
             "web-root": '"off"',
+            "backend": f'"http://127.0.0.1:{self.backend_port}"',
             "drain-time": '"0"',
         }
         lines.update(self.settings.get("spillway", {}))
@@ -180,6 +182,132 @@ http {{
             "nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
 
+class Nginx(Server):
+    """nginx alone, as a reverse proxy that keeps its connections."""
+
+    name = "nginx"
+
+    def command(self):
+        path = os.path.join(self.dir, "nginx.conf")
+        scratch = "".join(
+            f"    {kind}_temp_path {self.dir}/{kind};\n" for kind in
+            ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        with open(path, "w") as f:
+            f.write(f"""daemon off;
+{user}worker_processes 1;
+error_log {self.dir}/log warn;
+pid {self.dir}/nginx.pid;
+events {{ worker_connections 10000; }}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    keepalive_timeout 600;
+{scratch}    upstream application {{
+        server 127.0.0.1:{self.backend_port};
+        keepalive 512;
+        keepalive_requests 1000000000;
+    }}
+    server {{
+        listen 127.0.0.1:{self.sub_port} backlog=4096;
+        location / {{
+            proxy_pass http://application;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header X-Forwarded-Host $http_host;
+        }}
+    }}
+}}
+""")
+        return [Nchan.nginx(), "-c", path, "-e", f"{self.dir}/log"]
+
+
+class Pushpin(Server):
+    """Pushpin of Debian, with the zurl that it asks the backend by."""
+
+    name = "pushpin"
+    zurl = None
+
+    def specs(self, *names):
+        return [f"ipc://{self.dir}/{name}" for name in names]
+
+    def write(self, name, text):
+        path = os.path.join(self.dir, name)
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+
+    def start_zurl(self, core):
+        ways = self.specs("zurl-in", "zurl-in-stream", "zurl-out", "zurl-req")
+        path = self.write("zurl.conf", f"""[General]
+in_spec={ways[0]}
+in_stream_spec={ways[1]}
+out_spec={ways[2]}
+in_req_spec={ways[3]}
+ipc_file_mode=660
+defpolicy=allow
+max_open_requests=2000
+buffer_size=200000
+timeout=600
+""")
+        with open(os.path.join(self.dir, "zurl.log"), "wb") as log:
+            self.zurl = subprocess.Popen(
+                ["zurl", f"--config={path}"], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, preexec_fn=on_core(core))
+
+    def start(self, core):
+        self.start_zurl(core)
+        return super().start(core)
+
+    def command(self):
+        ways = self.specs("zurl-in", "zurl-in-stream", "zurl-out")
+        with open("/usr/lib/pushpin/internal.conf") as f:
+            internal = f.read().splitlines()
+        for n, line in enumerate(internal):
+            for name, spec in zip(("out_specs", "out_stream_specs",
+                                   "in_specs"), ways):
+                if line.startswith(f"zurl_{name}="):
+                    internal[n] = f"zurl_{name}={spec}"
+        inner = self.write("internal.conf", "\n".join(internal) + "\n")
+        routes = self.write("routes", f"* 127.0.0.1:{self.backend_port}\n")
+        ports = [free_port() for _ in range(4)]
+        return ["pushpin", "--config=" + self.write("pushpin.conf", f"""[global]
+include={inner}
+rundir={self.dir}
+ipc_prefix=pushpin-
+port_offset=0
+stats_connection_ttl=120
+[runner]
+services=condure,pushpin-proxy,pushpin-handler
+http_port=127.0.0.1:{self.sub_port}
+logdir={self.dir}
+log_level=1
+client_buffer_size=8192
+client_maxconn=10000
+[proxy]
+routesfile={routes}
+set_x_forwarded_protocol=true
+x_forwarded_for=append
+[handler]
+push_in_spec=tcp://127.0.0.1:{ports[0]}
+push_in_sub_specs=tcp://127.0.0.1:{ports[1]}
+command_spec=tcp://127.0.0.1:{ports[2]}
+push_in_http_addr=127.0.0.1
+push_in_http_port={ports[3]}
+""")]
+
+    def pids(self):
+        return super().pids() + [self.zurl.pid]
+
+    def stop(self):
+        super().stop()
+        self.zurl.terminate()
+        self.zurl.wait(GUARD)
+
+
 def servers(build, spillway):
     """Those that can be run here, and a sentence for each that cannot."""
     Limit.program = os.path.join(build, "tests/bench/limit")
@@ -192,4 +320,8 @@ def servers(build, spillway):
     if Nchan.nginx() is None or not os.path.exists(Nchan.module):
         Nchan.missing = ("nginx with nchan is not installed "
                          "(Debian: nginx, libnginx-mod-nchan)")
-    return [Limit, Nchan, Spillway]
+    if Nchan.nginx() is None:
+        Nginx.missing = "it is not installed (Debian: nginx-light)"
+    if not shutil.which("pushpin") or not shutil.which("zurl"):
+        Pushpin.missing = "it is not installed (Debian: pushpin, zurl)"
+    return [Limit, Nchan, Nginx, Pushpin, Spillway]

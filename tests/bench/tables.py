@@ -63,7 +63,20 @@ def storm(_case, r, _others):
             big(r["from_store"]) if "from_store" in r else NONE]
 
 
+def proxied(case, r, others):
+    mine = per(r, case.counts)
+    return [big(per(r, case.counts, "seconds")), big(mine),
+            ratio(mine, per(others.get("nginx"), case.counts)),
+            ratio(mine, per(others.get("pushpin"), case.counts)),
+            f"{r['p50_us']:.0f}", f"{r['direct_p50_us']:.0f}",
+            f"{r['p50_us'] - r['direct_p50_us']:.0f}",
+            f"{r['load_busy']:.0%}"]
+
+
 TABLES = {
+    "proxied": (proxied, ["{counts}/s", "{counts} per CPU s", "of nginx",
+                          "of pushpin", "p50 us", "direct p50 us",
+                          "added us", "load busy"]),
     "rate": (rate, ["{counts}/s", "{counts} per CPU s", "of limit",
                     "of nchan", "p50 ms", "p99 ms", "load busy"]),
     "latency": (latency, ["p50 ms", "p99 ms", "max ms", "p99 / limit's",

@@ -1,0 +1,266 @@
+/*
+ * libcurl's sockets and timer, in our loop.
+ *
+ * libcurl takes a socket out whenever a request has ended, and puts it back
+ * with the next. One that it got from us, and gives back to us before it is
+ * closed, stays in the loop meanwhile: that is two system calls less for each
+ * request. Others, such as those of its resolver, come and go as it says.
+ */
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "proxy/base/err.h"
+#include "proxy/upstream_private.h"
+
+struct watch {
+	struct io io; /* fd -1: closed, or forgotten */
+	struct upstream *upstream;
+	struct list node; /* of the dead */
+	uint32_t events;  /* as the loop knows them; 0: it does not have it */
+	bool ours;        /* on_close tells of its end */
+	bool idle;        /* libcurl does not want to know */
+	struct upstream_request *tunnel; /* whose connection it is, or NULL */
+};
+
+static void
+on_socket(struct io *io, uint32_t events)
+{
+	struct watch *w = container_of(io, struct watch, io);
+	int flags = 0, running;
+
+	if (io->fd < 0)
+		return;
+	if (w->idle) {
+		/* The backend hung up on a connection that is kept. */
+		loop_remove(w->upstream->worker->loop, io);
+		w->events = 0;
+		return;
+	}
+	if ((events & EPOLLIN) != 0)
+		flags |= CURL_CSELECT_IN;
+	if ((events & EPOLLOUT) != 0)
+		flags |= CURL_CSELECT_OUT;
+	if ((events & (EPOLLERR | EPOLLHUP)) != 0)
+		flags |= CURL_CSELECT_ERR;
+	curl_multi_socket_action(w->upstream->multi, io->fd, flags, &running);
+	w->upstream->stirred = true;
+	upstream_settle(w->upstream);
+}
+
+static uint32_t
+events_of(int what)
+{
+	return (what == CURL_POLL_OUT ? 0 : EPOLLIN) |
+	    (what == CURL_POLL_IN ? 0 : EPOLLOUT);
+}
+
+static struct watch *
+find(const struct upstream *u, curl_socket_t fd)
+{
+	return (size_t)fd < u->watch_count ? u->watches[fd] : NULL;
+}
+
+/* NULL: there is no memory. */
+static struct watch *
+add(struct upstream *u, curl_socket_t fd)
+{
+	struct watch *w = calloc(1, sizeof(*w)), **all;
+	size_t count = u->watch_count;
+
+	if (w != NULL && (size_t)fd >= count) {
+		count = (size_t)fd + 64;
+		all = realloc(u->watches, count * sizeof(*all));
+		if (all == NULL) {
+			free(w);
+			return NULL;
+		}
+		while (u->watch_count < count)
+			all[u->watch_count++] = NULL;
+		u->watches = all;
+	}
+	if (w == NULL)
+		return NULL;
+	w->io = (struct io){ .fd = fd, .ready = on_socket };
+	w->upstream = u;
+	list_init(&w->node);
+	u->watches[fd] = w;
+	return w;
+}
+
+static void
+forget(struct upstream *u, struct watch *w)
+{
+	if (w->events != 0)
+		loop_remove(u->worker->loop, &w->io);
+	u->watches[w->io.fd] = NULL;
+	w->io.fd = -1;
+	/* An event of this turn may still name it. */
+	list_append(&u->dead_watches, &w->node);
+}
+
+static int
+update(struct upstream *u, struct watch *w, uint32_t events)
+{
+	int err = SW_OK;
+
+	w->idle = false;
+	if (w->events == 0)
+		err = loop_add(u->worker->loop, &w->io, events);
+	else if (w->events != events)
+		err = loop_modify(u->worker->loop, &w->io, events);
+	if (err == SW_OK)
+		w->events = events;
+	return err == SW_OK ? 0 : -1;
+}
+
+static int
+on_watch(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
+{
+	struct upstream *u = ctx;
+	struct watch *w = find(u, fd);
+
+	(void)easy;
+	(void)socket_ctx;
+	if (what != CURL_POLL_REMOVE) {
+		if (w == NULL)
+			w = add(u, fd);
+		return w == NULL ? -1 : update(u, w, events_of(what));
+	}
+	if (w != NULL && w->ours)
+		w->idle = true;
+	else if (w != NULL)
+		forget(u, w);
+	return 0;
+}
+
+static int
+open_watch(
+    struct upstream *u, curl_socket_t fd, struct upstream_request *tunnel)
+{
+	struct watch *w = find(u, fd);
+
+	if (w == NULL)
+		w = add(u, fd);
+	if (w == NULL)
+		return CURL_SOCKOPT_ERROR;
+	w->ours = true;
+	w->tunnel = tunnel;
+	return CURL_SOCKOPT_OK;
+}
+
+static int
+on_open(void *ctx, curl_socket_t fd, curlsocktype purpose)
+{
+	(void)purpose;
+	return open_watch(ctx, fd, NULL);
+}
+
+/*
+ * libcurl says which socket it uses only when a transfer is over. It may try
+ * two at a time, one of each family, and closes the one that comes second.
+ */
+static int
+on_open_tunnel(void *ctx, curl_socket_t fd, curlsocktype purpose)
+{
+	struct upstream_request *r = ctx;
+
+	(void)purpose;
+	r->sockets[r->sockets[0] >= 0] = fd;
+	return open_watch(r->upstream, fd, r);
+}
+
+static int
+on_close(void *ctx, curl_socket_t fd)
+{
+	struct upstream *u = ctx;
+	struct watch *w = find(u, fd);
+
+	if (w != NULL) {
+		for (size_t i = 0; w->tunnel != NULL && i < 2; i++)
+			if (w->tunnel->sockets[i] == fd)
+				w->tunnel->sockets[i] = -1;
+		forget(u, w);
+	}
+	return close(fd);
+}
+
+bool
+sockets_prepare(struct upstream_request *r)
+{
+	struct upstream *u = r->upstream;
+	bool tunnel = r->flow.ask.upgrade;
+
+	return curl_easy_setopt(r->easy, CURLOPT_SOCKOPTFUNCTION,
+		   tunnel ? on_open_tunnel : on_open) == CURLE_OK &&
+	    curl_easy_setopt(r->easy, CURLOPT_SOCKOPTDATA,
+		tunnel ? (void *)r : (void *)u) == CURLE_OK &&
+	    curl_easy_setopt(r->easy, CURLOPT_CLOSESOCKETFUNCTION, on_close) ==
+	    CURLE_OK &&
+	    curl_easy_setopt(r->easy, CURLOPT_CLOSESOCKETDATA, u) == CURLE_OK;
+}
+
+void
+sockets_leave(struct upstream_request *r)
+{
+	for (size_t i = 0; i < 2; i++) {
+		struct watch *w =
+		    r->sockets[i] < 0 ? NULL : find(r->upstream, r->sockets[i]);
+
+		if (w != NULL && w->tunnel == r)
+			w->tunnel = NULL;
+	}
+}
+
+static int
+on_timer_change(CURLM *multi, long timeout_ms, void *ctx)
+{
+	struct upstream *u = ctx;
+
+	(void)multi;
+	u->due = timeout_ms == 0;
+	if (timeout_ms > 0)
+		loop_set_timer(u->worker->loop, &u->timer,
+		    loop_now_ms(u->worker->loop) + (uint64_t)timeout_ms);
+	else
+		loop_clear_timer(&u->timer);
+	return 0;
+}
+
+static void
+on_timer(struct timer *t)
+{
+	container_of(t, struct upstream, timer)->due = true;
+}
+
+bool
+sockets_open(struct upstream *u)
+{
+	timer_init(&u->timer, on_timer);
+	return curl_multi_setopt(u->multi, CURLMOPT_SOCKETFUNCTION, on_watch) ==
+	    CURLM_OK &&
+	    curl_multi_setopt(u->multi, CURLMOPT_SOCKETDATA, u) == CURLM_OK &&
+	    curl_multi_setopt(u->multi, CURLMOPT_TIMERFUNCTION,
+		on_timer_change) == CURLM_OK &&
+	    curl_multi_setopt(u->multi, CURLMOPT_TIMERDATA, u) == CURLM_OK;
+}
+
+void
+sockets_sweep(struct upstream *u)
+{
+	struct list *node;
+
+	while ((node = list_shift(&u->dead_watches)) != NULL)
+		free(container_of(node, struct watch, node));
+}
+
+void
+sockets_close(struct upstream *u)
+{
+	for (size_t fd = 0; fd < u->watch_count; fd++)
+		if (u->watches[fd] != NULL)
+			forget(u, u->watches[fd]);
+	free(u->watches);
+	sockets_sweep(u);
+	loop_clear_timer(&u->timer);
+}
