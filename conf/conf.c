@@ -326,6 +326,7 @@ conf_free(struct conf *c)
 		token_key_fini(&c->token_key[--c->token_key_count]);
 	free(c->token_key);
 	free(c->trusted_proxy);
+	free(c->proxy_protocol);
 	while (c->policy_count > 0)
 		free(c->policies[--c->policy_count].pattern);
 	free(c->policies);

@@ -123,6 +123,10 @@ struct conf {
 	size_t trusted_proxy_text_count;
 	struct network *trusted_proxy;
 	size_t trusted_proxy_count;
+	char **proxy_protocol_text;
+	size_t proxy_protocol_text_count;
+	struct network *proxy_protocol;
+	size_t proxy_protocol_count;
 	bool access_log;
 	char *bridge_path; /* at the backend */
 	/* Secrets as written; the secrets proper, checked. */

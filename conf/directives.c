@@ -364,6 +364,15 @@ const struct directive directives[] = {
 	    .fallback = "1024", .min = 1, .max = MILLION,
 	    .help = "Newest events of one channel that stay in memory." },
 
+	{ "proxy-protocol", KIND_NETWORKS, GROUP_REQUESTS,
+	    LIST(proxy_protocol_text), .example = "10.0.0.0/8",
+	    .help = "Load balancers whose connections to listen and listen-tls "
+		    "begin with a header of the PROXY protocol, version 1 or "
+		    "2, that tells of the client: addresses, networks, and "
+		    "\"unix\" for those who connect to a Unix socket. Every "
+		    "connection from there has to have one, and is the "
+		    "client's from then on; nobody else's may. None: there "
+		    "are no such headers." },
 	{ "header-max", KIND_BYTES, GROUP_REQUESTS, GLOBAL(header_max),
 	    .restart = true, .fallback = "12k", .min = 2 * KIB, .max = 64 * KIB,
 	    .help = "Largest head of a request: its first line and headers, "

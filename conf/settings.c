@@ -160,21 +160,26 @@ keep_key(struct conf *c, struct str text, struct buf *advice)
 }
 
 static int
-keep_network(struct conf *c, struct str text, struct buf *advice)
+keep_network(struct conf *c, const struct directive *d, struct str text,
+    struct buf *advice)
 {
-	struct network *list = realloc(
-	    c->trusted_proxy, (c->trusted_proxy_count + 1) * sizeof(*list));
+	bool trusted = d->offset == offsetof(struct conf, trusted_proxy_text);
+	struct network **list =
+	    trusted ? &c->trusted_proxy : &c->proxy_protocol;
+	size_t *count =
+	    trusted ? &c->trusted_proxy_count : &c->proxy_protocol_count;
+	struct network *more = realloc(*list, (*count + 1) * sizeof(*more));
 
-	if (list == NULL)
+	if (more == NULL)
 		return SW_ENOMEM;
-	c->trusted_proxy = list;
-	if (network_parse(&list[c->trusted_proxy_count], text) != SW_OK) {
+	*list = more;
+	if (network_parse(&more[*count], text) != SW_OK) {
 		buf_puts(advice,
 		    "write an address, a network whose address is zero behind "
 		    "its bits, such as 10.0.0.0/8, or unix");
 		return SW_EINVAL;
 	}
-	c->trusted_proxy_count++;
+	++*count;
 	return SW_OK;
 }
 
@@ -193,7 +198,7 @@ set_value(struct build *b, const struct setting *s)
 	else if (d->kind == KIND_KEYS)
 		err = keep_key(b->conf, text, &advice);
 	else if (d->kind == KIND_NETWORKS)
-		err = keep_network(b->conf, text, &advice);
+		err = keep_network(b->conf, d, text, &advice);
 	if (err == SW_OK)
 		err = field_set(d, base_of(b, d, s->block), text, &advice);
 	if (err != SW_OK && err != SW_EINVAL) {

@@ -6,6 +6,7 @@
 #include "proxy/http.h"
 #include "proxy/look.h"
 #include "proxy/poll.h"
+#include "proxy/preface.h"
 #include "proxy/proxy.h"
 #include "proxy/relay.h"
 #include "proxy/subscriber.h"
@@ -75,6 +76,7 @@ end_others(struct worker *w)
 		    c->in == NULL)
 			conn_linger(c);
 		else if (c->role == &handshake_role ||
+		    c->role == &preface_role ||
 		    (c->role == &http_role && !http_busy(c->owner)) ||
 		    (c->role == &relay_role && !relay_busy(c)))
 			conn_close(c);

@@ -168,9 +168,27 @@ drop_oldest(struct worker *w)
 }
 
 void
+handshake_take(struct conn *c)
+{
+	struct worker *w = c->worker;
+	struct handshake *h = calloc(1, sizeof(*h));
+
+	if (h == NULL) {
+		conn_close(c);
+		return;
+	}
+	if (w->metrics.handshakes >= limit(w))
+		drop_oldest(w);
+	h->conn = c;
+	conn_set_role(c, &handshake_role, h);
+	list_append(&w->handshakes, &h->node);
+	METRIC_ADD(w->metrics.handshakes, 1);
+	conn_arm(c, loop_now_ms(w->loop) + w->conf->tls_handshake_timeout_ms);
+}
+
+void
 handshake_begin(struct worker *w, int fd, const struct address *peer)
 {
-	struct handshake *h;
 	struct conn *c;
 
 	if (conn_open(&c, w, fd, peer, LISTENER_PUBLIC, &handshake_role) !=
@@ -179,16 +197,5 @@ handshake_begin(struct worker *w, int fd, const struct address *peer)
 		return;
 	}
 	METRIC_ADD(w->metrics.accepted, 1);
-	h = calloc(1, sizeof(*h));
-	if (h == NULL) {
-		conn_close(c);
-		return;
-	}
-	if (w->metrics.handshakes >= limit(w))
-		drop_oldest(w);
-	h->conn = c;
-	c->owner = h;
-	list_append(&w->handshakes, &h->node);
-	METRIC_ADD(w->metrics.handshakes, 1);
-	conn_arm(c, loop_now_ms(w->loop) + w->conf->tls_handshake_timeout_ms);
+	handshake_take(c);
 }

@@ -13,6 +13,9 @@
 /* A socket that was just accepted. */
 void handshake_begin(struct worker *w, int fd, const struct address *peer);
 
+/* The same for a connection that there is already. */
+void handshake_take(struct conn *c);
+
 extern const struct conn_role handshake_role;
 
 #endif

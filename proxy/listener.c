@@ -15,6 +15,7 @@
 #include "proxy/gateway.h"
 #include "proxy/handshake.h"
 #include "proxy/look.h"
+#include "proxy/preface.h"
 #include "proxy/worker.h"
 
 enum {
@@ -153,6 +154,7 @@ static void
 on_connections(struct io *io, uint32_t events)
 {
 	struct listener *l = container_of(io, struct listener, io);
+	const struct address nobody = { .family = 0 };
 	struct worker *w = l->worker;
 
 	(void)events;
@@ -164,6 +166,7 @@ on_connections(struct io *io, uint32_t events)
 		socklen_t len = sizeof(sa);
 		struct address peer;
 		enum limit why;
+		bool prefaced;
 		int fd = accept4(l->io.fd, (struct sockaddr *)&sa, &len,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -174,14 +177,19 @@ on_connections(struct io *io, uint32_t events)
 			return;
 		}
 		peer = address_of(&sa);
-		if (!gateway_admit(w->gateway, &peer, l->kind == LISTENER_TLS,
+		prefaced = preface_expects(w->conf, &peer, l->kind);
+		/* Who it is counted for is still to be told. */
+		if (!gateway_admit(w->gateway, prefaced ? &nobody : &peer,
+			!prefaced && l->kind == LISTENER_TLS,
 			loop_now_ms(w->loop), &why)) {
 			METRIC_LIMIT(w, why);
 			METRIC_ADD(w->metrics.refused_connections, 1);
 			close(fd);
 			continue;
 		}
-		if (l->kind == LISTENER_TLS)
+		if (prefaced)
+			preface_begin(w, fd, &peer, l->kind);
+		else if (l->kind == LISTENER_TLS)
 			handshake_begin(w, fd, &peer);
 		else
 			look_begin(w, fd, &peer, l->kind);

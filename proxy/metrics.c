@@ -396,6 +396,25 @@ print_process(struct buf *out, const struct metrics_info *info)
 	    (uint64_t)files.rlim_cur, (double)info->started_unix_ms / 1000);
 }
 
+static void
+print_prefaces(
+    struct buf *out, const struct metrics *const *workers, size_t count)
+{
+	static const char *const results[PREFACE_ENDS] = {
+		[PREFACE_OK] = "ok",
+		[PREFACE_WRONG] = "wrong",
+		[PREFACE_LEFT] = "left",
+		[PREFACE_LIMITED] = "limited",
+	};
+
+	head(out, "proxy_headers_total", "counter",
+	    "Headers of the PROXY protocol that were due, by what came.");
+	for (size_t i = 0; i < PREFACE_ENDS; i++)
+		buf_printf(out,
+		    "spillway_proxy_headers_total{result=\"%s\"} %" PRId64 "\n",
+		    results[i], SUM(preface_ends[i]));
+}
+
 /* The reverse proxy, and all that is asked of the backend. */
 static void
 print_backend(
@@ -442,6 +461,7 @@ metrics_print(struct buf *out, const struct metrics *const *workers,
     size_t count, const struct metrics_info *info)
 {
 	print_connections(out, workers, count);
+	print_prefaces(out, workers, count);
 	print_limits(out, workers, count);
 	print_bridge(out, workers, count);
 	print_outbox(out, &info->outbox);

@@ -43,6 +43,15 @@ enum handshake_end {
 	HANDSHAKE_ENDS,
 };
 
+/* What became of the headers by which load balancers tell of clients. */
+enum preface_end {
+	PREFACE_OK,
+	PREFACE_WRONG,   /* it was none */
+	PREFACE_LEFT,    /* it did not come, or not all of it */
+	PREFACE_LIMITED, /* the client was one too many */
+	PREFACE_ENDS,
+};
+
 /* Why a subscriber's connection, or its poll, ended; see close.h. */
 enum { CLOSE_REASONS_MAX = 24 };
 
@@ -72,6 +81,7 @@ struct metrics {
 	_Atomic int64_t connections; /* now, of any kind */
 	_Atomic int64_t handshakes;  /* under way, now */
 	_Atomic uint64_t handshake_ends[HANDSHAKE_ENDS];
+	_Atomic uint64_t preface_ends[PREFACE_ENDS];
 	_Atomic uint64_t fast_requests; /* answered by the first look */
 	_Atomic uint64_t http_requests; /* by the HTTP library */
 	_Atomic uint64_t published, publish_refused;

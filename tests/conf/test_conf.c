@@ -735,6 +735,7 @@ static const char rich[] =
     "backend-fail-time = 10s access-log = yes\n"
     "upgrade = { websocket, x } upgrade-idle-timeout = 11s\n"
     "trusted-proxy = { 10.0.0.0/8, \"fd00::/8\", unix }\n"
+    "proxy-protocol = 10.1.1.1\n"
     "stall-timeout = 1h close-timeout = 60s drain-time = 0\n"
     "deflate = no deflate-min = 0 deflate-level = 9 poll-wait = 0\n"
     "poll-wait-max = 90s poll-limit = 5 poll-limit-max = 6\n"
