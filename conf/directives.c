@@ -277,7 +277,8 @@ const struct directive directives[] = {
 	{ "stall-timeout", KIND_MSEC, GROUP_STREAMS, GLOBAL(stall_timeout_ms),
 	    .fallback = "30s", .min = SECOND, .max = HOUR,
 	    .help = "A subscriber whose socket takes nothing for so long is "
-		    "closed; it catches up when it comes back." },
+		    "closed; it catches up when it comes back. So is a client "
+		    "that does not read its answer." },
 	{ "close-timeout", KIND_MSEC, GROUP_STREAMS, GLOBAL(close_timeout_ms),
 	    .fallback = "5s", .min = 100, .max = MINUTE,
 	    .help = "Time for a peer to answer the close of its WebSocket." },

@@ -93,6 +93,55 @@ http_busy(const struct lent *l)
 	return l->busy;
 }
 
+bool
+http_answering(const struct lent *l)
+{
+	return l->answering;
+}
+
+void
+http_answer_begins(struct lent *l)
+{
+	struct conn *c = l->conn;
+
+	if (c == NULL)
+		return;
+	l->answering = true;
+	l->acked = UINT64_MAX;
+	conn_arm(c,
+	    loop_now_ms(c->worker->loop) + c->worker->conf->stall_timeout_ms);
+}
+
+/*
+ * Has the client taken nothing since we looked? The library writes by itself;
+ * how far it gets, the system knows. Of Unix sockets it does not.
+ */
+static bool
+is_stuck(struct lent *l, int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+	uint64_t before = l->acked;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+		return false;
+	l->acked = info.tcpi_bytes_acked;
+	return l->acked == before;
+}
+
+bool
+http_reads_on(struct conn *c, struct lent *l)
+{
+	if (!is_stuck(l, c->lent_fd >= 0 ? c->lent_fd : c->io.fd)) {
+		conn_arm(c,
+		    loop_now_ms(c->worker->loop) +
+			c->worker->conf->stall_timeout_ms);
+		return true;
+	}
+	METRIC_LIMIT(c->worker, LIMIT_STALL_TIMEOUT);
+	return false;
+}
+
 static void
 http_role_ready(struct conn *c, uint32_t events)
 {
@@ -103,9 +152,16 @@ http_role_ready(struct conn *c, uint32_t events)
 static void
 http_role_timeout(struct conn *c)
 {
-	METRIC_LIMIT(c->worker,
-	    c->owner != NULL && http_busy(c->owner) ? LIMIT_REQUEST_TIMEOUT :
-						      LIMIT_HEADER_TIMEOUT);
+	struct lent *l = c->owner;
+
+	if (l != NULL && l->answering) {
+		if (http_reads_on(c, l))
+			return;
+	} else {
+		METRIC_LIMIT(c->worker,
+		    l != NULL && http_busy(l) ? LIMIT_REQUEST_TIMEOUT :
+						LIMIT_HEADER_TIMEOUT);
+	}
 	log_debug(
 	    "http connection timed out id=%llu", (unsigned long long)c->id);
 	conn_close(c);

@@ -36,6 +36,8 @@ void http_forget(struct http *h, struct lent *l);
 
 /* Is a request being read or answered? */
 bool http_busy(const struct lent *l);
+/* Is there an answer that the client still has to read? */
+bool http_answering(const struct lent *l);
 
 extern const struct conn_role http_role; /* owner: its struct lent */
 
@@ -54,6 +56,7 @@ struct exchange {
 	int status;
 	const char *content_type;
 	struct buf reply;
+	struct str kept;       /* the answer instead, if it outlives us */
 	char location[64];     /* of what was made, or empty */
 	char echoed[128];      /* a content type that is the client's */
 	const char *cache;     /* Cache-Control */
@@ -63,6 +66,12 @@ struct exchange {
 	enum origin origin;    /* of the page that asks, where that matters */
 	bool preflight;        /* a browser asks before a page may */
 };
+
+/*
+ * Its time is over: has it read some of its answer since then? If so it gets
+ * more. If not, that is counted.
+ */
+bool http_reads_on(struct conn *c, struct lent *l);
 
 /* Answer now or later: exactly once, in the worker's thread. */
 void exchange_answer(struct exchange *x, int status, const char *content_type);

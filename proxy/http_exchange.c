@@ -137,6 +137,24 @@ add_headers(struct MHD_Response *r, const struct exchange *x, bool close)
 		MHD_add_response_header(r, "Connection", "close");
 }
 
+static struct MHD_Response *
+response_of(struct exchange *x)
+{
+	struct MHD_Response *r;
+	uint8_t *bytes;
+	size_t len;
+
+	/* The same bytes for all, however slowly they are read. */
+	if (x->kept.p != NULL)
+		return MHD_create_response_from_buffer(x->kept.len,
+		    (void *)(uintptr_t)x->kept.p, MHD_RESPMEM_PERSISTENT);
+	bytes = buf_take(&x->reply, &len);
+	r = MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_FREE);
+	if (r == NULL)
+		free(bytes);
+	return r;
+}
+
 /* Give the library what the handler answered. */
 static enum MHD_Result
 queue_answer(struct pending *p, bool close)
@@ -144,22 +162,19 @@ queue_answer(struct pending *p, bool close)
 	struct exchange *x = &p->x;
 	struct MHD_Response *r;
 	enum MHD_Result result;
-	uint8_t *bytes;
-	size_t len;
 
 	METRIC_ADD(x->worker->metrics.http_requests, 1);
 	/* Memory ran out on the way: half an answer is worse than none. */
 	if (buf_error(&x->reply) != SW_OK)
 		return MHD_NO;
-	bytes = buf_take(&x->reply, &len);
-	r = MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_FREE);
-	if (r == NULL) {
-		free(bytes);
+	r = response_of(x);
+	if (r == NULL)
 		return MHD_NO;
-	}
 	add_headers(r, x, close || x->worker->draining);
 	result = MHD_queue_response(p->connection, (unsigned)x->status, r);
 	MHD_destroy_response(r);
+	if (p->lent != NULL)
+		http_answer_begins(p->lent);
 	return result;
 }
 
@@ -646,7 +661,7 @@ http_on_completed(void *ctx, struct MHD_Connection *connection,
 	if (p == NULL)
 		return;
 	if (p->lent != NULL)
-		p->lent->busy = false;
+		p->lent->busy = p->lent->answering = false;
 	if (p->lent != NULL && p->lent->conn != NULL) {
 		struct conn *c = p->lent->conn;
 

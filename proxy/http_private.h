@@ -29,6 +29,8 @@ struct lent {
 	uint64_t consumed; /* bytes that it has taken off the socket before */
 	bool relayed;      /* it has one end of a pair */
 	bool busy;         /* with a request */
+	bool answering;    /* what is left is for the client to read */
+	uint64_t acked;    /* of the answer, when we looked */
 };
 
 /* One request in the library's hands. */
@@ -64,6 +66,9 @@ void http_log(void *ctx, const char *format, va_list args);
  */
 bool http_head_seamless(struct MHD_Connection *connection, const char *method,
     const char *url, const char *version, size_t target_len);
+
+/* From now on a client that reads nothing for stall-timeout has to go. */
+void http_answer_begins(struct lent *l);
 
 /* Let every request that waits for its answer go: the daemon stops. */
 void http_resume_all(struct http *h);

@@ -165,6 +165,11 @@ relay_ready(struct conn *c, uint32_t events)
 static void
 relay_timeout(struct conn *c)
 {
+	struct relay *r = c->owner;
+
+	if (r->lent != NULL && http_answering(r->lent) &&
+	    http_reads_on(c, r->lent))
+		return;
 	conn_close(c);
 }
 

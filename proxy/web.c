@@ -223,7 +223,7 @@ web_handle(struct exchange *x)
 		exchange_refuse(x, 404, "There is no such page.");
 		return;
 	}
-	buf_put(&x->reply, p->bytes, p->len);
+	x->kept = (struct str){ (const char *)p->bytes, p->len };
 	x->cache = "no-cache";
 	x->policy = policy;
 	exchange_answer(x, 200, p->type);

@@ -386,6 +386,22 @@ class Crowds(Scenario):
                 self.reached("stall-timeout") == 1, "a stall")
         stream.close()
 
+    def test_a_page_that_nobody_reads(self):
+        """What the library writes is looked after as well."""
+        self.gateway = g = Gateway(workers=1, certificates=[certificate()])
+        self.addCleanup(g.close)
+        # Larger than what fits into any socket's buffer.
+        with open(g.dir + "/large.js", "wb") as f:
+            f.write(b"x" * (2 << 20))
+        g.configure(f'stall-timeout = "1s"\nweb-root = "{g.dir}"\n')
+        g.start()
+        for n, port in enumerate((g.plain_port, g.secure_port), 1):
+            with Wire(port, receive_buffer=1024) as w:
+                w.send(request_head("/spillway/large.js"))
+                g.until(lambda n=n: self.reached("stall-timeout") == n,
+                        "a stall")
+                self.assertLess(len(w.rest()), 2 << 20)
+
     def test_handshakes_at_a_time(self):
         self.begin("tls-handshakes-max = 2\n", certificates=[certificate()])
         g = self.gateway
