@@ -3,7 +3,7 @@
 import http.client
 import json
 
-from gateway import GUARD, Scenario, main
+from gateway import GUARD, Scenario, Wire, main
 from post import DOORS, Publisher, is_problem
 
 PUBLISHER = "publisher-0123456789"
@@ -182,6 +182,49 @@ class WithoutTokens(Scenario):
                          3 * len(DOORS))
         self.assertEqual(g.metric("access_refused_total", '{why="origin"}'),
                          2 * len(DOORS) + 3)
+
+
+class Names(Scenario):
+    """A page whose name points to loopback is of the same origin as we."""
+
+    GOOD = ("localhost", "LOCALHOST:8081", "app.localhost", "127.0.0.1",
+            "127.0.0.1:8081", "[::1]", "[::1]:8081", "backend", "backend:80",
+            "")
+    BAD = ("evil.test", "evil.test:8081", "127.0.0.1.evil.test", "localhost.",
+           "localhost.evil.test", "evillocalhost.test", "a.localhost.test",
+           "1.2.3.4.a", ".localhost.a:1", "rebind.evil.test:8081")
+
+    def ask(self, host, method="GET", path="/v1/stats", body=b""):
+        with Wire(self.gateway.api_port) as w:
+            w.send(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n"
+                   f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            return w.response()
+
+    def test_only_names_that_nobody_else_can_give(self):
+        for host in self.GOOD:
+            with self.subTest(host):
+                self.assertEqual(self.ask(host)[0], 200)
+                self.assertEqual(self.ask(
+                    host, "POST", "/v1/channels/a/events", b"1")[0], 201)
+        for host in self.BAD:
+            with self.subTest(host):
+                for call in ((), ("POST", "/v1/channels/b/events", b"1"),
+                             ("DELETE", "/v1/channels/a"),
+                             ("GET", "/metrics")):
+                    status, headers, body = self.ask(host, *call)
+                    is_problem(self, status, headers, json.loads(body), 403)
+                    self.assertIn("api-token", json.loads(body)["detail"])
+        self.assertEqual(self.gateway.poll("b", after="start")["events"], [])
+
+    def test_with_a_token_the_name_does_not_matter(self):
+        g = self.gateway
+        g.configure(f'api-token = "{PLAIN}"\n')
+        g.restart()
+        status, _, _ = g.request(
+            "GET", "/v1/stats", api=True,
+            headers={"Host": "api.example.test",
+                     "Authorization": "Bearer " + PLAIN})
+        self.assertEqual(status, 200)
 
 
 if __name__ == "__main__":
