@@ -152,6 +152,14 @@ const struct directive directives[] = {
 		    "session, which is much cheaper than a new one. The keys "
 		    "for that never leave memory, and there are new ones as "
 		    "often." },
+	{ "hsts-age", KIND_MSEC, GROUP_TLS, GLOBAL(hsts_age_ms),
+	    .fallback = "0", .min = MINUTE, .max = 3650 * DAY,
+	    .zero = "they are told nothing",
+	    .help = "How long browsers that came with https shall use nothing "
+		    "else for this name (Strict-Transport-Security), on "
+		    "whichever port: for when all that the name serves can "
+		    "be had with it. What a backend answers is its own "
+		    "matter." },
 	{ "tls-handshake-timeout", KIND_MSEC, GROUP_TLS,
 	    GLOBAL(tls_handshake_timeout_ms), .fallback = "10s", .min = 100,
 	    .max = 5 * MINUTE,

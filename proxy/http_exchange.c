@@ -3,6 +3,7 @@
  * go, when what they ask for lasts.
  */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -107,7 +108,8 @@ add_origin(struct MHD_Response *r, const struct exchange *x)
 static void
 add_headers(struct MHD_Response *r, const struct exchange *x, bool close)
 {
-	char text[16];
+	const struct conf *conf = x->worker->conf;
+	char text[32];
 
 	MHD_add_response_header(r, "Content-Type", x->content_type);
 	MHD_add_response_header(
@@ -117,6 +119,12 @@ add_headers(struct MHD_Response *r, const struct exchange *x, bool close)
 	if (x->policy != NULL)
 		MHD_add_response_header(
 		    r, "Content-Security-Policy", x->policy);
+	/* RFC 6797 7.2: over plain HTTP nobody would believe it. */
+	if (conf->hsts_age_ms > 0 && x->conn != NULL && x->conn->tls != NULL) {
+		snprintf(text, sizeof(text), "max-age=%" PRIu64,
+		    conf->hsts_age_ms / 1000);
+		MHD_add_response_header(r, "Strict-Transport-Security", text);
+	}
 	if (x->location[0] != '\0')
 		MHD_add_response_header(r, "Location", x->location);
 	if (x->allow != NULL)

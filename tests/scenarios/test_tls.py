@@ -569,6 +569,28 @@ class KeepAlive(Scenario):
         ends(g, full=1)
 
 
+class Strict(Scenario):
+    """Strict-Transport-Security (RFC 6797)."""
+
+    secure = (("localhost",),)
+
+    def told(self, port):
+        with Wire(port) as w:
+            w.send(request_head("/healthz"))
+            status, headers, _ = w.response()
+            self.assertEqual(status, 200)
+            return headers.get("strict-transport-security")
+
+    def test_browsers_are_told_if_it_is_configured_and_only_over_tls(self):
+        g = self.gateway
+        self.assertIsNone(self.told(g.secure_port))
+        g.configure('hsts-age = "365d"\n')
+        g.signal(signal.SIGHUP)
+        g.wait_log("configuration reloaded")
+        self.assertEqual(self.told(g.secure_port), "max-age=31536000")
+        self.assertIsNone(self.told(g.plain_port))
+
+
 class Files(Scenario):
     """spillway -t, and a start with certificates that cannot be used."""
 
