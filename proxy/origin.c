@@ -38,9 +38,11 @@ origin_judge(const struct conf *conf, const struct request *r)
 	if (is_same(origin, request_header(r, "Host")))
 		return ORIGIN_SAME;
 	for (size_t i = 0; i < conf->allow_origin_count; i++) {
-		if (str_is(origin, conf->allow_origin[i]))
+		/* No origin is called so, whatever somebody sends. */
+		if (strcmp(conf->allow_origin[i], "*") == 0)
+			any = true;
+		else if (str_is(origin, conf->allow_origin[i]))
 			return ORIGIN_LISTED;
-		any |= strcmp(conf->allow_origin[i], "*") == 0;
 	}
 	return any ? ORIGIN_ANY : ORIGIN_FOREIGN;
 }
