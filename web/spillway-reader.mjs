@@ -195,10 +195,8 @@ function call(listener, self, argument) {
 	}
 }
 
-/* Like an EventTarget. */
-function Emitter() {
-	this._listeners = {};
-}
+/* Like an EventTarget; those that inherit from it have _listeners. */
+function Emitter() {}
 
 Emitter.prototype.addEventListener = function (type, listener) {
 	this.removeEventListener(type, listener);
@@ -222,8 +220,8 @@ function emit(self, type, details) {
 		});
 }
 
-function inherit(child, parent) {
-	child.prototype = Object.create(parent.prototype);
+function inherit(child) {
+	child.prototype = Object.create(Emitter.prototype);
 }
 /*
  * Four ways to read the stream. A link is one of them in use: it tells the
@@ -264,7 +262,8 @@ function openWebSocket(s, link) {
 		if (read)
 			take(s, link, read);
 	};
-	/* One follows each error, too. */
+	/* A close follows; some end the process if nobody listens. */
+	socket.onerror = nothing;
 	socket.onclose = (close) => {
 		fail(s, link, close.code || 1006, close.reason);
 	};
@@ -443,7 +442,7 @@ function renewLater(s) {
 
 function unauthorized(s, code, reason) {
 	if (!s._o.getToken || s._refreshed)
-		return end(s, code, reason, false);
+		return end(s, code, reason);
 	s._refreshed = true;
 	dropAll(s);
 	s._failed = {};
@@ -474,7 +473,7 @@ function Stream(url, options) {
 		sendTimeout: 10000, random: Math.random
 	});
 
-	Emitter.call(self);
+	self._listeners = {};
 	self._o = extend(o, options);
 	self._url = url;
 	self._session = o.session || randomName(o);
@@ -504,7 +503,7 @@ function Stream(url, options) {
 		});
 }
 
-inherit(Stream, Emitter);
+inherit(Stream);
 
 /* For React, Svelte, Vue: an object that is another when anything changed. */
 Stream.prototype.subscribe = function (listener) {
@@ -585,7 +584,9 @@ function end(s, code, reason, wasClean) {
 	s._forgetPage();
 	become(s, 'closed', { error: wasClean ? null : reason });
 	giveUpAll(s, 'closed');
-	emit(s, 'close', { code: code, reason: reason, wasClean: wasClean });
+	emit(s, 'close', {
+		code: code, reason: reason, wasClean: !!wasClean
+	});
 }
 
 function drop(s, link) {
@@ -640,7 +641,7 @@ function race(s, why) {
 	s._failed = {};
 	s._timer();
 	if (!names.length)
-		return end(s, 4400, 'no transport', false);
+		return end(s, 4400, 'no transport');
 	become(s, 'connecting');
 	if (s.state === 'connecting') /* no listener closed it */
 		/* What is better is tried again once this one works. */
@@ -820,7 +821,7 @@ function fail(s, link, code, reason, after) {
 	if (code === 4401)
 		unauthorized(s, code, reason);
 	else if (/^44(?!08|29)/.test(code))
-		end(s, code, reason, false);
+		end(s, code, reason);
 	else if (used) {
 		strike(s, link.name, code, now(s._o) - link._provenAt);
 		lost(s, code, reason, Math.max(after || 0, link._again));

@@ -1,6 +1,7 @@
-/* Types of spillway.js and spillway.mjs. */
+/* Types of spillway.js, spillway.mjs and spillway-tabs, of both kinds. */
 
-export type TransportName = 'ws' | 'sse' | 'long' | 'short';
+/** `tab`: another tab's connection, with `share`. */
+export type TransportName = 'ws' | 'sse' | 'long' | 'short' | 'tab';
 export type State = 'idle' | 'connecting' | 'open' | 'waiting' | 'closed';
 
 export interface StreamMessage<T = unknown> {
@@ -55,7 +56,7 @@ export interface Clock {
 
 export interface StreamOptions {
 	/** Best first. Default: ws, sse, long, short. */
-	transports?: TransportName[];
+	transports?: Exclude<TransportName, 'tab'>[];
 	/** Begin behind this event, or with all there is. */
 	after?: string | 'start';
 	/** Begin with the newest ones. */
@@ -83,6 +84,11 @@ export interface StreamOptions {
 	queueAge?: number;
 	/** Until a message without an answer is sent again. Default 10000 ms. */
 	sendTimeout?: number;
+	/**
+	 * With spillway-tabs: tabs of this origin that share a name (or `true`)
+	 * have one connection to the same address. Name who is logged in.
+	 */
+	share?: boolean | string;
 	/** Names the sender: with `seq` it makes sending again harmless. */
 	session?: string;
 	/** Event types to listen for, where only EventSource streams. */
@@ -93,6 +99,8 @@ export interface StreamOptions {
 	fetch?: any;
 	XMLHttpRequest?: any;
 	window?: any;
+	BroadcastChannel?: any;
+	locks?: any;
 	storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | null;
 	clock?: Clock;
 	random?: () => number;

@@ -184,10 +184,8 @@ function call(listener, self, argument) {
 	}
 }
 
-/* Like an EventTarget. */
-function Emitter() {
-	this._listeners = {};
-}
+/* Like an EventTarget; those that inherit from it have _listeners. */
+function Emitter() {}
 
 Emitter.prototype.addEventListener = function (type, listener) {
 	this.removeEventListener(type, listener);
@@ -211,8 +209,8 @@ function emit(self, type, details) {
 		});
 }
 
-function inherit(child, parent) {
-	child.prototype = Object.create(parent.prototype);
+function inherit(child) {
+	child.prototype = Object.create(Emitter.prototype);
 }
 /*
  * Four ways to read the stream. A link is one of them in use: it tells the
@@ -253,7 +251,8 @@ function openWebSocket(s, link) {
 		if (read)
 			take(s, link, read);
 	};
-	/* One follows each error, too. */
+	/* A close follows; some end the process if nobody listens. */
+	socket.onerror = nothing;
 	socket.onclose = function (close) {
 		fail(s, link, close.code || 1006, close.reason);
 	};
@@ -432,7 +431,7 @@ function renewLater(s) {
 
 function unauthorized(s, code, reason) {
 	if (!s._o.getToken || s._refreshed)
-		return end(s, code, reason, false);
+		return end(s, code, reason);
 	s._refreshed = true;
 	dropAll(s);
 	s._failed = {};
@@ -463,7 +462,7 @@ function Stream(url, options) {
 		sendTimeout: 10000, random: Math.random
 	});
 
-	Emitter.call(self);
+	self._listeners = {};
 	self._o = extend(o, options);
 	self._url = url;
 	self._session = o.session || randomName(o);
@@ -493,7 +492,7 @@ function Stream(url, options) {
 		});
 }
 
-inherit(Stream, Emitter);
+inherit(Stream);
 
 /* For React, Svelte, Vue: an object that is another when anything changed. */
 Stream.prototype.subscribe = function (listener) {
@@ -574,7 +573,9 @@ function end(s, code, reason, wasClean) {
 	s._forgetPage();
 	become(s, 'closed', { error: wasClean ? null : reason });
 	giveUpAll(s, 'closed');
-	emit(s, 'close', { code: code, reason: reason, wasClean: wasClean });
+	emit(s, 'close', {
+		code: code, reason: reason, wasClean: !!wasClean
+	});
 }
 
 function drop(s, link) {
@@ -629,7 +630,7 @@ function race(s, why) {
 	s._failed = {};
 	s._timer();
 	if (!names.length)
-		return end(s, 4400, 'no transport', false);
+		return end(s, 4400, 'no transport');
 	become(s, 'connecting');
 	if (s.state === 'connecting') /* no listener closed it */
 		/* What is better is tried again once this one works. */
@@ -809,7 +810,7 @@ function fail(s, link, code, reason, after) {
 	if (code === 4401)
 		unauthorized(s, code, reason);
 	else if (/^44(?!08|29)/.test(code))
-		end(s, code, reason, false);
+		end(s, code, reason);
 	else if (used) {
 		strike(s, link.name, code, now(s._o) - link._provenAt);
 		lost(s, code, reason, Math.max(after || 0, link._again));
@@ -1099,7 +1100,7 @@ function send(s, data, options) {
 	};
 	var error = message._data === undefined ? 'not JSON' :
 		s.state === 'closed' ? 'closed' :
-			s._queue.length >= s._o.queueMax ? 'queue full' : null;
+			s._queue.length >= s._o.queueMax && 'queue full';
 
 	if (root.Promise)
 		message.done = new root.Promise(function (resolve) {
@@ -1181,6 +1182,58 @@ function again(s, after) {
 	});
 }
 
+/* An answer, as a WebSocket has it. */
+function replied(s, m) {
+	var message = s._queue[0];
+
+	if (!message || !s._sending || m.ref !== message.seq)
+		return;
+	if (m.op === 'error' && TRANSIENT.test(m.code))
+		again(s, m.after || 0);
+	else if (m.op === 'error')
+		settled(s, 'failed', { error: m.message || m.code });
+	else
+		settled(s, 'acknowledged', {
+			id: m.id || null, duplicate: !!m.duplicate,
+			reply: m.op === 'reply' ? m.data : null
+		});
+}
+
+/* Posts a message; answer(s, m) is told the same as by a WebSocket. */
+function post(s, message, answer) {
+	function told(op, details) {
+		details.op = op;
+		details.ref = message.seq;
+		answer(s, details);
+	}
+	/* A message goes to one channel: the first, unless it says. */
+	return ask(s, address(s, {
+		session: message._session || s._session, seq: message.seq
+	}).replace(/[^\/?]*(?=\?)/, function (channels) {
+		return message._channel || channels.split(/,|%2C/i)[0];
+	}), {
+		'Content-Type': 'application/' + (isBinary(message._data) ?
+			'octet-stream' : 'json')
+	}, function (status, text, header) {
+		var read = parse(text) || {};
+
+		if (status === 401)
+			unauthorized(s, 4401, 'HTTP 401');
+		else if (/^(0|408|429|5..)$/.test(status))
+			told('error', {
+				code: 'again', after: retryAfter(header)
+			});
+		else if (status >= 300)
+			told('error', {
+				message: read.detail || 'HTTP ' + status
+			});
+		else if (status === 200 && text === message._data)
+			told('reply', { data: read });
+		else
+			told('ok', read);
+	}, null, message._data);
+}
+
 function flush(s) {
 	var message = s._queue[0];
 
@@ -1193,64 +1246,16 @@ function flush(s) {
 	});
 	/* Commands are JSON: bytes go beside them. */
 	if (!s._link._say || isBinary(message._data))
-		return post(s, message);
+		return s._sending = post(s, message, replied);
 	try {
 		s._link._say({
-			op: 'send', ref: 's' + message.seq, seq: message.seq,
+			op: 'send', ref: message.seq, seq: message.seq,
 			channel: message._channel,
 			data: JSON.parse(message._data)
 		});
 	} catch (closing) {
 		again(s, 0); /* the next link takes it */
 	}
-}
-
-/* A WebSocket's answer to a command. */
-function replied(s, m) {
-	var message = s._queue[0];
-
-	if (!message || !s._sending || m.ref !== 's' + message.seq)
-		return;
-	if (m.op === 'error' && TRANSIENT.test(m.code))
-		again(s, 0);
-	else if (m.op === 'error')
-		settled(s, 'failed', { error: m.message || m.code });
-	else
-		settled(s, 'acknowledged', {
-			id: m.id || null, duplicate: !!m.duplicate,
-			reply: m.op === 'reply' ? m.data : null
-		});
-}
-
-function post(s, message) {
-	/* A message goes to one channel: the first, unless it says. */
-	s._sending = ask(s, address(s, {
-		session: s._session, seq: message.seq
-	}).replace(/[^\/?]*(?=\?)/, function (channels) {
-		return message._channel || channels.split(/,|%2C/i)[0];
-	}), {
-		'Content-Type': 'application/' + (isBinary(message._data) ?
-			'octet-stream' : 'json')
-	}, function (status, text,
-		header) {
-		var read = parse(text) || {};
-
-		if (status === 401)
-			unauthorized(s, 4401, 'HTTP 401');
-		else if (/^(0|408|429|5..)$/.test(status))
-			again(s, retryAfter(header));
-		else if (status >= 300)
-			settled(s, 'failed', {
-				error: read.detail || 'HTTP ' + status
-			});
-		else if (status === 200 && text === message._data)
-			settled(s, 'acknowledged', { reply: read });
-		else
-			settled(s, 'acknowledged', {
-				id: read.id || null,
-				duplicate: !!read.duplicate
-			});
-	}, null, message._data);
 }
 
 Stream.prototype.send = function (data, options) {
@@ -1260,7 +1265,7 @@ Stream.prototype.send = function (data, options) {
 
 /* The names of its states are on it and on what it makes. */
 function facade(constructor, states) {
-	inherit(constructor, Emitter);
+	inherit(constructor);
 	states.forEach(function (name, i) {
 		constructor[name] = constructor.prototype[name] = i;
 	});
@@ -1268,7 +1273,7 @@ function facade(constructor, states) {
 
 /* What both are: told on(type, run) to listen to the stream behind them. */
 function face(self, url, options, on) {
-	Emitter.call(self);
+	self._listeners = {};
 	self.url = String(url);
 	self.readyState = 0;
 	self.stream = new Stream(url, options);
@@ -1410,7 +1415,7 @@ function platform() {
 function absolute(url) {
 	var link;
 
-	if (!/^[a-z]+:/i.test(url) && root.document) {
+	if (root.document) {
 		link = document.createElement('a');
 		link.href = url;
 		url = link.href;

@@ -285,7 +285,7 @@ channel "report" {{ send = publish }}
     transports = ["EventSource", "WebSocket", "fetch stream", "long poll",
                   "short poll"]
 
-    def browse(self, command):
+    def browse(self, command, pages=("page.html",)):
         """Started in a group of its own: a browser is many processes."""
         self.assertTrue(
             shutil.which(command[0]),
@@ -297,12 +297,14 @@ channel "report" {{ send = publish }}
                     'user_pref("app.update.enabled", false);\n'
                     'user_pref("datareporting.policy.dataSubmissionEnabled",'
                     ' false);\n')
-        url = f"http://127.0.0.1:{self.gateway.port}/spillway/page.html"
+        urls = [f"http://127.0.0.1:{self.gateway.port}/spillway/{page}"
+                for page in pages]
         process = subprocess.Popen(
-            [part.replace("HOME", home) for part in command] + [url],
+            [part.replace("HOME", home) for part in command] + urls,
             env=dict(os.environ, HOME=home, MOZ_HEADLESS="1"),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True)
+        process.home = home
         self.addCleanup(self.end, process)
         return process
 

@@ -231,6 +231,9 @@ function webSocketOf(gateway) {
 			gateway.clock.setTimeout(() => {
 				if (this.shut || fault === 'swallow')
 					return;
+				/* Of packages for Node it ends the process. */
+				if (fault === 'refuse' && !this.onerror)
+					throw new Error('nobody listens');
 				if (fault === 'refuse')
 					this.onclose?.({ code: 1006 });
 				else if (fault > 0)

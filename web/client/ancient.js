@@ -17,7 +17,7 @@ function platform() {
 function absolute(url) {
 	var link;
 
-	if (!/^[a-z]+:/i.test(url) && root.document) {
+	if (root.document) {
 		link = document.createElement('a');
 		link.href = url;
 		url = link.href;

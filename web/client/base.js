@@ -79,10 +79,8 @@ function call(listener, self, argument) {
 	}
 }
 
-/* Like an EventTarget. */
-function Emitter() {
-	this._listeners = {};
-}
+/* Like an EventTarget; those that inherit from it have _listeners. */
+function Emitter() {}
 
 Emitter.prototype.addEventListener = function (type, listener) {
 	this.removeEventListener(type, listener);
@@ -106,6 +104,6 @@ function emit(self, type, details) {
 		});
 }
 
-function inherit(child, parent) {
-	child.prototype = Object.create(parent.prototype);
+function inherit(child) {
+	child.prototype = Object.create(Emitter.prototype);
 }

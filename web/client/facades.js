@@ -2,7 +2,7 @@
 
 /* The names of its states are on it and on what it makes. */
 function facade(constructor, states) {
-	inherit(constructor, Emitter);
+	inherit(constructor);
 	states.forEach(function (name, i) {
 		constructor[name] = constructor.prototype[name] = i;
 	});
@@ -10,7 +10,7 @@ function facade(constructor, states) {
 
 /* What both are: told on(type, run) to listen to the stream behind them. */
 function face(self, url, options, on) {
-	Emitter.call(self);
+	self._listeners = {};
 	self.url = String(url);
 	self.readyState = 0;
 	self.stream = new Stream(url, options);

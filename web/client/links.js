@@ -37,7 +37,8 @@ function openWebSocket(s, link) {
 		if (read)
 			take(s, link, read);
 	};
-	/* One follows each error, too. */
+	/* A close follows; some end the process if nobody listens. */
+	socket.onerror = nothing;
 	socket.onclose = function (close) {
 		fail(s, link, close.code || 1006, close.reason);
 	};

@@ -32,7 +32,7 @@ function send(s, data, options) {
 	};
 	var error = message._data === undefined ? 'not JSON' :
 		s.state === 'closed' ? 'closed' :
-			s._queue.length >= s._o.queueMax ? 'queue full' : null;
+			s._queue.length >= s._o.queueMax && 'queue full';
 
 	if (root.Promise)
 		message.done = new root.Promise(function (resolve) {
@@ -114,6 +114,58 @@ function again(s, after) {
 	});
 }
 
+/* An answer, as a WebSocket has it. */
+function replied(s, m) {
+	var message = s._queue[0];
+
+	if (!message || !s._sending || m.ref !== message.seq)
+		return;
+	if (m.op === 'error' && TRANSIENT.test(m.code))
+		again(s, m.after || 0);
+	else if (m.op === 'error')
+		settled(s, 'failed', { error: m.message || m.code });
+	else
+		settled(s, 'acknowledged', {
+			id: m.id || null, duplicate: !!m.duplicate,
+			reply: m.op === 'reply' ? m.data : null
+		});
+}
+
+/* Posts a message; answer(s, m) is told the same as by a WebSocket. */
+function post(s, message, answer) {
+	function told(op, details) {
+		details.op = op;
+		details.ref = message.seq;
+		answer(s, details);
+	}
+	/* A message goes to one channel: the first, unless it says. */
+	return ask(s, address(s, {
+		session: message._session || s._session, seq: message.seq
+	}).replace(/[^\/?]*(?=\?)/, function (channels) {
+		return message._channel || channels.split(/,|%2C/i)[0];
+	}), {
+		'Content-Type': 'application/' + (isBinary(message._data) ?
+			'octet-stream' : 'json')
+	}, function (status, text, header) {
+		var read = parse(text) || {};
+
+		if (status === 401)
+			unauthorized(s, 4401, 'HTTP 401');
+		else if (/^(0|408|429|5..)$/.test(status))
+			told('error', {
+				code: 'again', after: retryAfter(header)
+			});
+		else if (status >= 300)
+			told('error', {
+				message: read.detail || 'HTTP ' + status
+			});
+		else if (status === 200 && text === message._data)
+			told('reply', { data: read });
+		else
+			told('ok', read);
+	}, null, message._data);
+}
+
 function flush(s) {
 	var message = s._queue[0];
 
@@ -126,64 +178,16 @@ function flush(s) {
 	});
 	/* Commands are JSON: bytes go beside them. */
 	if (!s._link._say || isBinary(message._data))
-		return post(s, message);
+		return s._sending = post(s, message, replied);
 	try {
 		s._link._say({
-			op: 'send', ref: 's' + message.seq, seq: message.seq,
+			op: 'send', ref: message.seq, seq: message.seq,
 			channel: message._channel,
 			data: JSON.parse(message._data)
 		});
 	} catch (closing) {
 		again(s, 0); /* the next link takes it */
 	}
-}
-
-/* A WebSocket's answer to a command. */
-function replied(s, m) {
-	var message = s._queue[0];
-
-	if (!message || !s._sending || m.ref !== 's' + message.seq)
-		return;
-	if (m.op === 'error' && TRANSIENT.test(m.code))
-		again(s, 0);
-	else if (m.op === 'error')
-		settled(s, 'failed', { error: m.message || m.code });
-	else
-		settled(s, 'acknowledged', {
-			id: m.id || null, duplicate: !!m.duplicate,
-			reply: m.op === 'reply' ? m.data : null
-		});
-}
-
-function post(s, message) {
-	/* A message goes to one channel: the first, unless it says. */
-	s._sending = ask(s, address(s, {
-		session: s._session, seq: message.seq
-	}).replace(/[^\/?]*(?=\?)/, function (channels) {
-		return message._channel || channels.split(/,|%2C/i)[0];
-	}), {
-		'Content-Type': 'application/' + (isBinary(message._data) ?
-			'octet-stream' : 'json')
-	}, function (status, text,
-		header) {
-		var read = parse(text) || {};
-
-		if (status === 401)
-			unauthorized(s, 4401, 'HTTP 401');
-		else if (/^(0|408|429|5..)$/.test(status))
-			again(s, retryAfter(header));
-		else if (status >= 300)
-			settled(s, 'failed', {
-				error: read.detail || 'HTTP ' + status
-			});
-		else if (status === 200 && text === message._data)
-			settled(s, 'acknowledged', { reply: read });
-		else
-			settled(s, 'acknowledged', {
-				id: read.id || null,
-				duplicate: !!read.duplicate
-			});
-	}, null, message._data);
 }
 
 Stream.prototype.send = function (data, options) {

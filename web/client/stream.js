@@ -21,7 +21,7 @@ function Stream(url, options) {
 		sendTimeout: 10000, random: Math.random
 	});
 
-	Emitter.call(self);
+	self._listeners = {};
 	self._o = extend(o, options);
 	self._url = url;
 	self._session = o.session || randomName(o);
@@ -51,7 +51,7 @@ function Stream(url, options) {
 		});
 }
 
-inherit(Stream, Emitter);
+inherit(Stream);
 
 /* For React, Svelte, Vue: an object that is another when anything changed. */
 Stream.prototype.subscribe = function (listener) {
@@ -132,7 +132,9 @@ function end(s, code, reason, wasClean) {
 	s._forgetPage();
 	become(s, 'closed', { error: wasClean ? null : reason });
 	giveUpAll(s, 'closed');
-	emit(s, 'close', { code: code, reason: reason, wasClean: wasClean });
+	emit(s, 'close', {
+		code: code, reason: reason, wasClean: !!wasClean
+	});
 }
 
 function drop(s, link) {
@@ -187,7 +189,7 @@ function race(s, why) {
 	s._failed = {};
 	s._timer();
 	if (!names.length)
-		return end(s, 4400, 'no transport', false);
+		return end(s, 4400, 'no transport');
 	become(s, 'connecting');
 	if (s.state === 'connecting') /* no listener closed it */
 		/* What is better is tried again once this one works. */
@@ -367,7 +369,7 @@ function fail(s, link, code, reason, after) {
 	if (code === 4401)
 		unauthorized(s, code, reason);
 	else if (/^44(?!08|29)/.test(code))
-		end(s, code, reason, false);
+		end(s, code, reason);
 	else if (used) {
 		strike(s, link.name, code, now(s._o) - link._provenAt);
 		lost(s, code, reason, Math.max(after || 0, link._again));

@@ -71,7 +71,7 @@ function renewLater(s) {
 
 function unauthorized(s, code, reason) {
 	if (!s._o.getToken || s._refreshed)
-		return end(s, code, reason, false);
+		return end(s, code, reason);
 	s._refreshed = true;
 	dropAll(s);
 	s._failed = {};

@@ -1,0 +1,290 @@
+/* Tabs that share a connection: whoever leads, nothing lost, nothing twice. */
+'use strict';
+
+const test = require('node:test');
+const assert = require('node:assert/strict');
+const { Browser } = require('./tabs.js');
+const { randomFrom } = require('./world.js');
+
+const SECOND = 1000, MINUTE = 60000;
+const RUNS = Number(process.env.SPILLWAY_FAULT_RUNS ?? 100);
+const FIRST = Number(process.env.SPILLWAY_FAULT_SEED ?? 1);
+
+const streams = (b) => [...b.world.gateway.open].length;
+
+async function publishes(b, count = 20) {
+	for (let i = 0; i < count; i++) {
+		b.world.gateway.publish(i);
+		await b.world.clock.advance(100);
+	}
+	await b.world.clock.advance(SECOND);
+}
+
+function sawAll(b) {
+	const all = b.world.gateway.events.map((e) => e.id);
+
+	for (const tab of b.tabs)
+		assert.deepEqual(tab.ids, all);
+}
+
+for (const [how, locks] of [['a lock', true], ['a lease', false]]) {
+	test(`seven tabs have one connection (${how})`, async () => {
+		const b = new Browser(1, locks);
+
+		for (let i = 0; i < 7; i++)
+			b.tab();
+		await b.world.clock.advance(20 * SECOND);
+		await publishes(b);
+		assert.equal(streams(b), 1);
+		assert.equal(b.leaders.length, 1);
+		for (const tab of b.tabs) {
+			assert.equal(tab.stream.state, 'open');
+			assert.equal(tab.stream.transport,
+				b.leaders.includes(tab) ? 'ws' : 'tab');
+		}
+		sawAll(b);
+		await b.world.clock.advance(10 * MINUTE);
+		await publishes(b);
+		sawAll(b);
+		assert.equal(b.world.gateway.asked.filter((a) =>
+			a.name === 'ws').length, 1);
+	});
+
+	for (const end of ['crash', 'shut'])
+		test(`the next tab leads when one is gone: ${end} (${how})`,
+			async () => {
+				const b = new Browser(2, locks);
+
+				for (let i = 0; i < 4; i++)
+					b.tab();
+				await b.world.clock.advance(20 * SECOND);
+				for (let i = 0; i < 3; i++) {
+					await publishes(b, 5);
+					b.leaders[0][end]();
+					await publishes(b, 5);
+					await b.world.clock.advance(20 * SECOND);
+					sawAll(b);
+					assert.equal(b.leaders.length, 1);
+					assert.equal(streams(b), 1);
+				}
+			});
+
+	test(`what followers send is acknowledged once it is stored (${how})`,
+		async () => {
+			const b = new Browser(3, locks);
+
+			for (let i = 0; i < 3; i++)
+				b.tab();
+			await b.world.clock.advance(20 * SECOND);
+
+			const sent = [...b.tabs].map((t, n) =>
+				t.stream.send({ n }));
+
+			await b.world.clock.advance(SECOND);
+			for (const m of sent) {
+				assert.equal(m.status, 'acknowledged');
+				assert.ok(b.world.gateway.events.some((e) =>
+					e.id === m.id));
+			}
+			b.world.gateway.refuse = () => 'forbidden';
+			for (const tab of b.tabs) {
+				const m = tab.stream.send('no');
+
+				await b.world.clock.advance(SECOND);
+				assert.equal(m.status, 'failed');
+			}
+			sawAll(b);
+		});
+}
+
+test('an answer that a leader took along does not store it twice',
+	async () => {
+		const b = new Browser(4);
+
+		for (let i = 0; i < 3; i++)
+			b.tab();
+		await b.world.clock.advance(SECOND);
+
+		const follower = [...b.tabs].find((t) => !b.leaders.includes(t));
+		const m = follower.stream.send('once');
+
+		/* Posted, and the answer still on its way. */
+		await b.world.clock.advance(5);
+		b.leaders[0].crash();
+		await b.world.clock.advance(MINUTE);
+		assert.equal(m.status, 'acknowledged');
+		assert.equal(b.world.gateway.events.length, 1);
+	});
+
+test('a frozen leader is replaced, and follows when it thaws', async () => {
+	const b = new Browser(5);
+
+	for (let i = 0; i < 3; i++)
+		b.tab();
+	await b.world.clock.advance(SECOND);
+
+	const leader = b.leaders[0];
+
+	leader.frozen = true;
+	await publishes(b, 5);
+	await b.world.clock.advance(3 * MINUTE);
+	assert.equal(b.leaders.filter((t) => !t.frozen).length, 1);
+	leader.thaw();
+	await b.world.clock.advance(MINUTE);
+	assert.equal(b.leaders.length, 1);
+	await publishes(b, 5);
+	sawAll(b);
+	assert.equal(streams(b), 1);
+});
+
+test('what the channel loses is noticed and fetched', async () => {
+	const b = new Browser(6);
+	let n = 0;
+
+	for (let i = 0; i < 3; i++)
+		b.tab();
+	await b.world.clock.advance(SECOND);
+	b.lost = (m) => m.kind === 'event' && ++n % 3 === 0;
+	await publishes(b, 30);
+	b.lost = () => false;
+	await publishes(b, 1);
+	sawAll(b);
+});
+
+test('a tab that comes later begins where it wants to', async () => {
+	const b = new Browser(7);
+
+	b.tab();
+	await b.world.clock.advance(SECOND);
+	await publishes(b, 12);
+
+	const from = { start: b.tab({ after: 'start' }), newest: b.tab({ last: 3 }),
+		now: b.tab() };
+	const all = b.world.gateway.events.map((e) => e.id);
+
+	await b.world.clock.advance(SECOND);
+	assert.deepEqual(from.start.ids, all);
+	assert.deepEqual(from.newest.ids, all.slice(-3));
+	assert.deepEqual(from.now.ids, []);
+	await publishes(b, 2);
+	assert.equal(from.start.ids.length, 14);
+	assert.equal(from.newest.ids.length, 5);
+	assert.equal(from.now.ids.length, 2);
+	assert.equal(streams(b), 1);
+});
+
+test('a gap is told to each tab, a server that is down too', async () => {
+	const b = new Browser(8);
+
+	for (let i = 0; i < 3; i++)
+		b.tab();
+	await b.world.clock.advance(SECOND);
+	await publishes(b, 3);
+	b.world.gateway.down = true;
+	b.world.gateway.kill();
+	await b.world.clock.advance(SECOND);
+	for (const tab of b.tabs)
+		assert.notEqual(tab.stream.state, 'open');
+	b.world.gateway.publish('trimmed');
+	b.world.gateway.publish('kept');
+	b.world.gateway.trim(4);
+	b.world.gateway.down = false;
+	await b.world.clock.advance(2 * MINUTE);
+	for (const tab of b.tabs) {
+		assert.equal(tab.stream.state, 'open');
+		assert.deepEqual(tab.ids, ['ep1-1', 'ep1-2', 'ep1-3', 'ep1-5']);
+		assert.equal(tab.told.filter((e) => e.type === 'gap').length, 1);
+	}
+	assert.equal(b.leaders.length, 1);
+});
+
+test('closed streams leave nothing behind, and may come back', async () => {
+	const b = new Browser(9), tabs = [b.tab(), b.tab()];
+
+	await b.world.clock.advance(SECOND);
+	for (const tab of tabs) {
+		tab.stream.close();
+		await b.world.clock.advance(SECOND);
+	}
+	assert.equal(b.channels.length, 0);
+	assert.equal(streams(b), 0);
+	await publishes(b, 3);
+	tabs.forEach((tab) => tab.stream.connect());
+	await b.world.clock.advance(SECOND);
+	sawAll(b);
+	assert.equal(streams(b), 1);
+});
+
+test('where nothing can be shared each tab has its own connection',
+	async () => {
+		const b = new Browser(10, false);
+
+		for (const share of [true, true, false])
+			b.tab({ share, storage: null });
+		await b.world.clock.advance(SECOND);
+		assert.equal(streams(b), 3);
+	});
+
+async function run(seed) {
+	const b = new Browser(seed, seed % 2 === 0);
+	const random = randomFrom(seed ^ 0x7ab5), g = b.world.gateway;
+	const pick = (list) => list[Math.floor(random() * list.length)];
+	const sent = [];
+
+	g.publish('before');
+	for (let i = 0; i < 4; i++)
+		b.tab({ after: 'start', queueAge: 1e9 });
+	for (let step = 0; step < 40; step++) {
+		const what = random(), tabs = [...b.tabs];
+
+		if (what < 0.3)
+			g.publish(step);
+		else if (what < 0.45)
+			sent.push([pick(tabs), pick(tabs).stream.send(step)]);
+		else if (what < 0.55)
+			pick(tabs)[pick(['crash', 'shut'])]();
+		else if (what < 0.65)
+			b.tab({ after: 'start', queueAge: 1e9 });
+		else if (what < 0.75)
+			pick(tabs).frozen = true;
+		else if (what < 0.85)
+			tabs.forEach((tab) => tab.thaw());
+		else if (what < 0.9)
+			g.down = !g.down;
+		else if (what < 0.95)
+			g.kill();
+		else
+			g.faults.ws = pick([undefined, 'refuse', 'swallow']);
+		if (!b.tabs.size)
+			b.tab({ after: 'start', queueAge: 1e9 });
+		await b.world.clock.advance(random() *
+			(random() < 0.2 ? MINUTE : SECOND));
+	}
+	g.down = false;
+	g.faults = {};
+	[...b.tabs].forEach((tab) => tab.thaw());
+	await b.world.clock.advance(5 * MINUTE);
+	g.publish('end');
+	await b.world.clock.advance(MINUTE);
+
+	const all = g.events.map((e) => e.id);
+
+	for (const tab of b.tabs)
+		assert.deepEqual(tab.ids, all, `seed ${seed}`);
+	assert.equal(b.leaders.length, 1, `seed ${seed}`);
+	assert.equal(streams(b), 1, `seed ${seed}`);
+	/* Stored once each, whoever carried it. */
+	for (const [, m] of sent)
+		if (m.status === 'acknowledged')
+			assert.equal(g.events.filter((e) => e.id === m.id).length,
+				1, `seed ${seed}`);
+	assert.equal(new Set(g.events.filter((e) => e.data >= 0)
+		.map((e) => e.id)).size,
+	g.events.filter((e) => e.data >= 0).length);
+}
+
+test(`${RUNS} schedules of tabs that come and go, from seed ${FIRST} on`,
+	async () => {
+		for (let seed = FIRST; seed < FIRST + RUNS; seed++)
+			await run(seed);
+	});
