@@ -11,11 +11,15 @@
 #include "proxy/replay.h"
 #include "proxy/response.h"
 #include "proxy/worker.h"
+#include "transports/html.h"
 
 enum {
 	/* Payload of one answer, unless a single event has more. */
 	ANSWER_BYTES = 1 << 20,
 };
+
+static const char json_headers[] = "Content-Type: application/json\r\n"
+				   "Cache-Control: no-store, no-transform\r\n";
 
 /* The events of an answer, and where they end. */
 struct answer {
@@ -78,6 +82,24 @@ put_events(struct buf *out, struct subscriber *s, const struct answer *a)
 }
 
 static int
+put_page(struct buf *out, struct subscriber *s, const struct answer *a)
+{
+	const struct epoch *epoch = &subscriber_worker(s)->codec.epoch;
+	const struct notice n = {
+		.type = NOTICE_GAP,
+		.reason = s->poll.gap,
+		.after = s->poll.gap_after,
+	};
+
+	html_begin(out, s->poll.view, epoch, a->cursor, a->more);
+	if (s->poll.gap != GAP_NONE)
+		html_put_gap(out, &n);
+	for (size_t i = 0; i < a->count; i++)
+		html_put_event(out, epoch, a->events[i]);
+	return html_end(out, s->poll.view, epoch, a->cursor, a->count > 0);
+}
+
+static int
 put_body(struct buf *out, struct subscriber *s, const struct answer *a)
 {
 	struct worker *w = subscriber_worker(s);
@@ -119,14 +141,13 @@ put_response(
 
 	buf_clear(out);
 	buf_clear(body);
-	if ((err = put_body(body, s, a)) != SW_OK)
+	err = s->poll.html ? put_page(body, s, a) : put_body(body, s, a);
+	if (err != SW_OK)
 		return err;
 	response_begin(out, w, 200, s->poll.keep_alive);
-	buf_puts(out,
-	    "Content-Type: application/json\r\n"
-	    "Cache-Control: no-store, no-transform\r\n");
-	if (s->cors != NULL)
-		buf_puts(out, s->cors);
+	buf_puts(out, s->poll.html ? html_headers : json_headers);
+	if (!s->poll.html && s->poll.cors != NULL)
+		buf_puts(out, s->poll.cors);
 	buf_puts(out, "Content-Length: ");
 	buf_put_u64(out, buf_len(body));
 	buf_puts(out, "\r\n\r\n");
@@ -236,7 +257,7 @@ fits_cache(const struct poll_cache *pc, const struct subscriber *s)
 	    pc->generation == l->channel->generation && pc->from == l->pos &&
 	    pc->limit == s->poll.limit && pc->form == (enum form)s->form &&
 	    pc->keep_alive == s->poll.keep_alive &&
-	    same_text(pc->cors, s->cors) &&
+	    same_text(pc->cors, s->poll.cors) &&
 	    pc->date_s == subscriber_worker(s)->date_s;
 }
 
@@ -246,8 +267,8 @@ remember_cache(struct poll_cache *pc, const struct subscriber *s, uint64_t from)
 	const struct link *l = &s->first;
 
 	free(pc->cors);
-	pc->cors = s->cors == NULL ? NULL : strdup(s->cors);
-	if (s->cors != NULL && pc->cors == NULL)
+	pc->cors = s->poll.cors == NULL ? NULL : strdup(s->poll.cors);
+	if (s->poll.cors != NULL && pc->cors == NULL)
 		return; /* memory ran out: the next one is made anew */
 	pc->channel = l->channel;
 	pc->generation = l->channel->generation;
@@ -268,8 +289,8 @@ answer_with(
 {
 	struct poll_cache *pc = subscriber_worker(s)->hub.poll_cache;
 	size_t limit = (size_t)s->poll.limit;
-	bool plain =
-	    s->link_count == 1 && s->poll.gap == GAP_NONE && count == 0;
+	bool plain = s->link_count == 1 && s->poll.gap == GAP_NONE &&
+	    count == 0 && !s->poll.html;
 	uint64_t from = s->first.pos;
 	struct answer a = { .more = more };
 	int err = SW_ENOMEM;
@@ -410,8 +431,8 @@ poll_farewell(struct subscriber *s, enum close_why why)
 		return false;
 	buf_init(&out, 1 << 16);
 	buf_init(&headers, 1 << 16);
-	if (s->cors != NULL)
-		buf_puts(&headers, s->cors);
+	if (!s->poll.html && s->poll.cors != NULL)
+		buf_puts(&headers, s->poll.cors);
 	if (challenge != NULL)
 		buf_printf(&headers, "WWW-Authenticate: %s\r\n", challenge);
 	response_put_refusal(&out, w, info->http_status, info->sentence, false,

@@ -19,6 +19,7 @@
 #include "proxy/websocket.h"
 #include "proxy/websocket_auth.h"
 #include "proxy/worker.h"
+#include "transports/html.h"
 #include "transports/sse.h"
 #include "transports/ws_handshake.h"
 
@@ -146,7 +147,7 @@ keep_cors(struct subscriber *s, const struct opening *o)
 		buf_put(&text, "", 1);
 	err = buf_error(&text);
 	if (err == SW_OK && buf_len(&text) > 0)
-		s->cors = (char *)buf_take(&text, &len);
+		s->poll.cors = (char *)buf_take(&text, &len);
 	buf_fini(&text);
 	return err;
 }
@@ -166,8 +167,14 @@ subscribe(struct subscriber **out, struct opening *o, bool linked)
 	o->auth.grant = NULL;
 	if (linked)
 		err = link_all(s, req, o->beginning.pos);
-	if (err == SW_OK && !req->transport->streams)
+	/* A page is for windows of its own: no other page's script reads it. */
+	if (err == SW_OK && !req->transport->streams && !req->html)
 		err = keep_cors(s, o);
+	if (err == SW_OK && req->html) {
+		s->poll.view = html_view_new(req, o->request);
+		s->poll.html = s->poll.view != NULL;
+		err = s->poll.html ? SW_OK : SW_ENOMEM;
+	}
 	if (err == SW_OK && presence_wants_headers(s))
 		err = bridge_forward_keep(&s->forwarded, o->request,
 		    o->conn->worker->conf->bridge_header,

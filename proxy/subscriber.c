@@ -195,8 +195,12 @@ subscriber_release(struct subscriber *s, enum close_why why)
 	s->grant = NULL;
 	free(s->unproven);
 	s->unproven = NULL;
-	free(s->cors);
-	s->cors = NULL;
+	if (!s->transport->streams) {
+		free(
+		    s->poll.html ? (void *)s->poll.view : (void *)s->poll.cors);
+		s->poll.html = false;
+		s->poll.cors = NULL;
+	}
 	loss_forget(s);
 	s->conn->owner = NULL;
 	list_append(&w->dead_subscribers, &s->waiting);

@@ -52,7 +52,6 @@ struct subscriber {
 	struct grant *grant; /* what its token allows; NULL: it has none */
 	/* A WebSocket whose first message has to be a token; else NULL. */
 	struct unproven *unproven;
-	char *cors; /* headers of a poll's answer, for pages; or NULL */
 	union {
 		struct {
 			struct ws_decoder ws;
@@ -65,10 +64,15 @@ struct subscriber {
 			uint64_t limit;
 			uint64_t cursor; /* of an answer without events */
 			bool keep_alive;
+			bool html; /* its answer is a page */
 			/* Something was lost: */
 			enum gap_reason gap;
 			struct cursor gap_after;
 			uint64_t gap_first;
+			union {
+				char *cors; /* headers for pages, or NULL */
+				struct html_view *view;
+			};
 		} poll;
 	};
 };

@@ -8,6 +8,7 @@
 enum {
 	LAST_MAX = 1000000,
 	SESSION_MAX = 128,
+	HTML_LAST = 20, /* on a page that nobody told where to begin */
 };
 
 const char stream_channels_too_many[] =
@@ -121,7 +122,9 @@ read_start(
 	if (read_number(r, "last", LAST_MAX, &s->last, &there) != SW_OK)
 		return refuse(refusal, 400,
 		    "`last` is a number of events, up to 1000000.");
-	s->start = there && s->last > 0 ? START_LAST : START_LIVE;
+	if (s->html && !there)
+		s->last = HTML_LAST;
+	s->start = s->last > 0 ? START_LAST : START_LIVE;
 	return SW_OK;
 }
 
@@ -253,6 +256,25 @@ insist(struct stream_request *s, const struct request *r, struct str name,
 	return SW_OK;
 }
 
+/* ?format=html: a page is a short poll, whatever a browser accepts best. */
+static int
+choose_page(struct stream_request *s, const struct request *r, bool upgrade,
+    struct refusal *refusal)
+{
+	struct str name;
+
+	s->html = true;
+	s->transport = &transports[TRANSPORT_SHORT];
+	if (upgrade || !accepts(r, "text/html", "text/*"))
+		return refuse(refusal, 406,
+		    "`format=html` is answered with a page, which this "
+		    "request does not take.");
+	if (request_param(r, "transport", &name) && !str_is(name, "short"))
+		return refuse(
+		    refusal, 400, "`format=html` is for short polls.");
+	return SW_OK;
+}
+
 static int
 choose_transport(struct stream_request *s, const struct request *r,
     const struct stream_limits *limits, struct refusal *refusal)
@@ -265,6 +287,8 @@ choose_transport(struct stream_request *s, const struct request *r,
 	if (read_wait(r, limits, &s->wait_ms, &waits) != SW_OK)
 		return refuse(refusal, 400,
 		    "`wait` is a number of seconds; 0 answers at once.");
+	if (request_param(r, "format", &name) && str_is(name, "html"))
+		return choose_page(s, r, upgrade, refusal);
 	if (request_param(r, "transport", &name)) {
 		if ((err = insist(s, r, name, upgrade, refusal)) != SW_OK)
 			return err;
@@ -286,11 +310,11 @@ read_format(
 	struct str format;
 
 	s->raw = s->transport->id == TRANSPORT_SSE;
-	if (!request_param(r, "format", &format))
+	if (s->html || !request_param(r, "format", &format))
 		return SW_OK;
 	s->raw = str_is(format, "raw");
 	if (!s->raw && !str_is(format, "json"))
-		return refuse(refusal, 400, "`format` is json or raw.");
+		return refuse(refusal, 400, "`format` is json, raw or html.");
 	return SW_OK;
 }
 

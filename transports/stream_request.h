@@ -22,7 +22,8 @@ enum stream_start {
 
 struct stream_request {
 	const struct transport *transport;
-	bool raw; /* payloads alone, instead of the envelope */
+	bool raw;  /* payloads alone, instead of the envelope */
+	bool html; /* a short poll as a page */
 	enum stream_start start;
 	struct cursor after;
 	uint64_t last;

@@ -99,6 +99,12 @@ static const struct {
 	{ "/stream/a", "Prefer: wait\r\n", TRANSPORT_SHORT, false, 0 },
 	{ "/stream/a", "Prefer: wait=soon, wait=2\r\n", TRANSPORT_LONG, false,
 	    2000 },
+	/* A page, whatever a browser accepts; `wait` is until the next one. */
+	{ "/stream/a?format=html", "", TRANSPORT_SHORT, false, 0 },
+	{ "/stream/a?format=html&wait=9", SSE "Accept: text/html\r\n",
+	    TRANSPORT_SHORT, false, 9000 },
+	{ "/stream/a?format=html&transport=short",
+	    "Accept: text/html, */*;q=0.8\r\n", TRANSPORT_SHORT, false, 0 },
 	/* ?transport= insists. */
 	{ "/stream/a?transport=ws", WS, TRANSPORT_WS, false, 0 },
 	{ "/stream/a?transport=sse", "", TRANSPORT_SSE, true, 0 },
