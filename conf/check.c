@@ -83,6 +83,20 @@ check_reach(const struct check *k, const struct setting *s)
 		    quoted);
 }
 
+/* Whoever reaches the demo may publish, and break what is his. */
+static void
+check_demo(const struct check *k, const struct setting *s)
+{
+	char quoted[LOG_QUOTED];
+	struct listen_address a;
+
+	if (!k->conf->demo || !address_of(&a, s->text) || a.loopback)
+		return;
+	log_quote(quoted, str_of(s->text));
+	faults_add(k->faults, s->at,
+	    "write demo = no, or listen on loopback: others reach %s", quoted);
+}
+
 /* A channel that asks for tokens, where nobody could have one. */
 static void
 check_access(const struct check *k, const struct setting *s)
@@ -265,6 +279,7 @@ settings_check(
 		if (it->directive->kind != KIND_ADDRESSES)
 			continue;
 		check_reach(&k, it);
+		check_demo(&k, it);
 		check_taken(&k, it);
 		check_alone(&k, it);
 	}

@@ -102,6 +102,7 @@ struct conf {
 	uint64_t idle_timeout_ms;
 	bool first_look;
 	char *web_root; /* a path, or "off" */
+	bool demo;      /* the compare page may publish and measure */
 
 	char **backend; /* see value_backend; none: nothing is passed on */
 	size_t backend_count;

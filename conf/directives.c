@@ -409,6 +409,12 @@ const struct directive directives[] = {
 	    .help = "Directory of the pages under /spillway/, the browser "
 		    "client among them; \"off\" for none. Pages may only "
 		    "use scripts and styles in files of their own there." },
+	{ "demo", KIND_FLAG, GROUP_REQUESTS, GLOBAL(demo), .restart = true,
+	    .fallback = "no",
+	    .help = "Whether the page /spillway/compare/ may measure: have "
+		    "events published, and have the bytes of its requests "
+		    "counted. For a machine that nobody else reaches: all "
+		    "addresses have to be loopback or Unix sockets." },
 
 	{ "backend", KIND_BACKENDS, GROUP_BACKEND, LIST(backend),
 	    .restart = true, .example = "http://127.0.0.1:3000",

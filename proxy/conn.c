@@ -10,6 +10,7 @@
 
 #include "proxy/base/err.h"
 #include "proxy/gateway.h"
+#include "proxy/lab.h"
 #include "proxy/tls.h"
 #include "proxy/worker.h"
 
@@ -109,6 +110,8 @@ conn_close(struct conn *c)
 	loop_clear_timer(&c->timer);
 	if (c->role->end != NULL)
 		c->role->end(c);
+	if (c->in_lab)
+		lab_end(c);
 	if (c->tls != NULL) {
 		/* If it does not fit into the socket, it stays unsaid. */
 		tls_goodbye(c->tls);
@@ -321,6 +324,8 @@ conn_count(
 {
 	c->bytes[b] += n;
 	METRIC_ADD(m->bytes[b], n);
+	if (c->in_lab)
+		lab_count(c, b, n);
 }
 
 bool

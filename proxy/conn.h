@@ -61,6 +61,7 @@ struct conn {
 	bool close_after : 1; /* when everything has been written */
 	bool held : 1;        /* part of a TLS record waits for the socket */
 	bool in_head : 1;     /* a head has begun, and its time is running */
+	bool in_lab : 1;      /* the demo counts it; see lab.h */
 	int lent_fd;          /* the HTTP library closes it; -1: not lent */
 	uint32_t answers;     /* that are still to come; they keep its memory */
 };

@@ -9,6 +9,7 @@
 #include "proxy/bridge.h"
 #include "proxy/close.h"
 #include "proxy/gateway.h"
+#include "proxy/lab_api.h"
 #include "proxy/send.h"
 #include "proxy/web.h"
 #include "proxy/worker.h"
@@ -229,13 +230,17 @@ handle_stream(struct exchange *x, struct str channel)
 static void
 handle_public(struct exchange *x)
 {
-	static const char stream[] = "/stream/";
+	static const char stream[] = "/stream/", demo[] = "/spillway/demo/";
 	struct str path = x->request.path;
 
 	if (str_starts(path, stream)) {
 		path.p += sizeof(stream) - 1;
 		path.len -= sizeof(stream) - 1;
 		handle_stream(x, path);
+	} else if (x->worker->lab != NULL && str_starts(path, demo)) {
+		path.p += sizeof(demo) - 1;
+		path.len -= sizeof(demo) - 1;
+		lab_api_handle(x, path);
 	} else if (str_is(path, "/") || str_is(path, "/spillway") ||
 	    str_starts(path, "/spillway/")) {
 		web_handle(x);

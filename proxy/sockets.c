@@ -108,6 +108,12 @@ check_reach(const struct conf *conf, int fd, enum listener_kind kind)
 	if (getsockname(fd, (struct sockaddr *)&sa, &len) != 0)
 		return SW_OK; /* accepting will say what is wrong with it */
 	a = address_of(&sa);
+	if (!address_is_loopback(&a) && conf->demo) {
+		log_error("listen socket=systemd address=%s: others reach it: "
+			  "write demo = no",
+		    address_print(&a, text));
+		return SW_EINVAL;
+	}
 	if (address_is_loopback(&a) ||
 	    (api ? conf->api_token_count > 0 :
 		   conf->anonymous || conf->token_key_count > 0))

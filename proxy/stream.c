@@ -9,6 +9,7 @@
 #include "proxy/bridge_presence.h"
 #include "proxy/deliver.h"
 #include "proxy/event_stream.h"
+#include "proxy/lab.h"
 #include "proxy/look.h"
 #include "proxy/loss.h"
 #include "proxy/origin.h"
@@ -553,6 +554,8 @@ stream_open(struct conn *c, const struct request *r, struct str rest)
 
 	if (!read_request(&o))
 		return;
+	if (c->worker->lab != NULL)
+		lab_request(c, r);
 	conn_count(c, &c->worker->metrics.transport[req->transport->id],
 	    req->transport->id == TRANSPORT_WS ? BUCKET_HANDSHAKE :
 						 BUCKET_REQUEST,

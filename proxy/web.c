@@ -190,10 +190,42 @@ find(const struct web *w, struct str path)
 	return NULL;
 }
 
-static void
-redirect(struct exchange *x)
+/* What stands for a directory; `path` ends with a slash, or is empty. */
+static const struct page *
+find_index(const struct web *w, struct str path)
 {
-	snprintf(x->location, sizeof(x->location), "/spillway/");
+	static const char name[] = "index.html";
+
+	for (const struct page *p = w->pages; p != NULL; p = p->next)
+		if (strlen(p->path) == path.len + sizeof(name) - 1 &&
+		    memcmp(p->path, path.p, path.len) == 0 &&
+		    strcmp(p->path + path.len, name) == 0)
+			return p;
+	return NULL;
+}
+
+static bool
+is_directory(const struct web *w, struct str path)
+{
+	for (const struct page *p = w->pages; p != NULL; p = p->next)
+		if (strlen(p->path) > path.len && p->path[path.len] == '/' &&
+		    memcmp(p->path, path.p, path.len) == 0)
+			return true;
+	return false;
+}
+
+/* The names in a page are seen from its directory: with a slash at the end. */
+static void
+redirect(struct exchange *x, struct str path)
+{
+	int len = snprintf(x->location, sizeof(x->location), "/spillway/%.*s%s",
+	    STR_ARG(path), path.len == 0 ? "" : "/");
+
+	if (len < 0 || (size_t)len >= sizeof(x->location)) {
+		x->location[0] = '\0';
+		exchange_refuse(x, 404, "There is no such page.");
+		return;
+	}
 	exchange_answer(x, 302, "text/plain; charset=utf-8");
 }
 
@@ -202,6 +234,7 @@ web_handle(struct exchange *x)
 {
 	static const char prefix[] = "/spillway/";
 	struct str path = x->request.path;
+	const struct web *w = gateway_web(x->worker->gateway);
 	const struct page *p;
 
 	if (x->request.method != METHOD_GET &&
@@ -211,14 +244,17 @@ web_handle(struct exchange *x)
 		return;
 	}
 	if (!str_starts(path, prefix)) {
-		redirect(x);
+		redirect(x, STR(""));
 		return;
 	}
 	path.p += sizeof(prefix) - 1;
 	path.len -= sizeof(prefix) - 1;
-	if (path.len == 0)
-		path = STR("index.html");
-	p = find(gateway_web(x->worker->gateway), path);
+	p = path.len == 0 || path.p[path.len - 1] == '/' ? find_index(w, path) :
+							   find(w, path);
+	if (p == NULL && path.len > 0 && is_directory(w, path)) {
+		redirect(x, path);
+		return;
+	}
 	if (p == NULL) {
 		exchange_refuse(x, 404, "There is no such page.");
 		return;

@@ -11,6 +11,7 @@
 #include "proxy/drain.h"
 #include "proxy/gateway.h"
 #include "proxy/http.h"
+#include "proxy/lab.h"
 #include "proxy/listener.h"
 #include "proxy/look.h"
 #include "proxy/publish.h"
@@ -160,7 +161,8 @@ worker_new(struct worker **out, struct gateway *g, unsigned index,
 	    (err = hub_init(&w->hub, w)) != SW_OK ||
 	    (err = upstream_new(&w->upstream, w)) != SW_OK ||
 	    (err = bridge_new(&w->bridge, w)) != SW_OK ||
-	    (err = http_new(&w->http, w)) != SW_OK) {
+	    (err = http_new(&w->http, w)) != SW_OK ||
+	    (conf->demo && (err = lab_new(&w->lab, w)) != SW_OK)) {
 		worker_free(w);
 		return err;
 	}
@@ -203,6 +205,7 @@ worker_free(struct worker *w)
 		free_dead(w);
 		hub_fini(&w->hub);
 	}
+	lab_free(w->lab);
 	codec_fini(&w->codec);
 	loop_free(w->loop);
 	buf_fini(&w->text);

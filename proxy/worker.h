@@ -24,6 +24,7 @@
 struct gateway;
 struct bridge;
 struct http;
+struct lab;
 struct listener;
 struct outbox;
 struct tls_context;
@@ -50,6 +51,7 @@ struct worker {
 	struct upstream *upstream;
 	struct bridge *bridge; /* to the backend */
 	struct outbox *outbox; /* the gateway's; NULL without a backend */
+	struct lab *lab;       /* of the demo, or NULL */
 	struct listener **listeners;
 	size_t listener_count;
 	struct list conns;

@@ -3,7 +3,8 @@
  *
  * Each holds a connection until it ends, by an error that says why or because
  * `signal` was aborted, and tells the pane what it hears: opened(), away(why),
- * hear(type, event). pane.cursor says from where on to read.
+ * hear(type, event). pane.cursor says from where on to read. A pane may have a
+ * pollInterval, and asked(), answered(), caughtUp(), to be told of requests.
  */
 
 const POLL_WAIT_S = 25;
@@ -56,6 +57,7 @@ async function readWebSocket(pane, signal) {
 
 	url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
 	pane.requests++;
+	pane.asked?.();
 	await new Promise((done, fail) => {
 		const socket = new WebSocket(url);
 		const watch = new Watch(() => socket.close());
@@ -91,6 +93,7 @@ function closeError(close) {
 
 async function readEventStream(pane, signal) {
 	pane.requests++;
+	pane.asked?.();
 	await new Promise((done, fail) => {
 		const source = new EventSource(pane.url("sse"));
 		const watch = new Watch(() => end(new Error("silent")));
@@ -129,6 +132,7 @@ async function readEventStream(pane, signal) {
 			watch.end();
 			pane.requests++;
 			pane.away("the stream ended, the browser reconnects");
+			pane.asked?.();
 		};
 		signal.addEventListener("abort", () => end(), { once: true });
 	});
@@ -146,7 +150,7 @@ async function readShortPolls(pane, signal) {
 		const answer = await poll(pane, pane.url("short"), 10000, signal);
 
 		if (!answer?.more)
-			await sleep(answer?.retry ?? 1000, signal);
+			await sleep(pane.pollInterval ?? answer?.retry ?? 1000, signal);
 	}
 }
 
@@ -159,17 +163,21 @@ async function poll(pane, url, timeout, signal) {
 	signal.addEventListener("abort", abort);
 	try {
 		pane.requests++;
+		pane.asked?.();
 
 		const answer = await fetchJson(url, { signal: request.signal });
 
 		if (signal.aborted)
 			return null;
+		pane.answered?.();
 		pane.opened();
 		if (answer.gap)
 			pane.hear("spillway.gap", answer.gap);
 		for (const event of answer.events)
 			pane.hear(event.type, event);
 		pane.cursor = answer.cursor;
+		if (!answer.more)
+			pane.caughtUp?.();
 		return answer;
 	} finally {
 		clearTimeout(timer);

@@ -711,7 +711,7 @@ END_TEST
 
 /* Loads to something different from the defaults in every field. */
 static const char rich[] =
-    "listen = { \"127.0.0.2:8080\", ':80' }\n"
+    "listen = { \"127.0.0.2:8080\", '[::1]:80' }\n"
     "listen-tls = { \"127.0.0.1:443\", \"unix:/run/tls\" }\n"
     "tls-certificate = { a.pem, \"/b c.pem\" } tls-key = { a, b }\n"
     "tls-min-version = 1.3 tls-session-age = 2m hsts-age = 1d "
@@ -726,7 +726,7 @@ static const char rich[] =
     "publish-queue-bytes = 3m message-max = 2000 batch-max = 1025\n"
     "batch-events-max = 8 idempotency-age = 61s header-max = 3k\n"
     "header-timeout = 101ms request-timeout = 2s idle-timeout = 3s\n"
-    "first-look = no web-root = off heartbeat = 59s retry = 7s\n"
+    "first-look = no web-root = off demo = yes heartbeat = 59s retry = 7s\n"
     "backend = { \"http://a:1 weight=2\", \"unix:/b\" }\n"
     "backend-ca = /ca.pem backend-connect-timeout = 1s\n"
     "backend-response-timeout = 2s backend-idle-timeout = 3s\n"

@@ -194,6 +194,9 @@ static const struct {
 	{ "api-token = {}\napi-listen = \"0.0.0.0:8081\"\n",
 	    ":2: write api-token = \"...\" as well, or listen on loopback: "
 	    "others reach \"0.0.0.0:8081\"\n" },
+	{ "demo = yes\nanonymous = yes\nlisten = \"0.0.0.0:8080\"\n",
+	    ":3: write demo = no, or listen on loopback: others reach "
+	    "\"0.0.0.0:8080\"\n" },
 	{ "api-listen = { off,\n\"127.0.0.1:1\" }\n",
 	    ":1: write \"off\" for api-listen alone, or leave it out\n" },
 	{ "listen = { off,\n\"127.0.0.1:1\" }\n",

@@ -10,6 +10,7 @@ PAGES = {
     "index.html": (b"<!doctype html><p>first</p>", "text/html"),
     "page.js": (b"export const a = 1;", "text/javascript"),
     "deep/er/page.css": (b"p {}", "text/css"),
+    "deep/index.html": (b"<!doctype html><p>deep</p>", "text/html"),
     "icon.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>",
                  "image/svg+xml"),
 }
@@ -44,6 +45,21 @@ class Pages(Scenario):
             # Pages connect to the gateway that they are from, and others.
             self.assertEqual(policy["connect-src"].split(),
                              ["'self'", "ws:", "wss:"])
+
+    def test_a_directory_is_its_index(self):
+        for path, name in (("/spillway/", "index.html"),
+                           ("/spillway/deep/", "deep/index.html")):
+            status, _, body = self.gateway.request("GET", path)
+            self.assertEqual((status, body), (200, PAGES[name][0]))
+        # Names in the page are seen from the directory.
+        for path, place in (("/", "/spillway/"), ("/spillway", "/spillway/"),
+                            ("/spillway/deep", "/spillway/deep/"),
+                            ("/spillway/deep/er", "/spillway/deep/er/")):
+            status, headers, _ = self.gateway.request("GET", path)
+            self.assertEqual((status, headers["location"]), (302, place))
+        for path in ("/spillway/deep/er/", "/spillway/dee", "/spillway//",
+                     "/spillway/" + "deep/" * 30):
+            self.assertEqual(self.gateway.get(path)[0], 404, path)
 
     def test_what_a_client_says_is_not_taken_for_a_page(self):
         status, headers, body = self.gateway.request(

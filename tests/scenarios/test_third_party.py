@@ -282,10 +282,11 @@ web-root = "{SOURCE}"
 retry = "100ms"
 channel "report" {{ send = publish }}
 """
+    page = "page.html"
     transports = ["EventSource", "WebSocket", "fetch stream", "long poll",
                   "short poll"]
 
-    def browse(self, command, pages=("page.html",)):
+    def browse(self, command, pages=None):
         """Started in a group of its own: a browser is many processes."""
         self.assertTrue(
             shutil.which(command[0]),
@@ -298,7 +299,7 @@ channel "report" {{ send = publish }}
                     'user_pref("datareporting.policy.dataSubmissionEnabled",'
                     ' false);\n')
         urls = [f"http://127.0.0.1:{self.gateway.port}/spillway/{page}"
-                for page in pages]
+                for page in pages or (self.page,)]
         process = subprocess.Popen(
             [part.replace("HOME", home) for part in command] + urls,
             env=dict(os.environ, HOME=home, MOZ_HEADLESS="1"),

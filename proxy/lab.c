@@ -1,0 +1,186 @@
+#include "proxy/lab.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "proxy/base/digest.h"
+#include "proxy/base/err.h"
+#include "proxy/lab_private.h"
+#include "proxy/worker.h"
+
+/* A connection, and the pane that it serves at the moment. */
+struct lab_conn {
+	struct map_entry entry;
+	uint64_t id; /* the connection's, and the key */
+	struct lab_pane *pane;
+};
+
+static struct str
+key_of(const uint64_t *id)
+{
+	return (struct str){ (const char *)id, sizeof(*id) };
+}
+
+static struct lab_conn *
+find_conn(const struct lab *l, const struct conn *c)
+{
+	struct map_entry *e = map_find(&l->conns, key_of(&c->id));
+
+	return e == NULL ? NULL : container_of(e, struct lab_conn, entry);
+}
+
+int
+lab_new(struct lab **out, struct worker *w)
+{
+	struct lab *l = calloc(1, sizeof(*l));
+	uint64_t seed;
+
+	if (l == NULL)
+		return SW_ENOMEM;
+	digest_random(&seed, sizeof(seed));
+	l->worker = w;
+	map_init(&l->panes, seed);
+	map_init(&l->conns, seed);
+	list_init(&l->publishers);
+	*out = l;
+	return SW_OK;
+}
+
+void
+lab_free(struct lab *l)
+{
+	struct map_entry *e;
+
+	if (l == NULL)
+		return;
+	while ((e = map_next(&l->panes, NULL)) != NULL) {
+		map_remove(&l->panes, e);
+		free(container_of(e, struct lab_pane, entry));
+	}
+	while ((e = map_next(&l->conns, NULL)) != NULL) {
+		map_remove(&l->conns, e);
+		free(container_of(e, struct lab_conn, entry));
+	}
+	map_fini(&l->panes);
+	map_fini(&l->conns);
+	lab_stop_publishers(l);
+	free(l);
+}
+
+/* NULL if there are too many, or memory ran out. */
+static struct lab_pane *
+get_pane(struct lab *l, struct str name)
+{
+	struct map_entry *e = map_find(&l->panes, name);
+	struct lab_pane *p;
+
+	if (e != NULL)
+		return container_of(e, struct lab_pane, entry);
+	if (l->panes.count == LAB_PANES_MAX)
+		return NULL;
+	p = calloc(1, sizeof(*p) + name.len + 1);
+	if (p == NULL)
+		return NULL;
+	memcpy(p->name, name.p, name.len);
+	if (map_add(&l->panes, &p->entry, str_of(p->name)) != SW_OK) {
+		free(p);
+		return NULL;
+	}
+	return p;
+}
+
+static struct lab_conn *
+get_conn(struct lab *l, struct conn *c)
+{
+	struct lab_conn *lc = find_conn(l, c);
+
+	if (lc != NULL)
+		return lc;
+	lc = calloc(1, sizeof(*lc));
+	if (lc == NULL)
+		return NULL;
+	lc->id = c->id;
+	if (map_add(&l->conns, &lc->entry, key_of(&lc->id)) != SW_OK) {
+		free(lc);
+		return NULL;
+	}
+	c->in_lab = true;
+	return lc;
+}
+
+/* Names go into JSON as they are. */
+bool
+lab_name_valid(struct str name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.p[i];
+
+		if ((c < '0' || c > '9') && (c < 'a' || c > 'z') && c != '-')
+			return false;
+	}
+	return name.len > 0 && name.len <= LAB_NAME_MAX;
+}
+
+void
+lab_request(struct conn *c, const struct request *r)
+{
+	struct lab *l = c->worker->lab;
+	struct lab_conn *lc;
+	struct lab_pane *p;
+	struct str name;
+
+	if (!request_param(r, "lab", &name) || !lab_name_valid(name) ||
+	    (p = get_pane(l, name)) == NULL || (lc = get_conn(l, c)) == NULL) {
+		/* Somebody else's, on a connection that was a pane's. */
+		if (c->in_lab)
+			lab_end(c);
+		return;
+	}
+	if (lc->pane != p)
+		p->connections++;
+	lc->pane = p;
+	p->requests++;
+}
+
+void
+lab_count(struct conn *c, enum bucket b, uint64_t n)
+{
+	find_conn(c->worker->lab, c)->pane->bytes[b] += n;
+}
+
+void
+lab_end(struct conn *c)
+{
+	struct lab *l = c->worker->lab;
+	struct lab_conn *lc = find_conn(l, c);
+
+	c->in_lab = false;
+	map_remove(&l->conns, &lc->entry);
+	free(lc);
+}
+
+void
+lab_put_panes(
+    const struct lab *l, struct buf *out, struct str prefix, uint64_t *count)
+{
+	struct map_entry *e = NULL;
+
+	while ((e = map_next(&l->panes, e)) != NULL) {
+		const struct lab_pane *p =
+		    container_of(e, struct lab_pane, entry);
+
+		if (e->key.len < prefix.len ||
+		    memcmp(e->key.p, prefix.p, prefix.len) != 0)
+			continue;
+		buf_printf(out,
+		    "%s{\"name\":\"%s\",\"worker\":%u,\"requests\":%" PRIu64
+		    ",\"connections\":%" PRIu64 ",\"bytes\":{",
+		    *count == 0 ? "" : ",", p->name, l->worker->index,
+		    p->requests, p->connections);
+		for (size_t b = 0; b < BUCKET_COUNT; b++)
+			buf_printf(out, "%s\"%s\":%" PRIu64, b == 0 ? "" : ",",
+			    bucket_name((enum bucket)b), p->bytes[b]);
+		buf_puts(out, "}}");
+		(*count)++;
+	}
+}

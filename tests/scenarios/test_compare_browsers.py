@@ -1,0 +1,54 @@
+"""The compare page in the browsers of Debian: it measures, and tells all."""
+
+import os
+
+import test_third_party
+from gateway import main
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+
+
+class Compare(test_third_party.Browsers):
+    conf = f"""
+demo = yes
+web-root = "{os.path.join(ROOT, 'web')}"
+channel "compare-*" {{ send = publish }}
+channel "report" {{ send = publish }}
+"""
+    page = "compare/#run=1&rate=50&burst=5&poll=300&seconds=3&report=report"
+
+    def follow(self, command):
+        g = self.gateway
+        browser = self.browse(command)
+
+        def reported():
+            self.assertIsNone(browser.poll(), "the browser has ended")
+            return g.poll("report", after="start")["events"]
+        data = g.until(reported, "the page's report")[0]["data"]
+        self.assertEqual([l for l in data["log"] if "error" in l["text"]], [])
+        self.assertEqual([p["transport"] for p in data["panes"]],
+                         ["ws", "sse", "long", "short", "auto"])
+        self.assertGreater(data["published"], 10)
+        # On a busy machine another one may win for a while.
+        self.assertIn("used", [rung["state"] for rung in
+                               data["panes"][4]["rungs"].values()])
+        for pane in data["panes"]:
+            name = pane["transport"]
+            self.assertEqual(pane["received"], data["published"], name)
+            for what in "missing", "duplicates", "late", "gaps":
+                self.assertEqual(pane[what], 0, (name, what))
+            # As the gateway counted it: 128 bytes of payload in each event.
+            self.assertEqual(pane["bytes"]["payload"],
+                             128 * data["published"], name)
+            self.assertEqual(pane["latencyMs"]["count"], data["published"])
+        by_name = {p["transport"]: p for p in data["panes"]}
+        self.assertEqual(by_name["ws"]["requests"], 1)
+        self.assertEqual(by_name["sse"]["requests"], 1)
+        self.assertGreater(by_name["long"]["requests"], 1)
+        self.assertGreater(by_name["long"]["bytes"]["request_headers"],
+                           by_name["sse"]["bytes"]["request_headers"])
+
+
+
+if __name__ == "__main__":
+    main()

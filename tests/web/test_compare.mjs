@@ -1,0 +1,88 @@
+/* What the compare page counts, and what it writes. */
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { formatBytes, formatCount, formatMs, formatTime, Histogram }
+	from '../../web/compare/measure.js';
+import { Tally } from '../../web/compare/pane.js';
+import { toCsv } from '../../web/compare/report.js';
+
+const kinds = (tally) => tally.marks.map((m) => `${m.n} ${m.kind}`);
+
+test('an event that does not come is missing, until it comes late', () => {
+	const tally = new Tally(1);
+
+	assert.equal(tally.take(1, false), 'live');
+	assert.equal(tally.take(4, false), 'live');
+	assert.equal(tally.missed, 2);
+	assert.equal(tally.take(3, false), 'late');
+	assert.equal(tally.missed, 1);
+	assert.deepEqual(kinds(tally),
+		['1 live', '2 missing', '3 late', '4 live']);
+	assert.equal(tally.received, 3);
+});
+
+test('an event that comes twice is counted as a duplicate alone', () => {
+	const tally = new Tally(5);
+
+	tally.take(5, false);
+	assert.equal(tally.take(5, false), 'duplicate');
+	assert.equal(tally.take(4, false), 'duplicate');
+	assert.deepEqual([tally.received, tally.duplicates, tally.missed],
+		[1, 2, 0]);
+});
+
+test('what comes while resuming is caught up', () => {
+	const tally = new Tally(1);
+
+	tally.take(1, true);
+	tally.take(2, false);
+	assert.equal(tally.caughtUp, 1);
+	assert.deepEqual(kinds(tally), ['1 caught-up', '2 live']);
+});
+
+test('a hole of a million is counted without keeping a million', () => {
+	const tally = new Tally(1);
+
+	tally.take(1000001, false);
+	assert.equal(tally.missed, 1000000);
+	assert.ok(tally.missing.size <= 10000);
+	assert.ok(tally.marks.length <= 120);
+});
+
+test('quantiles are right to 2.4 percent', () => {
+	const histogram = new Histogram();
+
+	for (let ms = 1; ms <= 1000; ms++)
+		histogram.add(ms);
+	for (const q of [0.5, 0.95, 0.99])
+		assert.ok(Math.abs(histogram.quantile(q) / (1000 * q) - 1) < 0.024,
+			`${q}: ${histogram.quantile(q)}`);
+	assert.equal(histogram.max, 1000);
+	assert.equal(histogram.bars(5).reduce((a, b) => a + b), 1000);
+	assert.ok(Number.isNaN(new Histogram().quantile(0.5)));
+	assert.equal(new Histogram().summary().p50, null);
+});
+
+test('numbers look as people write them', () => {
+	assert.deepEqual([0.04, 9.94, 12.3, 999.6, 12345].map(formatMs),
+		['0.0', '9.9', '12', '1.00 s', '12.3 s']);
+	assert.equal(formatTime(12.3), '12 ms');
+	assert.equal(formatTime(1200), '1.20 s');
+	assert.deepEqual([0, 99.97, 5.25, 1234.5, NaN].map(formatCount),
+		['0', '100', '5.3', '1,235', '–']);
+	assert.deepEqual([0, 1006, 12345, 99e6].map(formatBytes),
+		['0 B', '1,006 B', '12 kB', '99 MB']);
+});
+
+test('cells of the CSV are quoted, and none is a formula', () => {
+	const pane = { transport: '=1+1', received: 'a"b,c', missing: -3,
+		caughtUp: 0, late: 0, duplicates: 0, gaps: 0, reconnects: 0,
+		requests: null, connections: 1, bytes: null, latencyMs: {} };
+	const lines = toCsv({ panes: [pane], clock: { errorMs: 1 } })
+		.split('\r\n');
+
+	assert.equal(lines.length, 3);
+	assert.ok(lines[1].startsWith('\'=1+1,"a""b,c",-3,0,'));
+});

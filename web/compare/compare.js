@@ -1,0 +1,513 @@
+/*
+ * What each transport costs: four readers and the client itself, on a channel
+ * of this page's own, to which the gateway publishes as told.
+ */
+
+import { fetchJson, transports } from "../transports.js";
+import { AutoPane } from "./auto.js";
+import { bucketSample, markSample } from "./charts.js";
+import { Ladder } from "./ladder.js";
+import { ask, BUCKETS, Clock, countPanes, formatBytes, formatCount,
+	formatTime } from "./measure.js";
+import { TransportPane } from "./pane.js";
+import { collect, save, toCsv, toHtml } from "./report.js";
+import { element, PaneView } from "./view.js";
+
+const byId = (id) => document.getElementById(id);
+const controls = byId("controls");
+const FIELDS = ["rate", "size", "burst", "poll", "seconds"];
+
+const COUNT_MS = 1000;
+/* The publisher ends by itself, soon after the page has gone. */
+const LEASE_S = 15, RENEW_MS = 5000;
+const LOG_KEPT = 500;
+
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+/* Of a page that has not begun anything. */
+const randomName = () => Array.from(crypto.getRandomValues(new Uint8Array(5)),
+	(b) => b.toString(16).padStart(2, "0")).join("");
+
+class Page {
+	constructor() {
+		this.panes = [
+			...["ws", "sse", "long", "short"].map((kind, i) =>
+				new TransportPane(kind, transports[i].name, transports[i])),
+			new AutoPane(),
+		];
+		this.views = this.panes.map((pane) =>
+			new PaneView(pane, byId("pane")));
+		for (const view of this.views)
+			byId("panes").append(view.root);
+		for (const pane of this.panes) {
+			pane.changed = () => this.changed();
+			pane.log = (who, text) => this.log(who.kind, text);
+		}
+		this.ladder = new Ladder(byId("ladder"));
+		this.run = null;
+		this.entries = [];
+		this.painted = 0;
+	}
+
+	get running() {
+		return this.run !== null && this.run.ended === null;
+	}
+
+	settings() {
+		return Object.fromEntries(FIELDS.map((name) =>
+			[name, Number(controls.elements[name].value)]));
+	}
+
+	log(who, text) {
+		const time = this.run ? (Date.now() - this.run.began) / 1000 : 0;
+		const item = document.createElement("li");
+
+		this.entries.push({ time, who, text });
+		if (this.entries.length > LOG_KEPT) {
+			this.entries.shift();
+			byId("log").lastElementChild.remove();
+		}
+		item.append(element("span", `${time.toFixed(1)} s`, "at"),
+			element("span", who, "who"), element("span", text));
+		byId("log").prepend(item);
+	}
+
+	/* Beginning. */
+
+	async start() {
+		const id = randomName();
+		const run = this.run = {
+			id, channel: `compare-${id}`, settings: this.settings(),
+			clock: new Clock(), began: Date.now(), ended: null, published: 0,
+			base: null, /* the first counts: what is after is no beginning */
+		};
+
+		if (this.entries.length > 0)
+			this.log("page", "a new run");
+		this.setButton();
+		this.say("wait", "Asking the gateway for its clock.");
+		try {
+			await run.clock.probe(8);
+
+			const { cursor } = await fetchJson(
+				`/stream/${run.channel}?transport=short`, {});
+
+			if (run.ended !== null)
+				return;
+			this.log("page", `channel ${run.channel}, clocks agree to ` +
+				`±${formatTime(run.clock.error)}`);
+			for (const pane of this.panes)
+				pane.start(run, cursor, 1);
+			await this.publish();
+		} catch (error) {
+			this.stop();
+			this.say("bad", error.message);
+			return;
+		}
+		this.every(run, COUNT_MS, () => this.count());
+		this.every(run, RENEW_MS, () => this.renew());
+		if (run.settings.seconds > 0)
+			setTimeout(() => {
+				if (this.run === run)
+					this.finish();
+			}, run.settings.seconds * 1000);
+		this.changed();
+	}
+
+	/* Again and again, one after the other, as long as the run lasts. */
+	every(run, ms, work) {
+		const again = async () => {
+			if (this.run !== run || run.ended !== null)
+				return;
+			try {
+				await work();
+				if (run.trouble) {
+					run.trouble = false;
+					this.log("page", "the gateway answers again");
+				}
+			} catch (error) {
+				if (!run.trouble)
+					this.log("page", `no numbers: ${error.message}`);
+				run.trouble = true;
+			}
+			setTimeout(again, ms);
+		};
+
+		setTimeout(again, ms);
+	}
+
+	async publish() {
+		const { channel, settings: { rate, size, burst } } = this.run;
+		const next = 1 + Math.max(...this.panes.map((pane) =>
+			pane.tally.expected - 1));
+		const answer = await ask("PUT", `publisher/${channel}`,
+			{ rate, size, burst, seconds: LEASE_S, next });
+
+		this.run.published = answer.next - 1;
+	}
+
+	async renew() {
+		await this.publish();
+		await this.run.clock.probe(1);
+	}
+
+	async count() {
+		const run = this.run, sums = await countPanes(run.id);
+
+		if (this.run !== run)
+			return;
+		for (const pane of this.panes)
+			pane.counted = sums.get(pane.name) ?? pane.counted;
+		run.counted = Date.now();
+		run.base ??= { at: run.counted, of: this.panes.map(spent) };
+		run.published = Math.max(run.published, ...this.panes.map((pane) =>
+			pane.tally.expected - 1));
+		this.paintSums();
+	}
+
+	/* Whatever the controls say now. */
+	async change() {
+		if (!controls.checkValidity())
+			return;
+		this.remember();
+		if (!this.running)
+			return;
+		Object.assign(this.run.settings, this.settings());
+		this.log("page", "settings: " + FIELDS.map((name) =>
+			`${name} ${this.run.settings[name]}`).join(", "));
+		await this.publish().catch((error) =>
+			this.say("bad", error.message));
+	}
+
+	/* Ending: the last events, then the last numbers, then the readers. */
+	async finish() {
+		const run = this.run;
+
+		try {
+			const { next } = await ask("PUT", `publisher/${run.channel}`,
+				{ rate: 0 });
+
+			run.published = next - 1;
+			await this.settle(run, next - 1);
+			await this.count();
+		} catch (error) {
+			this.log("page", `no last numbers: ${error.message}`);
+		}
+		if (this.run !== run || run.ended !== null)
+			return;
+		this.stop();
+		this.say("good", `Stopped after ${formatCount(run.published)} ` +
+			"events.");
+		await this.report();
+	}
+
+	/* To a channel that the link names: for machines that measure. */
+	async report() {
+		const channel = new URLSearchParams(location.hash.slice(1))
+			.get("report");
+
+		if (channel)
+			await fetchJson(`/stream/${encodeURIComponent(channel)}`, {
+				method: "POST",
+				headers: { "Content-Type": "application/json" },
+				body: JSON.stringify(collect(this.run, this.panes,
+					this.entries, this.link())),
+			}).catch((error) => this.say("bad", error.message));
+	}
+
+	/* Until all have what was published, but not for ever. */
+	async settle(run, last) {
+		const enough = Date.now() + run.settings.poll + 10000;
+
+		while (Date.now() < enough && run.ended === null &&
+			this.panes.some((p) => p.tally.expected <= last))
+			await new Promise((done) => setTimeout(done, 50));
+	}
+
+	stop() {
+		if (!this.running)
+			return;
+		this.run.ended = Date.now();
+		for (const pane of this.panes)
+			pane.stop();
+		this.ladder.freeze(this.run.clock.now());
+		this.setButton();
+		this.changed();
+	}
+
+	setButton() {
+		byId("run").textContent = this.running ? "Stop" : "Start";
+		byId("run").dataset.running = this.running;
+		if (this.running && byId("freeze").ariaPressed !== "true")
+			this.ladder.freeze(null);
+	}
+
+	/* Painting. */
+
+	changed() {
+		if (this.painting)
+			return;
+		this.painting = true;
+		requestAnimationFrame((now) => this.frame(now));
+	}
+
+	/* With reduced motion twice a second; the ladder moves by itself. */
+	frame(now) {
+		this.painting = false;
+		if (now - this.painted >= (still.matches ? 500 : 0)) {
+			this.painted = now;
+			this.paint();
+		}
+		if (this.running)
+			this.changed();
+	}
+
+	paint() {
+		for (const view of this.views)
+			view.paint();
+		if (this.run === null)
+			return;
+		const chosen = Math.min(...this.panes.map((p) =>
+			p.tally.expected)) - 1;
+
+		byId("ladder-event").textContent = chosen > 0 ? `#${chosen}` : "–";
+		this.ladder.paint(this.panes, this.run.clock.now(), chosen);
+		if (this.running)
+			this.paintVerdict();
+	}
+
+	say(state, text) {
+		const verdict = byId("verdict");
+
+		if (verdict.textContent !== text)
+			verdict.textContent = text;
+		verdict.dataset.state = state;
+	}
+
+	/* Read aloud when it changes, so it has no numbers that always do. */
+	paintVerdict() {
+		const sum = (of) => this.panes.reduce((n, p) => n + of(p), 0);
+		const missed = sum((p) => p.tally.missed);
+		const twice = sum((p) => p.tally.duplicates);
+		const away = this.panes.filter((p) => p.state !== "live");
+
+		if (missed > 0 || twice > 0)
+			this.say("bad", `${missed} missing, ${twice} twice.`);
+		else if (away.length > 0)
+			this.say("wait", `Not connected: ${away.map((p) => p.kind)
+				.join(", ")}. What they miss is caught up.`);
+		else
+			this.say("good", "Nothing missing, nothing twice, all in order.");
+	}
+
+	paintSums() {
+		const each = this.panes.map((pane) => pane.each());
+		const most = Math.max(...each.map((e) => e.total || 0));
+		const clock = this.run.clock;
+
+		for (const view of this.views)
+			view.paintSums(most);
+		byId("numbers").textContent = `${formatCount(this.run.published)} ` +
+			"events published; latencies are from the publication to the " +
+			`page's handler, ±${formatTime(clock.error)}, which is what is ` +
+			`known of the clocks (${clock.probes} probes)` +
+			(document.hidden ? "; the page is hidden, timers are late" : "") +
+			".";
+		this.paintCost(each);
+	}
+
+	paintCost(each) {
+		const { base, counted } = this.run;
+		const seconds = base ? (counted - base.at) / 1000 : 0;
+		const clients = Math.max(Number(byId("clients").value) || 1, 1);
+		const head = ["Transport", "Bytes an event", "Overhead",
+			"Requests a second", "Bandwidth", "A day", "Late by (p95)"];
+		const rows = this.panes.map((pane, i) => {
+			const now = spent(pane), times = clients / seconds || NaN;
+			const rate = base ? (now.bytes - base.of[i].bytes) * times : NaN;
+
+			return [pane.title, formatBytes(each[i].total),
+				formatOverhead(each[i]),
+				formatCount(base ? (now.requests - base.of[i].requests) *
+					times : NaN),
+				`${formatBytes(rate * 8).replace("B", "bit")}/s`,
+				formatBytes(rate * 86400),
+				formatTime(pane.latency.quantile(0.95))];
+		});
+
+		fillTable(byId("cost"), head, rows);
+	}
+
+	/* Taking it away. */
+
+	link() {
+		const url = new URL(location.href);
+
+		url.hash = new URLSearchParams({ ...this.settings(),
+			clients: byId("clients").value, run: "1" });
+		return url.href;
+	}
+
+	remember() {
+		byId("again").href = this.link();
+	}
+
+	export(kind) {
+		if (this.run === null) {
+			this.say("wait", "Nothing is measured yet: press Start.");
+			return;
+		}
+		const data = collect(this.run, this.panes, this.entries, this.link());
+		const name = `spillway-compare-${this.run.id}`;
+
+		if (kind === "json")
+			save(`${name}.json`, "application/json",
+				JSON.stringify(data, null, "\t"));
+		else if (kind === "csv")
+			save(`${name}.csv`, "text/csv", toCsv(data));
+		else
+			save(`${name}.html`, "text/html", toHtml(data,
+				this.views.map((view) => view.histogram.root)));
+	}
+}
+
+/* All that the gateway counted for a pane so far. */
+const spent = ({ counted }) => ({
+	requests: counted?.requests ?? 0,
+	bytes: counted ? BUCKETS.reduce((n, [bucket]) =>
+		n + counted.bytes[bucket], 0) : 0,
+});
+
+/* What comes on top of the payload: 1.4 times as much, or 3 %. */
+function formatOverhead({ bytes, total }) {
+	const over = (total - bytes.payload) / bytes.payload;
+
+	return !Number.isFinite(over) ? "–" : over >= 2 ?
+		`${over.toFixed(1)} ×` : `${Math.round(over * 100)} %`;
+}
+
+function fillTable(table, head, rows) {
+	const lines = [head, ...rows];
+
+	while (table.rows.length < lines.length) {
+		const line = document.createElement("tr");
+
+		lines[table.rows.length].forEach((text, i) => {
+			const cell = document.createElement(
+				table.rows.length === 0 || i === 0 ? "th" : "td");
+
+			if (cell.tagName === "TH")
+				cell.scope = table.rows.length === 0 ? "col" : "row";
+			line.append(cell);
+		});
+		table.append(line);
+	}
+	lines.forEach((texts, i) => texts.forEach((text, j) => {
+		table.rows[i].cells[j].textContent = text;
+	}));
+}
+
+function paintLegend() {
+	const names = { "live": "live", "caught-up": "caught up", "late": "late",
+		"missing": "missing", "duplicate": "twice" };
+
+	byId("legend").append("Events: ",
+		...Object.entries(names).map(([kind, name]) => {
+			const entry = element("span");
+
+			entry.append(markSample(kind), name);
+			return entry;
+		}), " Bytes: ",
+		...BUCKETS.map(([bucket, name]) => {
+			const entry = element("span");
+
+			entry.append(bucketSample(bucket), name.toLowerCase());
+			return entry;
+		}));
+}
+
+/* A button that is pressed or not, and remembered. */
+function toggle(id, pressed, apply) {
+	const button = byId(id);
+	const set = (on) => {
+		button.ariaPressed = String(on);
+		apply(on);
+	};
+
+	button.addEventListener("click", () =>
+		set(button.ariaPressed !== "true"));
+	set(pressed);
+}
+
+function readLink() {
+	const values = new URLSearchParams(location.hash.slice(1));
+
+	for (const name of FIELDS) {
+		const field = controls.elements[name];
+
+		if (values.has(name))
+			field.value = values.get(name);
+		if (!field.checkValidity())
+			field.value = field.defaultValue;
+	}
+	if (values.has("clients"))
+		byId("clients").value = values.get("clients");
+	if (!byId("clients").checkValidity())
+		byId("clients").value = byId("clients").defaultValue;
+	return values;
+}
+
+function main() {
+	const page = new Page();
+	const values = readLink();
+	const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+
+	paintLegend();
+	toggle("projector", values.has("projector"), (on) => {
+		document.documentElement.dataset.size = on ? "large" : "";
+		page.changed();
+	});
+	toggle("theme", dark, (on) => {
+		document.documentElement.dataset.theme = on ? "dark" : "light";
+		page.changed();
+	});
+	toggle("freeze", false, (on) => {
+		page.ladder.freeze(on && page.run ? page.run.clock.now() : null);
+		page.changed();
+	});
+	byId("span").addEventListener("change", (change) => {
+		page.ladder.spanMs = Number(change.target.value) * 1000;
+		page.changed();
+	});
+	byId("clients").addEventListener("input", () => {
+		page.remember();
+		if (page.run)
+			page.paintSums();
+	});
+	controls.addEventListener("change", () => page.change());
+	controls.addEventListener("submit", (submit) => {
+		submit.preventDefault();
+		if (page.running)
+			page.finish();
+		else
+			page.start();
+	});
+	for (const button of document.querySelectorAll("[data-export]"))
+		button.addEventListener("click", () =>
+			page.export(button.dataset.export));
+	/* What should not happen is told, and so is in every report. */
+	document.addEventListener("securitypolicyviolation", (violation) =>
+		page.log("page", `error: the policy forbids ${
+			violation.violatedDirective}`));
+	addEventListener("error", (error) =>
+		page.log("page", `error: ${error.message}`));
+	addEventListener("unhandledrejection", (rejection) =>
+		page.log("page", `error: ${rejection.reason?.message ??
+			rejection.reason}`));
+	page.remember();
+	page.changed();
+	if (values.has("run"))
+		page.start();
+}
+
+main();
