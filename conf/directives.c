@@ -412,9 +412,11 @@ const struct directive directives[] = {
 	{ "demo", KIND_FLAG, GROUP_REQUESTS, GLOBAL(demo), .restart = true,
 	    .fallback = "no",
 	    .help = "Whether the page /spillway/compare/ may measure: have "
-		    "events published, and have the bytes of its requests "
-		    "counted. For a machine that nobody else reaches: all "
-		    "addresses have to be loopback or Unix sockets." },
+		    "events published, have the bytes of its requests "
+		    "counted, and have its own connections broken as "
+		    "networks and proxies break them. For a machine that "
+		    "nobody else reaches: all addresses have to be loopback "
+		    "or Unix sockets." },
 
 	{ "backend", KIND_BACKENDS, GROUP_BACKEND, LIST(backend),
 	    .restart = true, .example = "http://127.0.0.1:3000",

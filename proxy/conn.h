@@ -61,7 +61,7 @@ struct conn {
 	bool close_after : 1; /* when everything has been written */
 	bool held : 1;        /* part of a TLS record waits for the socket */
 	bool in_head : 1;     /* a head has begun, and its time is running */
-	bool in_lab : 1;      /* the demo counts it; see lab.h */
+	bool in_lab : 1;      /* counted, perhaps hindered; see lab.h */
 	int lent_fd;          /* the HTTP library closes it; -1: not lent */
 	uint32_t answers;     /* that are still to come; they keep its memory */
 };
@@ -117,6 +117,8 @@ ssize_t conn_read(struct conn *c, void *p, size_t n, bool peek);
  * is what was asked for.
  */
 ssize_t conn_write(struct conn *c, const struct iovec *iov, int n);
+/* The same for the lab, in whose hands it may be: really to the socket. */
+ssize_t conn_write_now(struct conn *c, const struct iovec *iov, int n);
 
 /*
  * Write, and keep what the socket does not take. SW_OK, SW_ECLOSED, or

@@ -8,21 +8,14 @@
 #include "proxy/lab_private.h"
 #include "proxy/worker.h"
 
-/* A connection, and the pane that it serves at the moment. */
-struct lab_conn {
-	struct map_entry entry;
-	uint64_t id; /* the connection's, and the key */
-	struct lab_pane *pane;
-};
-
 static struct str
 key_of(const uint64_t *id)
 {
 	return (struct str){ (const char *)id, sizeof(*id) };
 }
 
-static struct lab_conn *
-find_conn(const struct lab *l, const struct conn *c)
+struct lab_conn *
+lab_find(const struct lab *l, const struct conn *c)
 {
 	struct map_entry *e = map_find(&l->conns, key_of(&c->id));
 
@@ -57,19 +50,14 @@ lab_free(struct lab *l)
 		map_remove(&l->panes, e);
 		free(container_of(e, struct lab_pane, entry));
 	}
-	while ((e = map_next(&l->conns, NULL)) != NULL) {
-		map_remove(&l->conns, e);
-		free(container_of(e, struct lab_conn, entry));
-	}
 	map_fini(&l->panes);
 	map_fini(&l->conns);
 	lab_stop_publishers(l);
 	free(l);
 }
 
-/* NULL if there are too many, or memory ran out. */
-static struct lab_pane *
-get_pane(struct lab *l, struct str name)
+struct lab_pane *
+lab_get_pane(struct lab *l, struct str name)
 {
 	struct map_entry *e = map_find(&l->panes, name);
 	struct lab_pane *p;
@@ -92,7 +80,7 @@ get_pane(struct lab *l, struct str name)
 static struct lab_conn *
 get_conn(struct lab *l, struct conn *c)
 {
-	struct lab_conn *lc = find_conn(l, c);
+	struct lab_conn *lc = lab_find(l, c);
 
 	if (lc != NULL)
 		return lc;
@@ -100,6 +88,8 @@ get_conn(struct lab *l, struct conn *c)
 	if (lc == NULL)
 		return NULL;
 	lc->id = c->id;
+	lc->conn = c;
+	lab_wire_init(lc);
 	if (map_add(&l->conns, &lc->entry, key_of(&lc->id)) != SW_OK) {
 		free(lc);
 		return NULL;
@@ -121,8 +111,8 @@ lab_name_valid(struct str name)
 	return name.len > 0 && name.len <= LAB_NAME_MAX;
 }
 
-void
-lab_request(struct conn *c, const struct request *r)
+struct lab_conn *
+lab_enter(struct conn *c, const struct request *r)
 {
 	struct lab *l = c->worker->lab;
 	struct lab_conn *lc;
@@ -130,33 +120,59 @@ lab_request(struct conn *c, const struct request *r)
 	struct str name;
 
 	if (!request_param(r, "lab", &name) || !lab_name_valid(name) ||
-	    (p = get_pane(l, name)) == NULL || (lc = get_conn(l, c)) == NULL) {
+	    (p = lab_get_pane(l, name)) == NULL ||
+	    (lc = get_conn(l, c)) == NULL) {
 		/* Somebody else's, on a connection that was a pane's. */
 		if (c->in_lab)
-			lab_end(c);
-		return;
+			lab_leave(c);
+		return NULL;
 	}
 	if (lc->pane != p)
 		p->connections++;
 	lc->pane = p;
 	p->requests++;
+	return lc;
 }
 
 void
 lab_count(struct conn *c, enum bucket b, uint64_t n)
 {
-	find_conn(c->worker->lab, c)->pane->bytes[b] += n;
+	struct lab_pane *p = lab_find(c->worker->lab, c)->pane;
+
+	if (p != NULL)
+		p->bytes[b] += n;
+}
+
+void
+lab_leave(struct conn *c)
+{
+	lab_find(c->worker->lab, c)->pane = NULL;
 }
 
 void
 lab_end(struct conn *c)
 {
 	struct lab *l = c->worker->lab;
-	struct lab_conn *lc = find_conn(l, c);
+	struct lab_conn *lc = lab_find(l, c);
 
 	c->in_lab = false;
 	map_remove(&l->conns, &lc->entry);
+	lab_wire_fini(lc);
 	free(lc);
+}
+
+static void
+put_faults(struct buf *out, const struct lab_pane *p, uint64_t now)
+{
+	bool first = true;
+
+	for (size_t f = 0; f < LAB_FAULTS; f++) {
+		if (p->rules[f].until_ms <= now)
+			continue;
+		buf_printf(out, "%s\"%s\"", first ? "" : ",",
+		    lab_fault_name((enum lab_fault)f));
+		first = false;
+	}
 }
 
 void
@@ -180,7 +196,9 @@ lab_put_panes(
 		for (size_t b = 0; b < BUCKET_COUNT; b++)
 			buf_printf(out, "%s\"%s\":%" PRIu64, b == 0 ? "" : ",",
 			    bucket_name((enum bucket)b), p->bytes[b]);
-		buf_puts(out, "}}");
+		buf_puts(out, "},\"faults\":[");
+		put_faults(out, p, loop_now_ms(l->worker->loop));
+		buf_puts(out, "]}");
 		(*count)++;
 	}
 }

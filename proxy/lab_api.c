@@ -28,7 +28,8 @@ struct question {
 	struct exchange *exchange;
 	char prefix[LAB_NAME_MAX + 1];
 	struct lab_order order;
-	int err;
+	struct lab_break fault;
+	_Atomic int err;
 	uint64_t next;
 };
 
@@ -116,10 +117,11 @@ finish_publisher(struct survey *s)
 {
 	struct question *q = s->ctx;
 	struct exchange *x = q->exchange;
+	int err = q->err;
 
-	if (q->err != SW_OK) {
-		exchange_refuse(x, err_info(q->err)->http_status,
-		    err_info(q->err)->sentence);
+	if (err != SW_OK) {
+		exchange_refuse(
+		    x, err_info(err)->http_status, err_info(err)->sentence);
 	} else {
 		buf_printf(&x->reply, "{\"next\":%" PRIu64 "}\n", q->next);
 		exchange_answer(x, 200, "application/json");
@@ -179,6 +181,97 @@ order_publisher(struct exchange *x, struct str channel)
 	}
 }
 
+/* PUT faults/PANE */
+
+static void
+break_part(struct survey_part *p)
+{
+	struct question *q = p->survey->ctx;
+	int err = lab_break(p->worker->lab, &q->fault);
+
+	if (err != SW_OK)
+		q->err = err;
+}
+
+static void
+finish_break(struct survey *s)
+{
+	struct question *q = s->ctx;
+	struct exchange *x = q->exchange;
+
+	if (q->err != SW_OK)
+		exchange_refuse(x, 503, err_info(q->err)->sentence);
+	else
+		exchange_answer(x, 204, "application/json");
+	survey_free(s);
+	free(q);
+}
+
+/* "ws,sse" to a bit for each; all, if it is not there. */
+static bool
+read_transports(const struct request *r, enum lab_fault fault, unsigned *out)
+{
+	const struct transport *t;
+	struct str list, name;
+
+	*out = 0;
+	if (!request_param(r, "transports", &list)) {
+		/* An answer that is whole is passed on by all of them. */
+		*out = fault == LAB_HOLD ?
+		    1U << TRANSPORT_WS | 1U << TRANSPORT_SSE :
+		    (1U << TRANSPORT_COUNT) - 1;
+		return true;
+	}
+	while (str_cut(&list, ',', &name)) {
+		if ((t = transport_find(name)) == NULL)
+			return false;
+		*out |= 1U << t->id;
+	}
+	return *out != 0;
+}
+
+static const char *
+read_break(struct lab_break *b, const struct request *r, struct str pane)
+{
+	static const struct {
+		uint64_t fallback, low, high;
+	} values[LAB_FAULTS + 1] = {
+		[LAB_REFUSE] = { 403, 400, 599 },
+		[LAB_HOLD] = { 4096, 1, 1 << 20 },
+		[LAB_DELAY] = { 200, 0, 60000 },
+		[LAB_CAP] = { 2000, 1, 100000000 },
+	};
+	struct str name;
+
+	if (!lab_name_valid(pane))
+		return "Name the pane: faults/NAME, of 1 to 64 of a-z 0-9 -";
+	memcpy(b->pane, pane.p, pane.len);
+	b->pane[pane.len] = '\0';
+	if (!request_param(r, "fault", &name) ||
+	    !lab_fault_find(&b->fault, name))
+		return "There is no such fault; see proxy/lab.h.";
+	if (!read_number(r, "value", values[b->fault].fallback,
+		values[b->fault].low, values[b->fault].high, &b->value) ||
+	    !read_number(r, "jitter", 0, 0, 60000, &b->jitter) ||
+	    !read_number(r, "seconds", 600, 1, 3600, &b->seconds))
+		return "value, jitter or seconds is out of bounds.";
+	if (!read_transports(r, b->fault, &b->transports))
+		return "transports is a list of ws, sse, long and short.";
+	return NULL;
+}
+
+static void
+order_fault(struct exchange *x, struct str pane)
+{
+	struct question q = { .exchange = x };
+	const char *fault = read_break(&q.fault, &x->request, pane);
+
+	if (fault != NULL)
+		exchange_refuse(x, 400, fault);
+	else
+		ask(x, &q, break_part, finish_break);
+}
+
 /* Is the path this one, with something behind it? */
 static bool
 is_below(struct str *path, const char *name)
@@ -208,6 +301,8 @@ lab_api_handle(struct exchange *x, struct str path)
 		tell_panes(x, path);
 	else if (m == METHOD_PUT && is_below(&path, "publisher/"))
 		order_publisher(x, path);
+	else if (m == METHOD_PUT && is_below(&path, "faults/"))
+		order_fault(x, path);
 	else
 		exchange_refuse(x, 404, "The demo does not know this request.");
 }

@@ -6,6 +6,7 @@
 #include "proxy/base/err.h"
 #include "proxy/gateway.h"
 #include "proxy/http.h"
+#include "proxy/lab.h"
 #include "proxy/proxy.h"
 #include "proxy/publish.h"
 #include "proxy/relay.h"
@@ -132,6 +133,8 @@ dispatch(struct conn *c, const struct request *r, uint8_t *bytes, size_t n,
 		stream_open(c, r, rest);
 		return TAKEN;
 	}
+	if (c->in_lab)
+		lab_leave(c);
 	if (proxy_takes(c, r)) {
 		if (c->answers > 0) {
 			*used = 0;

@@ -230,16 +230,16 @@ handle_stream(struct exchange *x, struct str channel)
 static void
 handle_public(struct exchange *x)
 {
-	static const char stream[] = "/stream/", demo[] = "/spillway/demo/";
+	static const char stream[] = "/stream/", lab[] = "/spillway/lab/";
 	struct str path = x->request.path;
 
 	if (str_starts(path, stream)) {
 		path.p += sizeof(stream) - 1;
 		path.len -= sizeof(stream) - 1;
 		handle_stream(x, path);
-	} else if (x->worker->lab != NULL && str_starts(path, demo)) {
-		path.p += sizeof(demo) - 1;
-		path.len -= sizeof(demo) - 1;
+	} else if (x->worker->lab != NULL && str_starts(path, lab)) {
+		path.p += sizeof(lab) - 1;
+		path.len -= sizeof(lab) - 1;
 		lab_api_handle(x, path);
 	} else if (str_is(path, "/") || str_is(path, "/spillway") ||
 	    str_starts(path, "/spillway/")) {

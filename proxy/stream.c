@@ -549,13 +549,20 @@ read_request(struct opening *o)
 void
 stream_open(struct conn *c, const struct request *r, struct str rest)
 {
+	if (c->worker->lab == NULL)
+		stream_begin(c, r, rest);
+	else
+		lab_request(c, r, rest);
+}
+
+void
+stream_begin(struct conn *c, const struct request *r, struct str rest)
+{
 	struct opening o = { .conn = c, .request = r, .rest = rest };
 	struct stream_request *req = &o.stream;
 
 	if (!read_request(&o))
 		return;
-	if (c->worker->lab != NULL)
-		lab_request(c, r);
 	conn_count(c, &c->worker->metrics.transport[req->transport->id],
 	    req->transport->id == TRANSPORT_WS ? BUCKET_HANDSHAKE :
 						 BUCKET_REQUEST,

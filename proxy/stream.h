@@ -16,6 +16,8 @@
  * what came behind them.
  */
 void stream_open(struct conn *c, const struct request *r, struct str rest);
+/* The same, behind the lab; see lab.h. */
+void stream_begin(struct conn *c, const struct request *r, struct str rest);
 
 /*
  * The backend was asked whether it may (asking.h), and has answered. Takes the

@@ -17,15 +17,19 @@ channel "report" {{ send = publish }}
 """
     page = "compare/#run=1&rate=50&burst=5&poll=300&seconds=3&report=report"
 
-    def follow(self, command):
-        g = self.gateway
+    def report(self, command):
+        """What the page says of its run, when that is over."""
         browser = self.browse(command)
 
         def reported():
             self.assertIsNone(browser.poll(), "the browser has ended")
-            return g.poll("report", after="start")["events"]
-        data = g.until(reported, "the page's report")[0]["data"]
+            return self.gateway.poll("report", after="start")["events"]
+        data = self.gateway.until(reported, "the page's report")[0]["data"]
         self.assertEqual([l for l in data["log"] if "error" in l["text"]], [])
+        return data
+
+    def follow(self, command):
+        data = self.report(command)
         self.assertEqual([p["transport"] for p in data["panes"]],
                          ["ws", "sse", "long", "short", "auto"])
         self.assertGreater(data["published"], 10)
@@ -48,6 +52,29 @@ channel "report" {{ send = publish }}
         self.assertGreater(by_name["long"]["bytes"]["request_headers"],
                            by_name["sse"]["bytes"]["request_headers"])
 
+
+
+class Lesson(Compare):
+    """Upgrades are stripped, and then the WebSockets are cut."""
+
+    page = "compare/#lesson=strip&pace=0.15&report=report"
+
+    def follow(self, command):
+        data = self.report(command)
+        by_name = {p["transport"]: p for p in data["panes"]}
+        said = [l["text"] for l in data["log"] if l["who"] == "auto"]
+        self.assertTrue(any(t.startswith("ws failed") for t in said), said)
+        self.assertTrue(any(t in ("uses sse", "uses long") for t in said),
+                        said)
+        # It is tried again, and in the end nobody has missed anything.
+        self.assertGreater(by_name["ws"]["requests"], 1)
+        for pane in data["panes"]:
+            name = pane["transport"]
+            self.assertEqual(pane["received"], data["published"], name)
+            for what in "missing", "duplicates", "late", "gaps":
+                self.assertEqual(pane[what], 0, (name, what))
+        for name in "ws", "auto":
+            self.assertGreater(by_name[name]["caughtUp"], 0, name)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ class Demo(Scenario):
 
     def panes(self, prefix):
         """Counts by name, of all workers together."""
-        status, answer = self.gateway.get(f"/spillway/demo/panes/{prefix}")
+        status, answer = self.gateway.get(f"/spillway/lab/panes/{prefix}")
         self.assertEqual(status, 200, answer)
         sums = {}
         for pane in answer["panes"]:
@@ -28,7 +28,7 @@ class Demo(Scenario):
 
     def order(self, channel="compare-a", **params):
         status, _, body = self.gateway.request(
-            "PUT", f"/spillway/demo/publisher/{channel}" + query(params))
+            "PUT", f"/spillway/lab/publisher/{channel}" + query(params))
         return status, json.loads(body)
 
     def test_every_byte_of_a_pane_is_counted_once(self):
@@ -124,27 +124,27 @@ class Demo(Scenario):
         for method, path in (("GET", "clock"), ("GET", "panes/a"),
                              ("PUT", "publisher/compare-a")):
             status, _, _ = self.gateway.request(
-                method, "/spillway/demo/" + path,
+                method, "/spillway/lab/" + path,
                 headers={"Origin": "http://evil.example"})
             self.assertEqual(status, 403, path)
 
     def test_what_is_no_name_is_refused(self):
         for name in ("", "A", "a_b", "%22", "a" * 65):
-            status, _ = self.gateway.get("/spillway/demo/panes/" + name)
+            status, _ = self.gateway.get("/spillway/lab/panes/" + name)
             self.assertEqual(status, 400, name)
         # In a request for a stream it is simply nobody's.
         self.gateway.poll("compare-a", lab="%22")
-        self.assertEqual(self.gateway.get("/spillway/demo/panes/a")[1],
+        self.assertEqual(self.gateway.get("/spillway/lab/panes/a")[1],
                          {"panes": []})
         for method, path in (("GET", "nothing"), ("POST", "clock"),
                              ("GET", "publisher/compare-a")):
             self.assertEqual(self.gateway.request(
-                method, "/spillway/demo/" + path)[0], 404)
+                method, "/spillway/lab/" + path)[0], 404)
 
     def test_the_clock_is_the_gateways(self):
-        first = self.gateway.get("/spillway/demo/clock")[1]["now"]
+        first = self.gateway.get("/spillway/lab/clock")[1]["now"]
         time = self.gateway.publish("compare-a", 1)["time"]
-        last = self.gateway.get("/spillway/demo/clock")[1]["now"]
+        last = self.gateway.get("/spillway/lab/clock")[1]["now"]
         # The loop's own time may be a turn old.
         self.assertLess(abs(time - first), 60000)
         self.assertLessEqual(first, last)
@@ -154,7 +154,7 @@ class NoDemo(Scenario):
     def test_without_the_directive_there_is_nothing(self):
         for path in ("clock", "panes/a", "publisher/a"):
             self.assertEqual(
-                self.gateway.get("/spillway/demo/" + path)[0], 404)
+                self.gateway.get("/spillway/lab/" + path)[0], 404)
         self.gateway.poll("a", lab="a")
 
 

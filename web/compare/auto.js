@@ -34,6 +34,12 @@ export class AutoPane extends Pane {
 				storage: null, /* each run begins at the top */
 				pollInterval: this.run.settings.poll,
 				WebSocket: this.watchSockets(),
+				/* Any will do; it is asked again when one expires. */
+				getToken: (why) => {
+					if (why.refresh)
+						this.log(this, "asked for a new token");
+					return null;
+				},
 				fetch: (url, init) => this.watchFetch(url, init),
 			});
 

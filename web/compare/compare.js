@@ -6,7 +6,10 @@
 import { fetchJson, transports } from "../transports.js";
 import { AutoPane } from "./auto.js";
 import { bucketSample, markSample } from "./charts.js";
+import { FAULTS, order } from "./faults.js";
+import { Herd } from "./herd.js";
 import { Ladder } from "./ladder.js";
+import { LESSONS, Player } from "./lessons.js";
 import { ask, BUCKETS, Clock, countPanes, formatBytes, formatCount,
 	formatTime } from "./measure.js";
 import { TransportPane } from "./pane.js";
@@ -44,6 +47,8 @@ class Page {
 			pane.log = (who, text) => this.log(who.kind, text);
 		}
 		this.ladder = new Ladder(byId("ladder"));
+		this.herd = new Herd(byId("herd"));
+		this.player = new Player(this);
 		this.run = null;
 		this.entries = [];
 		this.painted = 0;
@@ -158,6 +163,7 @@ class Page {
 			return;
 		for (const pane of this.panes)
 			pane.counted = sums.get(pane.name) ?? pane.counted;
+		this.paintFaults();
 		run.counted = Date.now();
 		run.base ??= { at: run.counted, of: this.panes.map(spent) };
 		run.published = Math.max(run.published, ...this.panes.map((pane) =>
@@ -228,6 +234,8 @@ class Page {
 		if (!this.running)
 			return;
 		this.run.ended = Date.now();
+		this.player.stop();
+		this.herd.scatter();
 		for (const pane of this.panes)
 			pane.stop();
 		this.ladder.freeze(this.run.clock.now());
@@ -338,6 +346,92 @@ class Page {
 		fillTable(byId("cost"), head, rows);
 	}
 
+	/* Breaking it. */
+
+	async break(fault, panes, options) {
+		if (!this.running) {
+			this.say("wait", "There is nothing to break yet: press Start.");
+			return;
+		}
+		this.log("fault", `${fault}: ` + panes.map((p) => p.kind).join(", ") +
+			(options?.transports ? ` (only ${options.transports})` : ""));
+		try {
+			await order(panes, fault, options);
+			await this.count();
+		} catch (error) {
+			this.say("bad", error.message);
+		}
+	}
+
+	/* Lessons. */
+
+	async play(lesson, pace) {
+		if (this.running)
+			this.stop();
+		this.set(lesson.settings);
+		byId("herd").hidden = true;
+		byId("lesson").textContent = "";
+		await this.start();
+		if (!this.running)
+			return;
+		this.log("lesson", lesson.title);
+		this.player.play(lesson, pace);
+	}
+
+	set(settings) {
+		for (const [name, value] of Object.entries(settings))
+			controls.elements[name].value = value;
+		return this.change();
+	}
+
+	/* A machine wants the numbers; people may want to go on looking. */
+	over() {
+		if (new URLSearchParams(location.hash.slice(1)).has("report"))
+			this.finish();
+	}
+
+	async step(lesson, step) {
+		byId("lesson").textContent = step.say;
+		this.log("lesson", step.say);
+		if (step.set)
+			await this.set(step.set);
+		if (step.heal)
+			await this.break("none", this.panes);
+		if (step.break) {
+			const [fault, transports, kinds] = step.break;
+
+			await this.break(fault, this.panes.filter((pane) =>
+				!kinds || kinds.includes(pane.kind)), { transports });
+		}
+		if (step.herd)
+			this.gather(step.herd);
+		if (step.stampede) {
+			this.herd.stampede();
+			await this.break("restart",
+				[{ kind: "herd", name: `${this.run.id}-herd` }]);
+		}
+	}
+
+	gather(order) {
+		const url = new URL(`/stream/${this.run.channel}`, location.href);
+
+		url.protocol = url.protocol.replace("http", "ws");
+		url.search = new URLSearchParams({ lab: `${this.run.id}-herd` });
+		byId("herd").hidden = false;
+		this.herd.gather(url, order);
+	}
+
+	paintFaults() {
+		const broken = this.panes
+			.filter((pane) => pane.counted?.faults.length > 0)
+			.map((pane) => `${pane.kind}: ${pane.counted.faults.join(", ")}`);
+
+		byId("broken").textContent = broken.join("; ") || "none";
+		for (const view of this.views)
+			view.root.dataset.broken =
+				view.pane.counted?.faults.length > 0;
+	}
+
 	/* Taking it away. */
 
 	link() {
@@ -407,6 +501,45 @@ function fillTable(table, head, rows) {
 	}));
 }
 
+/* A button for each, and one that ends them all. */
+function makeFaults(page) {
+	const victim = byId("victim");
+	const chosen = () => page.panes.filter((pane) =>
+		victim.value === "all" || pane.kind === victim.value);
+
+	for (const [value, title] of [["auto", "Auto"], ["all", "all panes"],
+		...page.panes.slice(0, 4).map((p) => [p.kind, p.title])])
+		victim.append(new Option(title, value));
+	for (const { name, title, kind, help, unit, value } of FAULTS) {
+		const button = element("button", title);
+
+		button.type = "button";
+		button.title = help + (unit ? ` Value: ${unit}, usually ${value}.` :
+			"");
+		button.addEventListener("click", () => page.break(name, chosen(), {
+			transports: byId("kinds").value,
+			...unit && byId("value").value !== "" &&
+				{ value: byId("value").value } }));
+		byId(`faults-${kind}`).append(button);
+	}
+
+	const well = element("button", "All is well again", "well");
+
+	well.type = "button";
+	well.addEventListener("click", () => page.break("none", page.panes));
+	byId("faults-connection").append(well);
+}
+
+function makeLessons(page, pace) {
+	for (const lesson of LESSONS) {
+		const button = element("button", lesson.title);
+
+		button.type = "button";
+		button.addEventListener("click", () => page.play(lesson, pace));
+		byId("lessons").append(button);
+	}
+}
+
 function paintLegend() {
 	const names = { "live": "live", "caught-up": "caught up", "late": "late",
 		"missing": "missing", "duplicate": "twice" };
@@ -463,6 +596,8 @@ function main() {
 	const dark = matchMedia("(prefers-color-scheme: dark)").matches;
 
 	paintLegend();
+	makeFaults(page);
+	makeLessons(page, Number(values.get("pace")) || 1);
 	toggle("projector", values.has("projector"), (on) => {
 		document.documentElement.dataset.size = on ? "large" : "";
 		page.changed();
@@ -506,7 +641,11 @@ function main() {
 			rejection.reason}`));
 	page.remember();
 	page.changed();
-	if (values.has("run"))
+	const lesson = LESSONS.find((l) => l.name === values.get("lesson"));
+
+	if (lesson)
+		page.play(lesson, Number(values.get("pace")) || 1);
+	else if (values.has("run"))
 		page.start();
 }
 

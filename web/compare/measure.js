@@ -95,10 +95,10 @@ export class Clock {
 	}
 }
 
-/* The demo's requests; see proxy/lab_api.h. */
+/* The lab's requests; see proxy/lab_api.h. */
 export async function ask(method, path, params = {}) {
 	const query = new URLSearchParams(params);
-	const response = await fetch(`../demo/${path}?${query}`,
+	const response = await fetch(`../lab/${path}?${query}`,
 		{ method, cache: "no-store" });
 	const answer = await response.json().catch(() => null);
 
@@ -126,6 +126,7 @@ export async function countPanes(prefix) {
 
 	for (const pane of panes) {
 		const sum = sums.get(pane.name) ?? { requests: 0, connections: 0,
+			faults: pane.faults,
 			bytes: Object.fromEntries(BUCKETS.map(([b]) => [b, 0])) };
 
 		sum.requests += pane.requests;
