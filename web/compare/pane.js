@@ -211,7 +211,7 @@ export class Pane {
 		}
 		forget(this.arrivals, now - KEPT_MS, (a) => a.at);
 		this.arrivals.push({ n, sent, at: now });
-		this.row(kind, `#${n}`, ms);
+		this.row(kind, `#${n}`, ms, n);
 	}
 
 	/* How much of it was waiting for the next poll? */
@@ -235,8 +235,8 @@ export class Pane {
 		return { bytes, total };
 	}
 
-	row(kind, text, ms) {
-		this.rows.push({ kind, text, ms });
+	row(kind, text, ms, n) {
+		this.rows.push({ kind, text, ms, n });
 		if (this.rows.length > 8)
 			this.rows.shift();
 		this.changed();

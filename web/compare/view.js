@@ -43,7 +43,7 @@ class Rows {
 		this.list = list;
 	}
 
-	paint(rows) {
+	paint(rows, chosen) {
 		while (this.list.children.length < rows.length) {
 			const item = document.createElement("li");
 
@@ -53,12 +53,20 @@ class Rows {
 		}
 		while (this.list.children.length > rows.length)
 			this.list.lastElementChild.remove();
-		rows.toReversed().forEach(({ kind, text, ms }, i) => {
+		rows.toReversed().forEach(({ kind, text, ms, n }, i) => {
 			const item = this.list.children[i];
 			const texts = [text, KINDS[kind] ?? kind,
 				Number.isFinite(ms) ? formatTime(ms) : ""];
 
 			item.className = `k-${kind}`;
+			if (n === undefined)
+				delete item.dataset.n;
+			else
+				item.dataset.n = n;
+			if (String(n) === chosen)
+				item.setAttribute("aria-current", "true");
+			else
+				item.removeAttribute("aria-current");
 			texts.forEach((value, j) => {
 				if (item.children[j].textContent !== value)
 					item.children[j].textContent = value;
@@ -68,11 +76,12 @@ class Rows {
 }
 
 export class PaneView {
-	constructor(pane, template) {
+	constructor(pane, template, chosen) {
 		const root = template.content.cloneNode(true);
 		const find = (selector) => root.querySelector(selector);
 
 		this.pane = pane;
+		this.chosen = chosen; /* the event to look at, as text */
 		this.root = find(".pane");
 		this.root.dataset.kind = pane.kind;
 		this.root.setAttribute("aria-label", pane.title);
@@ -158,7 +167,7 @@ export class PaneView {
 			row.dataset.bad = Boolean(bad) && n > 0;
 		}
 		this.tape.paint(pane.tally.marks);
-		this.rows.paint(pane.rows);
+		this.rows.paint(pane.rows, this.chosen());
 		for (const { name, item, state, meter } of this.rungs) {
 			const rung = pane.rungs.get(name);
 
