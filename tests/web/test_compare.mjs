@@ -1,12 +1,26 @@
 /* What the compare page counts, and what it writes. */
 
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import test, { after } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
-import { formatBytes, formatCount, formatMs, formatTime, Histogram }
-	from '../../web/compare/measure.js';
-import { Tally } from '../../web/compare/pane.js';
-import { toCsv } from '../../web/compare/report.js';
+/* Pages know what is a module; older Node.js has to be told. */
+const place = mkdtempSync(path.join(tmpdir(), 'spillway-compare-'));
+
+after(() => rmSync(place, { recursive: true }));
+cpSync(fileURLToPath(new URL('../../web', import.meta.url)), place,
+	{ recursive: true });
+writeFileSync(path.join(place, 'package.json'), '{ "type": "module" }');
+
+const load = (name) =>
+	import(pathToFileURL(path.join(place, 'compare', name)));
+const { formatBytes, formatCount, formatMs, formatTime, Histogram } =
+	await load('measure.js');
+const { Tally } = await load('pane.js');
+const { toCsv } = await load('report.js');
 
 const kinds = (tally) => tally.marks.map((m) => `${m.n} ${m.kind}`);
 
