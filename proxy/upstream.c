@@ -340,7 +340,7 @@ upstream_turn(struct upstream *u)
 		upstream_settle(u);
 		read_messages(u);
 	}
-	sockets_sweep(u);
+	upstream_sockets_sweep(u);
 	return has_work(u);
 }
 
@@ -421,7 +421,7 @@ start_library(struct upstream *u)
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return false;
 	u->multi = curl_multi_init();
-	return u->multi != NULL && sockets_open(u) &&
+	return u->multi != NULL && upstream_sockets_open(u) &&
 	    curl_multi_setopt(u->multi, CURLMOPT_MAXCONNECTS, kept) == CURLM_OK;
 }
 
@@ -482,6 +482,6 @@ upstream_free(struct upstream *u)
 	origins_free(u);
 	if (u->multi != NULL)
 		curl_multi_cleanup(u->multi);
-	sockets_close(u);
+	upstream_sockets_close(u);
 	free(u);
 }

@@ -128,11 +128,11 @@ int headers_copy(struct upstream_request *r, const struct upstream_ask *ask);
 void upstream_settle(struct upstream *u);
 
 /* libcurl's sockets and timer, in the loop; false if there is no memory. */
-bool sockets_open(struct upstream *u);
-bool sockets_prepare(struct upstream_request *r);
-void sockets_leave(struct upstream_request *r); /* it is going */
-void sockets_sweep(struct upstream *u);         /* at the end of a turn */
-void sockets_close(struct upstream *u);         /* libcurl has ended */
+bool upstream_sockets_open(struct upstream *u);
+bool upstream_sockets_prepare(struct upstream_request *r);
+void upstream_sockets_leave(struct upstream_request *r); /* it is going */
+void upstream_sockets_sweep(struct upstream *u); /* at the end of a turn */
+void upstream_sockets_close(struct upstream *u); /* libcurl has ended */
 
 /* It has switched protocols: no longer a request. */
 void request_becomes_tunnel(struct upstream_request *r);

@@ -186,7 +186,7 @@ on_close(void *ctx, curl_socket_t fd)
 }
 
 bool
-sockets_prepare(struct upstream_request *r)
+upstream_sockets_prepare(struct upstream_request *r)
 {
 	struct upstream *u = r->upstream;
 	bool tunnel = r->flow.ask.upgrade;
@@ -201,7 +201,7 @@ sockets_prepare(struct upstream_request *r)
 }
 
 void
-sockets_leave(struct upstream_request *r)
+upstream_sockets_leave(struct upstream_request *r)
 {
 	for (size_t i = 0; i < 2; i++) {
 		struct watch *w =
@@ -234,7 +234,7 @@ on_timer(struct timer *t)
 }
 
 bool
-sockets_open(struct upstream *u)
+upstream_sockets_open(struct upstream *u)
 {
 	timer_init(&u->timer, on_timer);
 	return curl_multi_setopt(u->multi, CURLMOPT_SOCKETFUNCTION, on_watch) ==
@@ -246,7 +246,7 @@ sockets_open(struct upstream *u)
 }
 
 void
-sockets_sweep(struct upstream *u)
+upstream_sockets_sweep(struct upstream *u)
 {
 	struct list *node;
 
@@ -255,12 +255,12 @@ sockets_sweep(struct upstream *u)
 }
 
 void
-sockets_close(struct upstream *u)
+upstream_sockets_close(struct upstream *u)
 {
 	for (size_t fd = 0; fd < u->watch_count; fd++)
 		if (u->watches[fd] != NULL)
 			forget(u, u->watches[fd]);
 	free(u->watches);
-	sockets_sweep(u);
+	upstream_sockets_sweep(u);
 	loop_clear_timer(&u->timer);
 }

@@ -392,7 +392,7 @@ set_answer(struct upstream_request *r)
 {
 	return SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
 	    SET(CURLOPT_HEADERFUNCTION, on_header) &&
-	    SET(CURLOPT_WRITEFUNCTION, on_data) && sockets_prepare(r);
+	    SET(CURLOPT_WRITEFUNCTION, on_data) && upstream_sockets_prepare(r);
 }
 
 /* What is another one's with each request. */
@@ -481,7 +481,7 @@ transfer_end(struct upstream_request *r)
 		return;
 	tunnel_close(r);
 	curl_multi_remove_handle(u->multi, r->easy);
-	sockets_leave(r);
+	upstream_sockets_leave(r);
 	if (keep_ready(r)) {
 	} else if (u->spare_count < sizeof(u->spare) / sizeof(u->spare[0])) {
 		curl_easy_reset(r->easy);
