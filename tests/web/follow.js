@@ -38,7 +38,7 @@ const stream = new Spillway.Stream(url, {
 
 stream.onmessage = (e) => say({ message: { id: e.id, data: e.data } });
 stream.ontransport = (e) => say({ transport: e.transport,
-	previous: e.previous });
+	previous: e.previous, failed: e.failed });
 stream.ongap = (e) => say({ gap: e.reason });
 stream.onerror = (e) => say({ error: e.reason });
 stream.onclose = (e) => say({ closed: e.code });
