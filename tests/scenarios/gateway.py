@@ -9,6 +9,7 @@ import base64
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -31,13 +32,20 @@ TROUBLE = re.compile(
 
 
 def free_ports(count):
-    """Ports that nobody uses now, on 127.0.0.1."""
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
+    """
+    Ports that nobody uses now, on 127.0.0.1. They are not among those that the
+    system gives to clients: one could have it by the time, or after a restart.
+    """
+    ports = []
+    while len(ports) < count:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in ports:
+            ports.append(port)
     return ports
 
 
@@ -242,6 +250,19 @@ drain-time = "300ms"
             if line.startswith(f"spillway_{name}{labels} "):
                 return float(line.split()[-1])
         raise AssertionError(f"no metric {name}{labels}")
+
+    def until_metric(self, value, name, labels=""):
+        """What a client hears of may be counted a moment later."""
+        seen = set()
+
+        def reached():
+            seen.add(self.metric(name, labels))
+            return value in seen
+        try:
+            self.until(reached)
+        except AssertionError:
+            raise AssertionError(f"{name}{labels} was {sorted(seen)}, never "
+                                 f"{value}") from None
 
     def until(self, question, what="the expected state"):
         """Ask again until the answer is true: for what has no event."""

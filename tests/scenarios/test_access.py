@@ -202,8 +202,7 @@ class EveryDoor(Tokens):
         self.check_post("/stream/other", self.reader(), 403)
         for why, count in (("unauthorized", 2), ("forbidden", 4),
                            ("origin", 0)):
-            self.assertEqual(g.metric("access_refused_total",
-                                      f'{{why="{why}"}}'), count)
+            g.until_metric(count, "access_refused_total", f'{{why="{why}"}}')
 
 
 class EveryDoorThroughTheLibrary(EveryDoor):
@@ -522,8 +521,7 @@ class Expiry(Tokens):
         status, headers, body = poll.response()
         is_problem(self, status, headers, json.loads(body), 401)
         self.assertIn('error="invalid_token"', headers["www-authenticate"])
-        self.assertEqual(
-            g.metric("subscribers_closed_total", '{why="expired"}'), 3)
+        g.until_metric(3, "subscribers_closed_total", '{why="expired"}')
         # The next poll brings a new one, and misses nothing.
         g.publish("room-1", 1)
         answer = g.get(f"/stream/room-1?after={head}",

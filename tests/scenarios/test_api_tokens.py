@@ -180,8 +180,8 @@ class WithoutTokens(Scenario):
         events = g.poll("a", after="start")["events"]
         self.assertEqual(len([e for e in events if "data" in e]),
                          3 * len(DOORS))
-        self.assertEqual(g.metric("access_refused_total", '{why="origin"}'),
-                         2 * len(DOORS) + 3)
+        g.until_metric(2 * len(DOORS) + 3,
+                       "access_refused_total", '{why="origin"}')
 
 
 class Names(Scenario):

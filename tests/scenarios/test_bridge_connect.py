@@ -108,9 +108,9 @@ class Connect(Asked):
             self.assertEqual(event.headers["Cookie"], "c=1")
             self.assertEqual(json.loads(event.body),
                              {"channels": ["asked-1", "told-2"]})
-        self.assertEqual(self.gateway.metric(
-            "bridge_events_total",
-            '{type="spillway.connect",outcome="taken"}'), 4)
+        self.gateway.until_metric(4,
+                                  "bridge_events_total",
+                                  '{type="spillway.connect",outcome="taken"}')
 
     def test_a_refusal_is_shown_on_every_transport(self):
         problem = "application/problem+json"

@@ -75,9 +75,9 @@ send = bridge
         for n, (ws, messages) in enumerate(sent):
             for message in messages:
                 self.assertTrue(ws.read() == message, n)
-        self.assertEqual(self.gateway.metric(
-            "bridge_events_total",
-            '{type="spillway.message",outcome="reply"}'), 4 * CONNECTIONS)
+        self.gateway.until_metric(4 * CONNECTIONS,
+                                  "bridge_events_total",
+                                  '{type="spillway.message",outcome="reply"}')
 
 
 if __name__ == "__main__":

@@ -101,9 +101,8 @@ class Vanishing(Scenario):
                     end(w)
         g.until(lambda: g.metric("connections") == 2)
         for transport in ("ws", "sse", "long"):
-            self.assertEqual(g.metric(
-                "subscribers", f'{{transport="{transport}"}}'),
-                transport == "ws")
+            g.until_metric(transport == "ws",
+                           "subscribers", f'{{transport="{transport}"}}')
         # What was stored on the way came whole, and in order.
         last = g.publish("a", "end")["id"]
         order = []

@@ -5,17 +5,13 @@ requests name. Whatever it is, the client has what was published: once, and in
 order.
 """
 
-import os
 import random
 import select
-from unittest import mock
 
 from gateway import (Closed, EventStream, Scenario, SseSubscriber, WebSocket,
                      Wire, WsSubscriber, main, query, request_head)
 from test_client import ALL, Follower
 
-HEARD = os.path.join(os.path.dirname(os.path.abspath(__file__)),
-                     "..", "web", "heard.js")
 CONF = """
 demo = yes
 retry = "100ms"
@@ -49,9 +45,7 @@ class Faults(Scenario):
                  {"n": n, "data": data}))
 
     def follower(self, transports):
-        with mock.patch.dict(os.environ,
-                             NODE_OPTIONS=f'--require "{HEARD}"'):
-            f = Follower(int(self.gateway.port), transports, "a?lab=p")
+        f = Follower(int(self.gateway.port), transports, "a?lab=p")
         self.addCleanup(f.close)
         return f
 

@@ -152,7 +152,7 @@ channel "memory" { durability = memory }
             self.refuses_everything(reason)
         mend()
         g.until(lambda: g.request("GET", "/readyz")[0] == 200, "recovery")
-        self.assertEqual(g.metric("store_healthy"), 1)
+        g.until_metric(1, "store_healthy")
         # What was refused was not stored: its key is free.
         status, _, answer = self.publish("again", f"k{refused}")
         self.assertEqual((status, answer["duplicate"]), (201, False))

@@ -174,8 +174,8 @@ class Paces(Scenario):
         self.assertIn("message-rate", closed.exception.reason)
         ws.close()
         self.assertEqual(self.reached("message-rate"), 1)
-        self.assertEqual(self.gateway.metric(
-            "subscribers_closed_total", '{why="flood"}'), 1)
+        self.gateway.until_metric(1,
+                                  "subscribers_closed_total", '{why="flood"}')
 
     def test_pings_on_a_websocket(self):
         ws = WebSocket(self.gateway.port, "/stream/a")
@@ -480,8 +480,9 @@ class Doors(Scenario):
         with socket.create_connection(("127.0.0.1", int(g.port))) as s:
             s.sendall(b"\x16\x03\x01")
             self.assertEqual(s.recv(100), b"")
-        self.assertEqual(g.metric("limits_reached_total",
-                                  '{limit="tls-handshake-timeout"}'), 1)
+        g.until_metric(1,
+                       "limits_reached_total",
+                       '{limit="tls-handshake-timeout"}')
 
 
 class Table(Scenario):

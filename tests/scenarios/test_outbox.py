@@ -80,7 +80,7 @@ class Messages(Stored):
         self.away()
         for n in range(20):
             self.assertEqual(self.post(n, "?session=s"), 202)
-        self.assertEqual(self.gateway.metric("outbox_waiting"), 20)
+        self.gateway.until_metric(20, "outbox_waiting")
         # A restart forgets none.
         self.assertEqual(self.gateway.stop(), 0)
         self.gateway.start()
@@ -100,7 +100,7 @@ class Messages(Stored):
         self.assertEqual(len({e.headers["webhook-id"] for e in events}), 1)
         self.assertEqual(len({e.headers["ce-time"] for e in events}), 1)
         self.assertTrue(all(e.signed_by() for e in events))
-        self.assertEqual(self.gateway.metric("outbox_retries_total"), 5)
+        self.gateway.until_metric(5, "outbox_retries_total")
 
     def test_a_refusal_is_an_answer(self):
         self.says = (422, None, b"")
@@ -108,7 +108,7 @@ class Messages(Stored):
         self.until_metric("outbox_refused_total", 1)
         self.until_metric("outbox_waiting", 0)
         self.assertEqual(len(self.backend.events), 1)
-        self.assertEqual(self.gateway.metric("outbox_dead"), 0)
+        self.gateway.until_metric(0, "outbox_dead")
 
     def test_one_that_fails_holds_up_its_own_connection_alone(self):
         def says(event):
@@ -191,8 +191,8 @@ class DeadLetters(Stored):
         for n in range(count):
             self.assertEqual(self.post(n), 202)
         self.until_metric("outbox_dead", count)
-        self.assertEqual(self.gateway.metric("outbox_waiting"), 0)
-        self.assertEqual(self.gateway.metric("outbox_dead_total"), count)
+        self.gateway.until_metric(0, "outbox_waiting")
+        self.gateway.until_metric(count, "outbox_dead_total")
 
     def conf_text(self):
         with open(self.gateway.conf_path, encoding="utf-8") as f:
@@ -238,7 +238,7 @@ class DeadLetters(Stored):
             {e.body for e in self.backend.wait(seen + 3)[seen + 1:]},
             {b"0", b"3"})
         self.assertEqual(self.letters(), [])
-        self.assertEqual(self.gateway.metric("outbox_dead"), 0)
+        self.gateway.until_metric(0, "outbox_dead")
 
     def test_all_can_be_dropped(self):
         self.die(3)

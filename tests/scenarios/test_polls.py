@@ -232,8 +232,7 @@ channel "short*" { history-events = 10 }
         # Nothing is published, and no timer is due.
         self.waiting(0)
         g.until(lambda: g.metric("connections") <= connections - 60)
-        self.assertEqual(
-            g.metric("subscribers_closed_total", '{why="peer"}'), 60)
+        g.until_metric(60, "subscribers_closed_total", '{why="peer"}')
         self.assertEqual(g.publish("a", 1)["subscribers"]["long"], 0)
 
     def test_a_deleted_channel_answers_410_and_ends_the_wait(self):

@@ -173,8 +173,7 @@ history-events = 100000
                              ids[len(got):])
             again.close()
             g.api("DELETE", "/v1/channels/a")
-        self.assertEqual(
-            g.metric("subscribers_closed_total", '{why="stalled"}'), 2)
+        g.until_metric(2, "subscribers_closed_total", '{why="stalled"}')
 
     def test_who_only_has_nothing_to_read_is_not_stalled(self):
         g = self.gateway
@@ -338,8 +337,7 @@ channel "short" { history-events = 10 }
             g.publish("a", "live")
         g.until(lambda: g.metric("connections") == 1, "their ends")
         for transport in "ws", "sse", "long":
-            self.assertEqual(g.metric("subscribers",
-                                      f'{{transport="{transport}"}}'), 0)
+            g.until_metric(0, "subscribers", f'{{transport="{transport}"}}')
         self.assertTrue(g.poll("a", last=1)["events"])
 
 

@@ -227,8 +227,7 @@ class Sse(Scenario):
                 s.reset()
         # No event and no heartbeat is needed for that.
         g.until(lambda: g.metric("subscribers", gauge) == 0, "their ends")
-        self.assertEqual(
-            g.metric("subscribers_closed_total", '{why="peer"}'), 30)
+        g.until_metric(30, "subscribers_closed_total", '{why="peer"}')
 
     def test_a_stream_is_told_to_come_back_later_when_the_gateway_ends(self):
         g = self.gateway

@@ -100,14 +100,14 @@ class Upgrades(Proxied):
             ["Upgrade", "websocket", "a=b", "chat"])
         self.assertEqual(r.all("Content-Length") +
                          r.all("Transfer-Encoding"), [])
-        self.assertEqual(g.metric("backend_tunnels"), 1)
+        g.until_metric(1, "backend_tunnels")
 
     def test_a_stream_is_still_ours(self):
         g = self.serve(application)
         ws = WebSocket(self.front.port, "/stream/room")
         self.addCleanup(ws.close)
         self.assertEqual(ws.status, 101)
-        self.assertEqual(g.metric("backend_tunnels"), 0)
+        g.until_metric(0, "backend_tunnels")
         self.assertEqual(self.backend.requests, [])
 
     def test_what_comes_with_the_head_is_not_lost(self):
@@ -274,7 +274,7 @@ class Upgrades(Proxied):
             self.assertTrue(left.wait(GUARD))
             left.clear()
         g.until(lambda: g.metric("backend_tunnels") == 0)
-        self.assertEqual(g.metric("proxied_requests"), 0)
+        g.until_metric(0, "proxied_requests")
 
     def test_a_client_that_leaves_before_the_switch_is_forgotten(self):
         left = threading.Event()
@@ -303,8 +303,7 @@ class Upgrades(Proxied):
             c.s.recv(1)
         g = self.serve(wait, 'upgrade-idle-timeout = "100ms"\n')
         self.assertEqual(self.switched().rest(), b"")
-        self.assertEqual(g.metric("backend_requests_total",
-                                  '{end="timeout"}'), 1)
+        g.until_metric(1, "backend_requests_total", '{end="timeout"}')
 
     def test_a_backend_that_does_not_answer_is_a_504(self):
         done = threading.Event()
@@ -317,8 +316,8 @@ class Upgrades(Proxied):
         g = self.serve(lambda r, c: application(r, c) if r.target == "/app"
                        else response(b"fine"), "backend-requests-max = 1\n")
         sockets = [self.websocket() for _ in range(5)]
-        self.assertEqual(g.metric("backend_tunnels"), 5)
-        self.assertEqual(g.metric("backend_running"), 0)
+        g.until_metric(5, "backend_tunnels")
+        g.until_metric(0, "backend_running")
         self.assertEqual(self.ask("GET / HTTP/1.1\nHost: a\n")[2], b"fine")
         for ws in sockets:
             self.echoes(ws, b"still here", TEXT)
