@@ -56,8 +56,9 @@ struct conf {
 	char **tls_key;
 	size_t tls_key_count;
 	enum tls_version tls_min_version;
-	uint64_t tls_session_age_ms; /* 0: sessions are not resumed */
-	uint64_t hsts_age_ms;        /* 0: off */
+	uint64_t tls_session_age_ms;       /* 0: sessions are not resumed */
+	uint64_t tls_certificate_check_ms; /* 0: never */
+	uint64_t hsts_age_ms;              /* 0: off */
 	uint64_t tls_handshake_timeout_ms;
 	uint64_t tls_handshakes_max;
 	/* Keys as written; the keys proper. */

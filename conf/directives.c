@@ -152,6 +152,13 @@ const struct directive directives[] = {
 		    "session, which is much cheaper than a new one. The keys "
 		    "for that never leave memory, and there are new ones as "
 		    "often." },
+	{ "tls-certificate-check", KIND_MSEC, GROUP_TLS,
+	    GLOBAL(tls_certificate_check_ms), .fallback = "10s", .min = 10,
+	    .max = DAY, .zero = "only SIGHUP has them read again",
+	    .help = "How often to look whether the files of certificates and "
+		    "keys have changed. The new ones are used when they have "
+		    "stood still from one look to the next; streams go on. "
+		    "What cannot be used is logged, and the old ones stay." },
 	{ "hsts-age", KIND_MSEC, GROUP_TLS, GLOBAL(hsts_age_ms),
 	    .fallback = "0", .min = MINUTE, .max = 3650 * DAY,
 	    .zero = "they are told nothing",

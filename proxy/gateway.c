@@ -13,9 +13,9 @@
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
 #include "proxy/bridge_outbox.h"
+#include "proxy/certificates.h"
 #include "proxy/process.h"
 #include "proxy/sockets.h"
-#include "proxy/tls.h"
 
 /* Descriptors that are not clients': store, epoll, wake-ups, the log. */
 enum { DESCRIPTORS_KEPT = 64, WORKERS_MAX = 256 };
@@ -38,8 +38,7 @@ struct gateway {
 	struct outbox *outbox; /* NULL: there is no backend */
 	struct web *web;
 	struct admission *admission;
-	struct tls_tickets *tickets;
-	struct tls_context *tls; /* NULL: there are no certificates */
+	struct certificates certificates;
 	size_t worker_count;
 	struct worker *workers[WORKERS_MAX];
 	size_t started; /* of the workers */
@@ -217,45 +216,6 @@ worker_total(const struct conf *conf)
 	return n > WORKERS_MAX ? WORKERS_MAX : n;
 }
 
-/* What is served to whom, and until when. */
-static void
-log_certificates(const struct tls_context *t)
-{
-	struct tls_certificate_info c;
-	struct timespec now;
-	char names[LOG_QUOTED];
-	int64_t days;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	for (size_t i = 0; tls_certificate_describe(t, i, &c); i++) {
-		days = (c.expires - (int64_t)now.tv_sec) / (24 * 3600);
-		log_write(days < 7 ? LOG_WARN : LOG_INFO,
-		    "certificate file=%s kind=%s names=%s days-left=%" PRId64,
-		    c.path, c.kind, log_quote(names, str_of(c.names)), days);
-	}
-}
-
-/* Read the certificates; what is wrong with them has been logged. */
-static int
-load_certificates(
-    struct tls_context **out, struct gateway *g, const struct conf *conf)
-{
-	struct buf why;
-	int err;
-
-	*out = NULL;
-	if (conf->tls_certificate_count == 0)
-		return SW_OK;
-	buf_init(&why, 64 << 10);
-	err = tls_context_new(out, conf, g->tickets, &why);
-	if (err == SW_OK)
-		log_certificates(*out);
-	else
-		log_error("tls: %.*s", STR_ARG(buf_str(&why)));
-	buf_fini(&why);
-	return err;
-}
-
 static int
 start_workers(struct gateway *g)
 {
@@ -267,7 +227,7 @@ start_workers(struct gateway *g)
 		err = worker_new(&g->workers[i], g, (unsigned)i, g->conf,
 		    g->log, g->channels);
 	for (size_t i = 0; i < count && err == SW_OK; i++) {
-		g->workers[i]->tls = g->tls;
+		g->workers[i]->tls = g->certificates.context;
 		g->workers[i]->outbox = g->outbox;
 	}
 	for (size_t i = 0; i < count && err == SW_OK; i++)
@@ -314,8 +274,7 @@ gateway_start(struct gateway **out, struct conf *conf)
 	if ((err = process_harden(conf->core_dumps)) != SW_OK ||
 	    (err = identity_find(&g->identity, conf)) != SW_OK ||
 	    (err = digest_start()) != SW_OK ||
-	    (err = tls_tickets_new(&g->tickets)) != SW_OK ||
-	    (err = load_certificates(&g->tls, g, conf)) != SW_OK ||
+	    (err = certificates_open(&g->certificates, conf)) != SW_OK ||
 	    (err = admission_new(&g->admission, &limits)) != SW_OK ||
 	    (err = channels_new(&g->channels, (size_t)conf->max_channels)) !=
 		SW_OK)
@@ -381,7 +340,7 @@ swap_all(struct gateway *g, const struct conf *conf)
 			.task = { .run = swap_conf },
 			.worker = g->workers[i],
 			.conf = conf,
-			.tls = g->tls,
+			.tls = g->certificates.context,
 			.lock = &lock,
 			.changed = &changed,
 			.left = &left,
@@ -418,23 +377,6 @@ retire(struct gateway *g, struct conf *old)
 	}
 }
 
-/* The certificates to use from now on; the ones before are returned. */
-static struct tls_context *
-renew_certificates(struct gateway *g, const struct conf *next)
-{
-	struct tls_context *old = g->tls, *fresh;
-
-	if (load_certificates(&fresh, g, next) != SW_OK) {
-		log_error("reload: the certificates cannot be used; the old "
-			  "ones stay in use");
-		return NULL;
-	}
-	if (fresh == NULL)
-		return NULL; /* whoever listens still needs them */
-	g->tls = fresh;
-	return old;
-}
-
 void
 gateway_reload(struct gateway *g, struct conf *next)
 {
@@ -442,7 +384,7 @@ gateway_reload(struct gateway *g, struct conf *next)
 	struct log_options options = log_options(g, next);
 	struct admission_limits limits;
 	struct outbox_limits outbox;
-	struct tls_context *certificates;
+	struct tls_context *replaced;
 	struct buf names;
 
 	buf_init(&names, 4096);
@@ -460,11 +402,28 @@ gateway_reload(struct gateway *g, struct conf *next)
 	outbox = outbox_limits(next);
 	if (g->outbox != NULL)
 		outbox_reload(g->outbox, &outbox);
-	certificates = renew_certificates(g, next);
+	replaced = certificates_renew(&g->certificates, next);
 	swap_all(g, next);
-	tls_context_unref(certificates);
+	tls_context_unref(replaced);
 	retire(g, old);
 	log_info("configuration reloaded");
+}
+
+uint64_t
+gateway_watch(struct gateway *g)
+{
+	struct certificates *c = &g->certificates;
+	struct tls_context *replaced;
+
+	if (c->context == NULL || g->conf->tls_certificate_check_ms == 0)
+		return 0;
+	if (certificates_changed(c, g->conf) &&
+	    (replaced = certificates_renew(c, g->conf)) != NULL) {
+		swap_all(g, g->conf);
+		tls_context_unref(replaced);
+		log_info("certificates changed: the new ones are in use");
+	}
+	return g->conf->tls_certificate_check_ms;
 }
 
 /* Ending. */
@@ -520,8 +479,7 @@ gateway_free(struct gateway *g)
 	web_free(g->web);
 	channels_free(g->channels);
 	admission_free(g->admission);
-	tls_context_unref(g->tls);
-	tls_tickets_free(g->tickets);
+	certificates_close(&g->certificates);
 	while ((r = g->retired) != NULL) {
 		g->retired = r->next;
 		conf_free(r->conf);

@@ -29,6 +29,12 @@ int gateway_start(struct gateway **out, struct conf *conf);
 void gateway_reload(struct gateway *g, struct conf *next);
 
 /*
+ * Look whether the files of certificates have changed, and take over what is in
+ * them. Returns the milliseconds until the next look; 0: none is needed.
+ */
+uint64_t gateway_watch(struct gateway *g);
+
+/*
  * Shut down in good order: no new connections, polls are answered, streams told
  * to come back, spread over drain-time. `impatient` is asked now and then
  * whether to stop waiting. Everything accepted is committed.

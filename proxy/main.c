@@ -243,18 +243,31 @@ reload(struct gateway *g, const struct options *o)
 	systemd_notify("READY=1");
 }
 
+/* 0 ms: for ever. Negative when there was none. */
+static int
+await_signal(uint64_t wait_ms)
+{
+	const struct timespec wait = { (time_t)(wait_ms / 1000),
+		(long)(wait_ms % 1000) * 1000000 };
+	siginfo_t info;
+
+	return wait_ms > 0 ? sigtimedwait(&awaited, &info, &wait) :
+			     sigwaitinfo(&awaited, &info);
+}
+
 static void
 serve(struct gateway *g, const struct options *o)
 {
-	siginfo_t info;
+	uint64_t wait_ms = gateway_watch(g);
 	int s;
 
 	systemd_notify("READY=1");
 	log_info("ready");
 	do {
-		s = sigwaitinfo(&awaited, &info);
+		s = await_signal(wait_ms);
 		if (s == SIGHUP)
 			reload(g, o);
+		wait_ms = gateway_watch(g);
 	} while (s != SIGTERM && s != SIGINT);
 	systemd_notify("STOPPING=1");
 	gateway_drain(g, asked_again);

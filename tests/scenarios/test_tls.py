@@ -10,10 +10,11 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import unittest
 
-from certificates import certificate, directory, trusting
+from certificates import Certificate, certificate, directory, trusting
 from gateway import (BINARY, Closed, DAEMON, EventStream, GUARD, Gateway,
                      STREAMS, Scenario, SecurePort, TRANSPORTS, WebSocket,
                      Wire, WsSubscriber, free_ports, main, request_head)
@@ -589,6 +590,66 @@ class Strict(Scenario):
         g.wait_log("configuration reloaded")
         self.assertEqual(self.told(g.secure_port), "max-age=31536000")
         self.assertIsNone(self.told(g.plain_port))
+
+
+class Renewal(unittest.TestCase):
+    """What renews certificates writes files, and need not tell anybody."""
+
+    def setUp(self):
+        place = tempfile.mkdtemp(prefix="spillway-renewal-")
+        self.addCleanup(shutil.rmtree, place)
+        self.used = Certificate(place + "/used.pem", place + "/used.key",
+                                "localhost", "ecdsa")
+        self.put(certificate(version=1))
+        self.gateway = Gateway('tls-certificate-check = "20ms"\n',
+                               certificates=[self.used])
+        self.addCleanup(self.gateway.close)
+        self.gateway.start()
+
+    def put(self, new):
+        """As they do it: one file after the other."""
+        for source, target in ((new.key, self.used.key),
+                               (new.path, self.used.path)):
+            shutil.copy(source, target + ".new")
+            os.rename(target + ".new", target)
+
+    def served(self):
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        address = "127.0.0.1", int(self.gateway.secure_port)
+        with socket.create_connection(address, GUARD) as s, \
+                context.wrap_socket(s) as wrapped:
+            return wrapped.getpeercert(True)
+
+    def test_new_files_are_used_and_streams_go_on(self):
+        g = self.gateway
+        new = certificate(version=2)
+        streams = [t(g, "a") for t in STREAMS]
+        for s in streams:
+            s.notice("caughtup")
+        self.assertNotEqual(self.served(), new.der())
+        self.put(new)
+        g.wait_log("info certificates changed: the new ones are in use")
+        self.assertEqual(self.served(), new.der())
+        receipt = g.publish("a", "after the change")
+        for s in streams:
+            self.assertEqual(s.event()["id"], receipt["id"])
+            s.close()
+
+    def test_files_that_cannot_be_used_change_nothing(self):
+        g = self.gateway
+        first = self.served()
+        with open(self.used.path, "w", encoding="ascii") as f:
+            f.write("not a certificate\n")
+        g.wait_log("error reload: the certificates cannot be used")
+        self.assertEqual(self.served(), first)
+        # That is said once; what comes next is looked at.
+        self.put(certificate(version=3))
+        g.wait_log("info certificates changed: the new ones are in use")
+        self.assertEqual(self.served(), certificate(version=3).der())
+        self.assertEqual(
+            len([l for l in g.lines if "cannot be used" in l]), 1)
 
 
 class Files(Scenario):
