@@ -85,6 +85,7 @@ export class Page {
 		const run = this.run = {
 			id, channel: `compare-${id}`, settings: this.settings(),
 			clock: new Clock(), began: Date.now(), ended: null, published: 0,
+			order: Promise.resolve(), ending: false,
 			base: null, /* the first counts: what is after is no beginning */
 		};
 
@@ -143,13 +144,16 @@ export class Page {
 	}
 
 	async publish() {
-		const { channel, settings: { rate, size, burst } } = this.run;
+		const run = this.run;
+		const { channel, settings: { rate, size, burst } } = run;
 		const next = 1 + Math.max(...this.panes.map((pane) =>
 			pane.tally.expected - 1));
-		const answer = await ask("PUT", `publisher/${channel}`,
-			{ rate, size, burst, seconds: LEASE_S, next });
 
-		this.run.published = answer.next - 1;
+		if (run.ending)
+			return;
+		run.order = ask("PUT", `publisher/${channel}`,
+			{ rate, size, burst, seconds: LEASE_S, next });
+		run.published = (await run.order).next - 1;
 	}
 
 	async renew() {
@@ -190,6 +194,9 @@ export class Page {
 	async finish() {
 		const run = this.run;
 
+		/* No order may arrive behind the last one. */
+		run.ending = true;
+		await run.order.catch(() => {});
 		try {
 			const { next } = await ask("PUT", `publisher/${run.channel}`,
 				{ rate: 0 });
