@@ -715,6 +715,7 @@ static const char rich[] =
     "listen-tls = { \"127.0.0.1:443\", \"unix:/run/tls\" }\n"
     "tls-certificate = { a.pem, \"/b c.pem\" } tls-key = { a, b }\n"
     "tls-min-version = 1.3 tls-session-age = 2m hsts-age = 1d "
+    "tls-certificate-check = 1m "
     "tls-handshakes-max = 3\n"
     "tls-handshake-timeout = 4s api-listen = \"[::1]:1\"\n"
     "api-token = \"quoted\\\"$\\{backslash\\\\and-more\"\n"
