@@ -17,17 +17,6 @@ struct asking {
 	char texts[];
 };
 
-static struct str
-keep(char **place, struct str text)
-{
-	struct str kept = { text.p == NULL ? NULL : *place, text.len };
-
-	if (text.len > 0)
-		memcpy(*place, text.p, text.len);
-	*place += text.len;
-	return kept;
-}
-
 /* The request lasts no longer than the call that brings it. */
 static struct asking *
 asking_new(struct conn *c, const struct request *r, struct str rest)
@@ -45,14 +34,14 @@ asking_new(struct conn *c, const struct request *r, struct str rest)
 	a->conn = c;
 	a->auth = (struct auth){ 0 };
 	a->request = *r;
-	a->request.method_text = keep(&place, r->method_text);
-	a->request.path = keep(&place, r->path);
-	a->request.query = keep(&place, r->query);
-	a->rest = keep(&place, rest);
+	a->request.method_text = str_keep(&place, r->method_text);
+	a->request.path = str_keep(&place, r->path);
+	a->request.query = str_keep(&place, r->query);
+	a->rest = str_keep(&place, rest);
 	for (size_t i = 0; i < r->header_count; i++)
 		a->request.headers[i] = (struct header){
-			.name = keep(&place, r->headers[i].name),
-			.value = keep(&place, r->headers[i].value),
+			.name = str_keep(&place, r->headers[i].name),
+			.value = str_keep(&place, r->headers[i].value),
 		};
 	return a;
 }

@@ -430,17 +430,6 @@ name_call(struct bridge_call *c)
 	return SW_OK;
 }
 
-static struct str
-keep(char **place, struct str text)
-{
-	struct str kept = { text.p == NULL ? NULL : *place, text.len };
-
-	if (text.len > 0)
-		memcpy(*place, text.p, text.len);
-	*place += text.len;
-	return kept;
-}
-
 static int
 call_new(struct bridge_call **out, struct bridge *b, const struct bridge_ask *a)
 {
@@ -467,14 +456,14 @@ call_new(struct bridge_call **out, struct bridge *b, const struct bridge_ask *a)
 		.stored = a->stored,
 	};
 	place = c->texts;
-	c->event.transport = keep(&place, e->transport);
-	c->event.address = keep(&place, e->address);
-	c->event.channel = keep(&place, e->channel);
-	c->event.user = keep(&place, e->user);
-	c->event.session = keep(&place, e->session);
-	c->event.content_type = keep(&place, e->content_type);
-	c->event.data = keep(&place, e->data);
-	c->event.forwarded = keep(&place, e->forwarded);
+	c->event.transport = str_keep(&place, e->transport);
+	c->event.address = str_keep(&place, e->address);
+	c->event.channel = str_keep(&place, e->channel);
+	c->event.user = str_keep(&place, e->user);
+	c->event.session = str_keep(&place, e->session);
+	c->event.content_type = str_keep(&place, e->content_type);
+	c->event.data = str_keep(&place, e->data);
+	c->event.forwarded = str_keep(&place, e->forwarded);
 	if (!a->stored)
 		c->event.time_ms = loop_unix_ms(b->worker->loop);
 	buf_init(&c->kept, SIZE_MAX / 2);

@@ -17,17 +17,6 @@ struct ws_asking {
 	char texts[];
 };
 
-static struct str
-keep(char **place, struct str text)
-{
-	struct str kept = { text.p == NULL ? NULL : *place, text.len };
-
-	if (text.len > 0)
-		memcpy(*place, text.p, text.len);
-	*place += text.len;
-	return kept;
-}
-
 static struct ws_asking *
 ws_asking_new(struct subscriber *s, const struct command *cmd)
 {
@@ -40,9 +29,9 @@ ws_asking_new(struct subscriber *s, const struct command *cmd)
 	place = a->texts;
 	a->conn = s->conn;
 	a->admission = s->unproven != NULL;
-	a->ref = keep(&place, cmd->ref);
-	a->channel = keep(&place, cmd->channel);
-	a->after = keep(&place, cmd->after);
+	a->ref = str_keep(&place, cmd->ref);
+	a->channel = str_keep(&place, cmd->channel);
+	a->after = str_keep(&place, cmd->after);
 	return a;
 }
 

@@ -10,17 +10,6 @@
 #include "proxy/websocket_ask.h"
 #include "proxy/worker.h"
 
-static struct str
-keep(char **place, struct str text)
-{
-	struct str kept = { text.p == NULL ? NULL : *place, text.len };
-
-	if (text.len > 0)
-		memcpy(*place, text.p, text.len);
-	*place += text.len;
-	return kept;
-}
-
 struct unproven *
 unproven_new(const struct request *r, struct str rest, uint64_t due_ms)
 {
@@ -33,9 +22,9 @@ unproven_new(const struct request *r, struct str rest, uint64_t due_ms)
 		return NULL;
 	place = u->text;
 	u->due_ms = due_ms;
-	u->rest = keep(&place, rest);
-	u->query = keep(&place, r->query);
-	u->last_event_id = keep(&place, id);
+	u->rest = str_keep(&place, rest);
+	u->query = str_keep(&place, r->query);
+	u->last_event_id = str_keep(&place, id);
 	return u;
 }
 

@@ -60,6 +60,21 @@ str_starts_nocase(struct str s, const char *text)
 	return s.len >= len && strncasecmp(s.p, text, len) == 0;
 }
 
+/*
+ * Copy the text to `*place`, which moves on behind it: for several texts in one
+ * piece of memory. No text stays none.
+ */
+static inline struct str
+str_keep(char **place, struct str text)
+{
+	struct str kept = { text.p == NULL ? NULL : *place, text.len };
+
+	if (text.len > 0)
+		memcpy(*place, text.p, text.len);
+	*place += text.len;
+	return kept;
+}
+
 /* Without the blanks and tabs around it. */
 struct str str_trim(struct str s);
 

@@ -178,8 +178,27 @@ START_TEST(a_digit_above_a_small_maximum_is_refused)
 }
 END_TEST
 
+START_TEST(texts_are_kept_one_behind_the_other)
+{
+	char place[8] = "xxxxxxx", *at = place;
+	struct str first = str_keep(&at, STR("ab"));
+	struct str none = str_keep(&at, (struct str){ NULL, 0 });
+	struct str empty = str_keep(&at, STR(""));
+	struct str last = str_keep(&at, STR("cde"));
+
+	ck_assert_ptr_eq(at, place + 5);
+	ck_assert_ptr_eq(first.p, place);
+	ck_assert_ptr_null(none.p);
+	ck_assert_ptr_nonnull(empty.p);
+	ck_assert_uint_eq(empty.len, 0);
+	ck_assert(str_is(last, "cde"));
+	ck_assert_mem_eq(place, "abcdexx", 8);
+}
+END_TEST
+
 SUITE("str", TEST(a_text_is_itself_and_nothing_else),
     TEST(no_text_is_not_an_empty_text),
+    TEST(texts_are_kept_one_behind_the_other),
     LOOP(trimming_takes_blanks_and_tabs_off_both_ends, COUNT(trims)),
     LOOP(cutting_gives_every_part_once, COUNT(cuts)),
     LOOP(a_token_is_found_in_a_list, COUNT(tokens)),
