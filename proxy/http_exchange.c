@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "proxy/base/err.h"
+#include "proxy/base/field.h"
 #include "proxy/http_private.h"
 #include "proxy/look.h"
 #include "proxy/proxy.h"
@@ -203,31 +204,6 @@ take_header(void *ctx, enum MHD_ValueKind kind, const char *name,
 	return MHD_YES;
 }
 
-static bool
-is_token(struct str s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (c <= 0x20 || c >= 0x7f ||
-		    strchr("()<>@,;:\\\"/[]?={}", c) != NULL)
-			return false;
-	}
-	return s.len > 0;
-}
-
-static bool
-is_value(struct str s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return false;
-	}
-	return true;
-}
-
 /* RFC 9112 3.2.1: no controls, no blanks, nothing that is not ASCII. */
 static bool
 is_target(struct str s)
@@ -284,9 +260,9 @@ find_fault(struct request *r)
 	struct str length = request_header(r, "Content-Length");
 
 	for (size_t i = 0; i < r->header_count; i++) {
-		if (!is_token(r->headers[i].name))
+		if (!field_is_token(r->headers[i].name))
 			return "A header's name is not a token.";
-		if (!is_value(r->headers[i].value))
+		if (!field_is_value(r->headers[i].value))
 			return "A header's value has control characters.";
 	}
 	if (lengths > 1)
@@ -365,7 +341,7 @@ read_request(
 	if (strcmp(version, "HTTP/1.1") != 0 &&
 	    strcmp(version, "HTTP/1.0") != 0)
 		return "The version is not HTTP/1.1.";
-	if (!is_token(str_of(method)))
+	if (!field_is_token(str_of(method)))
 		return "The method is not a token.";
 	if (p->x.worker->http->heads_in_place &&
 	    !http_head_seamless(

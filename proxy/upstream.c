@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proxy/base/err.h"
+#include "proxy/base/field.h"
 #include "proxy/base/log.h"
 #include "proxy/gateway.h"
 #include "proxy/upstream_private.h"
@@ -371,7 +372,7 @@ upstream_start(struct upstream_request **out, struct upstream *u,
 	err = r->method == NULL || r->target == NULL ? SW_ENOMEM :
 						       headers_copy(r, ask);
 	if (err == SW_OK &&
-	    (!header_is_clean(ask->method) || !header_is_clean(ask->target)))
+	    (!field_is_token(ask->method) || !field_is_value(ask->target)))
 		err = SW_EINVAL;
 	if (err != SW_OK) {
 		request_free(r);

@@ -4,19 +4,8 @@
 #include <stdlib.h>
 
 #include "proxy/base/err.h"
+#include "proxy/base/field.h"
 #include "proxy/upstream_private.h"
-
-bool
-header_is_clean(struct str s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return false;
-	}
-	return true;
-}
 
 /*
  * The headers that libcurl would write by itself, taken away: it does not find
@@ -40,10 +29,7 @@ put_removals(char **lines, const struct upstream_ask *ask)
 static bool
 is_header(const struct header *h)
 {
-	return h->name.len > 0 && header_is_clean(h->name) &&
-	    header_is_clean(h->value) &&
-	    memchr(h->name.p, ':', h->name.len) == NULL &&
-	    memchr(h->name.p, ';', h->name.len) == NULL;
+	return field_is_token(h->name) && field_is_value(h->value);
 }
 
 static char *

@@ -119,8 +119,6 @@ void origin_forget_ready(struct upstream_origin *o);
 int origins_load(struct upstream *u);
 void origins_free(struct upstream *u);
 
-/* No control characters? */
-bool header_is_clean(struct str s);
 /* Into `headers`: SW_OK, SW_ENOMEM, or SW_EINVAL for what none may be. */
 int headers_copy(struct upstream_request *r, const struct upstream_ask *ask);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proxy/base/err.h"
+#include "proxy/base/field.h"
 #include "proxy/upstream_private.h"
 
 /*
@@ -45,43 +46,6 @@ transfer_arm(struct upstream_request *r)
 
 /* The head of the response, line by line. */
 
-/* RFC 9110 5.6.2 */
-static const bool token_bytes[256] = {
-	['0' ... '9'] = true,
-	['A' ... 'Z'] = true,
-	['a' ... 'z'] = true,
-	['!'] = true,
-	['#' ... '\''] = true,
-	['*'] = true,
-	['+'] = true,
-	['-'] = true,
-	['.'] = true,
-	['^' ... '`'] = true,
-	['|'] = true,
-	['~'] = true,
-};
-
-static bool
-is_token(struct str s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (!token_bytes[(unsigned char)s.p[i]])
-			return false;
-	return s.len > 0;
-}
-
-static bool
-is_value(struct str s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return false;
-	}
-	return true;
-}
-
 static bool
 take_status(struct upstream_request *r, struct str line)
 {
@@ -115,7 +79,7 @@ take_field(struct upstream_request *r, struct str line)
 	name = (struct str){ line.p, (size_t)(colon - line.p) };
 	value = str_trim((struct str){ colon + 1, line.len - name.len - 1 });
 	/* A folded line begins with a blank, which no token does. */
-	if (!is_token(name) || !is_value(value)) {
+	if (!field_is_token(name) || !field_is_value(value)) {
 		broken(r, "A header of it has bytes that none may have.");
 		return false;
 	}
