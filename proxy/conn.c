@@ -419,3 +419,13 @@ conn_linger(struct conn *c)
 	    loop_now_ms(c->worker->loop) + c->worker->conf->close_timeout_ms);
 	linger_on(c);
 }
+
+void
+conn_say_last(struct conn *c, const struct buf *last)
+{
+	if (buf_error(last) == SW_OK &&
+	    conn_send(c, buf_head(last), buf_len(last)) == SW_OK)
+		conn_linger(c);
+	else
+		conn_close(c);
+}

@@ -82,6 +82,8 @@ void conn_close(struct conn *c);
  * lost to a reset. Bounded by close-timeout.
  */
 void conn_linger(struct conn *c);
+/* Write this, then the same; if it cannot be written, close at once. */
+void conn_say_last(struct conn *c, const struct buf *last);
 /* At the end of a turn: give the memory back. */
 void conn_free(struct conn *c);
 

@@ -78,10 +78,7 @@ answer_plain(struct conn *c)
 	response_put_problem(&out, c->worker, 400,
 	    "This port speaks TLS: the address begins with https or wss.",
 	    false);
-	if (conn_send(c, buf_head(&out), buf_len(&out)) == SW_OK)
-		conn_linger(c);
-	else
-		conn_close(c);
+	conn_say_last(c, &out);
 	buf_fini(&out);
 }
 

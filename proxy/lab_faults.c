@@ -103,11 +103,7 @@ refuse(struct conn *c, uint64_t status)
 	buf_printf(&out,
 	    "Content-Type: text/html\r\nContent-Length: %zu\r\n\r\n%s",
 	    sizeof(page) - 1, page);
-	if (buf_error(&out) == SW_OK &&
-	    conn_send(c, buf_head(&out), buf_len(&out)) == SW_OK)
-		conn_linger(c);
-	else
-		conn_close(c);
+	conn_say_last(c, &out);
 	buf_fini(&out);
 }
 

@@ -31,11 +31,7 @@ refuse(struct conn *c, int status, const char *detail)
 
 	buf_init(&out, 1 << 16);
 	response_put_problem(&out, c->worker, status, detail, false);
-	if (buf_error(&out) == SW_OK &&
-	    conn_send(c, buf_head(&out), buf_len(&out)) == SW_OK)
-		conn_linger(c);
-	else
-		conn_close(c);
+	conn_say_last(c, &out);
 	buf_fini(&out);
 }
 

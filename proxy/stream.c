@@ -321,11 +321,7 @@ refuse_websocket(const struct opening *o, struct ws_handshake *h, int err)
 	buf_init(&out, 1 << 16);
 	ws_handshake_answer(&out, h);
 	ws_put_close(&out, err_info(err)->ws_close, o->auth.why);
-	if (buf_error(&out) == SW_OK &&
-	    conn_send(c, buf_head(&out), buf_len(&out)) == SW_OK)
-		conn_linger(c);
-	else
-		conn_close(c);
+	conn_say_last(c, &out);
 	buf_fini(&out);
 }
 
