@@ -67,6 +67,16 @@ void http_log(void *ctx, const char *format, va_list args);
 bool http_head_seamless(struct MHD_Connection *connection, const char *method,
     const char *url, const char *version, size_t target_len);
 
+/*
+ * Fill the request, whose texts are the library's; the library's parser lets
+ * pass what could be understood in two ways, and here everything is judged
+ * once, before anything is routed. NULL, or what is wrong with it, in a
+ * sentence.
+ */
+const char *http_read_request(struct request *r,
+    struct MHD_Connection *connection, bool heads_in_place, const char *uri,
+    const char *url, const char *method, const char *version);
+
 /* From now on a client that reads nothing for stall-timeout has to go. */
 void http_answer_begins(struct lent *l);
 
