@@ -90,7 +90,7 @@ on_connection(void *ctx, struct MHD_Connection *connection, void **socket_ctx,
 bool
 http_busy(const struct lent *l)
 {
-	return l->busy;
+	return l->pending != NULL;
 }
 
 bool
@@ -170,6 +170,9 @@ http_role_timeout(struct conn *c)
 void
 http_forget(struct http *h, struct lent *l)
 {
+	/* Who works on its answer knows it from there. */
+	if (l->pending != NULL)
+		l->pending->x.conn = NULL;
 	l->conn = NULL;
 	h->ready = true;
 }

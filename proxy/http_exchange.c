@@ -322,7 +322,7 @@ begin(
 	size_t n = sizeof(stream_prefix) - 1;
 
 	p->begun = true;
-	p->lent->busy = true;
+	p->lent->pending = p;
 	x->conn = c;
 	loop_clear_timer(&c->timer);
 	if (fault != NULL)
@@ -469,8 +469,10 @@ http_on_completed(void *ctx, struct MHD_Connection *connection,
 	*request_ctx = NULL;
 	if (p == NULL)
 		return;
-	if (p->lent != NULL)
-		p->lent->busy = p->lent->answering = false;
+	if (p->lent != NULL) {
+		p->lent->pending = NULL;
+		p->lent->answering = false;
+	}
 	if (p->lent != NULL && p->lent->conn != NULL) {
 		struct conn *c = p->lent->conn;
 

@@ -28,9 +28,9 @@ struct lent {
 	struct conn *conn; /* NULL: closed on our side */
 	uint64_t consumed; /* bytes that it has taken off the socket before */
 	bool relayed;      /* it has one end of a pair */
-	bool busy;         /* with a request */
-	bool answering;    /* what is left is for the client to read */
-	uint64_t acked;    /* of the answer, when we looked */
+	struct pending *pending; /* the request it is busy with, or NULL */
+	bool answering;          /* what is left is for the client to read */
+	uint64_t acked;          /* of the answer, when we looked */
 };
 
 /* One request in the library's hands. */

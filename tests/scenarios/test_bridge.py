@@ -5,7 +5,10 @@ import threading
 import unittest
 
 from bridge_backend import SECRET, Backend
-from gateway import BINARY, TEXT, Closed, Gateway, WebSocket, free_ports
+from certificates import certificate
+from gateway import (BINARY, GUARD, TEXT, Closed, Gateway, WebSocket, Wire,
+                     free_ports)
+from post import post
 
 
 def as_told(event):
@@ -297,6 +300,43 @@ class Slow(Bridge):
         ws.command(op="send", channel="room", data="more")
         self.backend.wait(1)
         self.assertEqual(self.gateway.stop(), 0)
+
+
+class Gone(unittest.TestCase):
+    """The client goes while the backend still thinks."""
+
+    def setUp(self):
+        self.may_answer = threading.Event()
+        self.addCleanup(self.may_answer.set)
+        self.backend = Backend(self.late)
+        self.addCleanup(self.backend.close)
+        self.gateway = Gateway(f"""
+backend = "http://127.0.0.1:{self.backend.port}"
+bridge-secret = "{SECRET}"
+send = bridge
+hsts-age = 1d
+""", certificates=[certificate()])
+        self.addCleanup(self.gateway.close)
+        self.gateway.start()
+
+    def late(self, event):
+        self.may_answer.wait(GUARD)
+        return 200, "text/plain", event.body
+
+    def test_its_answer_finds_nobody(self):
+        g = self.gateway
+        for n, port in enumerate((g.secure_port, g.plain_port)):
+            w = Wire(port)
+            w.send(post("/stream/room", "x"))
+            self.backend.wait(n + 1)
+            w.reset()
+        # The relay of the first has noticed; nobody looks at the second
+        # before there is something to write.
+        g.until_metric(2, "connections")
+        self.may_answer.set()
+        g.until_metric(2, "bridge_events_total",
+                       '{type="spillway.message",outcome="reply"}')
+        self.assertEqual(g.get("/healthz")[0], 200)
 
 
 if __name__ == "__main__":
