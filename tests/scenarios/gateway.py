@@ -191,12 +191,12 @@ drain-time = "300ms"
         self.close()
 
     def memory(self):
-        """Resident bytes."""
+        """Resident bytes of its own: files that it maps are not among them."""
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
             for line in f:
-                if line.startswith("VmRSS"):
+                if line.startswith("RssAnon"):
                     return int(line.split()[1]) * 1024
-        raise AssertionError("no VmRSS")
+        raise AssertionError("no RssAnon")
 
     # Requests.
 
