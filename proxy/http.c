@@ -93,12 +93,6 @@ http_busy(const struct lent *l)
 	return l->pending != NULL;
 }
 
-bool
-http_answering(const struct lent *l)
-{
-	return l->answering;
-}
-
 void
 http_answer_begins(struct lent *l)
 {
@@ -129,16 +123,29 @@ is_stuck(struct lent *l, int fd)
 	return l->acked == before;
 }
 
-bool
-http_reads_on(struct conn *c, struct lent *l)
+static enum limit
+what_ended(const struct lent *l)
 {
-	if (!is_stuck(l, c->lent_fd >= 0 ? c->lent_fd : c->io.fd)) {
+	if (l == NULL || l->answering)
+		return LIMIT_STALL_TIMEOUT;
+	if (l->pending != NULL)
+		return LIMIT_REQUEST_TIMEOUT;
+	return l->served ? LIMIT_IDLE_TIMEOUT : LIMIT_HEADER_TIMEOUT;
+}
+
+bool
+http_goes_on(struct conn *c, struct lent *l)
+{
+	if (l != NULL && l->answering &&
+	    !is_stuck(l, c->lent_fd >= 0 ? c->lent_fd : c->io.fd)) {
 		conn_arm(c,
 		    loop_now_ms(c->worker->loop) +
 			c->worker->conf->stall_timeout_ms);
 		return true;
 	}
-	METRIC_LIMIT(c->worker, LIMIT_STALL_TIMEOUT);
+	METRIC_LIMIT(c->worker, what_ended(l));
+	log_debug(
+	    "http connection timed out id=%llu", (unsigned long long)c->id);
 	return false;
 }
 
@@ -152,19 +159,8 @@ http_role_ready(struct conn *c, uint32_t events)
 static void
 http_role_timeout(struct conn *c)
 {
-	struct lent *l = c->owner;
-
-	if (l != NULL && l->answering) {
-		if (http_reads_on(c, l))
-			return;
-	} else {
-		METRIC_LIMIT(c->worker,
-		    l != NULL && http_busy(l) ? LIMIT_REQUEST_TIMEOUT :
-						LIMIT_HEADER_TIMEOUT);
-	}
-	log_debug(
-	    "http connection timed out id=%llu", (unsigned long long)c->id);
-	conn_close(c);
+	if (!http_goes_on(c, c->owner))
+		conn_close(c);
 }
 
 void

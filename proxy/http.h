@@ -36,8 +36,12 @@ void http_forget(struct http *h, struct lent *l);
 
 /* Is a request being read or answered? */
 bool http_busy(const struct lent *l);
-/* Is there an answer that the client still has to read? */
-bool http_answering(const struct lent *l);
+/*
+ * The time of the connection is over: has the client read some of its answer
+ * since then? If so it gets more. If not, the limit that it has reached is
+ * counted. NULL: the library has let go, and only the client is left to read.
+ */
+bool http_goes_on(struct conn *c, struct lent *l);
 
 extern const struct conn_role http_role; /* owner: its struct lent */
 
@@ -66,12 +70,6 @@ struct exchange {
 	enum origin origin;    /* of the page that asks, where that matters */
 	bool preflight;        /* a browser asks before a page may */
 };
-
-/*
- * Its time is over: has it read some of its answer since then? If so it gets
- * more. If not, that is counted.
- */
-bool http_reads_on(struct conn *c, struct lent *l);
 
 /* Answer now or later: exactly once, in the worker's thread. */
 void exchange_answer(struct exchange *x, int status, const char *content_type);

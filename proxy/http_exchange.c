@@ -472,6 +472,7 @@ http_on_completed(void *ctx, struct MHD_Connection *connection,
 	if (p->lent != NULL) {
 		p->lent->pending = NULL;
 		p->lent->answering = false;
+		p->lent->served = true;
 	}
 	if (p->lent != NULL && p->lent->conn != NULL) {
 		struct conn *c = p->lent->conn;

@@ -30,6 +30,7 @@ struct lent {
 	bool relayed;      /* it has one end of a pair */
 	struct pending *pending; /* the request it is busy with, or NULL */
 	bool answering;          /* what is left is for the client to read */
+	bool served;             /* a request was answered on it */
 	uint64_t acked;          /* of the answer, when we looked */
 };
 

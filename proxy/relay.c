@@ -167,10 +167,8 @@ relay_timeout(struct conn *c)
 {
 	struct relay *r = c->owner;
 
-	if (r->lent != NULL && http_answering(r->lent) &&
-	    http_reads_on(c, r->lent))
-		return;
-	conn_close(c);
+	if (!http_goes_on(c, r->lent))
+		conn_close(c);
 }
 
 bool

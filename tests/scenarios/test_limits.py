@@ -157,6 +157,32 @@ class Reached(Scenario):
         self.assertGreater(self.reached("descriptors"), 0)
 
 
+class ReachedInTheLibrary(Scenario):
+    """Connections that were passed on, as they are or out of TLS."""
+
+    conf = CONF
+    secure = [()]
+    reached = Reached.reached
+    once = Reached.once
+
+    def ends(self, name, data, answered=False):
+        for port in (self.gateway.plain_port, self.gateway.secure_port):
+            def reach(port=port):
+                with Wire(port) as w:
+                    w.send(data)
+                    if answered:
+                        self.assertEqual(w.response()[0], 200)
+                    self.assertEqual(w.rest(), b"")
+            self.once(name, reach)
+
+    def test_a_body_that_does_not_end(self):
+        self.ends("request-timeout", request_head(
+            "/stream/a", [("Transfer-Encoding", "chunked")], "POST") + b"1")
+
+    def test_a_connection_that_says_no_more(self):
+        self.ends("idle-timeout", request_head("/healthz"), answered=True)
+
+
 class Paces(Scenario):
     """A pace of one a second: ten may come at once."""
 
