@@ -71,34 +71,6 @@ scopes_of(const struct conf *conf, const struct request *r, size_t *place)
 }
 
 /*
- * A name that somebody else may have made to point here, which would make a
- * page of theirs one of ours (DNS rebinding). Addresses and `localhost` are not
- * for others to give out, nor are names without a dot.
- */
-static bool
-is_name_of_others(struct str host)
-{
-	static const char local[] = ".localhost";
-	size_t n = sizeof(local) - 1, dots = 0, digits = 0;
-
-	/* None comes from no browser; an IPv6 address stands in brackets. */
-	if (host.len == 0 || host.p[0] == '[')
-		return false;
-	for (size_t i = 0; i < host.len && host.p[i] != ':'; i++) {
-		dots += host.p[i] == '.';
-		digits += host.p[i] >= '0' && host.p[i] <= '9';
-		if (i + 1 == host.len || host.p[i + 1] == ':')
-			host.len = i + 1;
-	}
-	if (dots + digits == host.len)
-		return false; /* an IPv4 address, as browsers write it */
-	return dots > 0 &&
-	    (host.len < n ||
-		!str_is_nocase(
-		    (struct str){ host.p + host.len - n, n }, local));
-}
-
-/*
  * Loopback keeps strangers out, but not their pages in a browser here. A list
  * of origins that ends in "*" is meant for streams.
  */
@@ -108,7 +80,7 @@ is_foreign(const struct conf *conf, const struct request *r)
 	enum origin o = origin_judge(conf, r);
 
 	return o == ORIGIN_ANY || o == ORIGIN_FOREIGN ||
-	    is_name_of_others(request_header(r, "Host"));
+	    origin_is_name_of_others(request_header(r, "Host"));
 }
 
 int
@@ -160,7 +132,7 @@ refuse_access(struct exchange *x, int err)
 	if (x->worker->conf->api_token_count == 0) {
 		METRIC_ADD(m->refused[REFUSED_ORIGIN], 1);
 		exchange_refuse(x, 403,
-		    is_name_of_others(request_header(&x->request, "Host")) ?
+		    origin_is_name_of_others(request_header(&x->request, "Host")) ?
 			"Without an api-token the API is asked by an address, "
 			"or as localhost: a name may be anybody's. Write an "
 			"api-token to use one." :

@@ -295,6 +295,10 @@ lab_api_handle(struct exchange *x, struct str path)
 	/* The loopback is no secret: any page in this browser could ask. */
 	if (origin != ORIGIN_NONE && origin != ORIGIN_SAME)
 		exchange_refuse(x, 403, origin_refusal);
+	else if (origin_is_name_of_others(request_header(&x->request, "Host")))
+		exchange_refuse(x, 403,
+		    "The demo is asked by an address, or as localhost: a name "
+		    "may be anybody's.");
 	else if (reads && str_is(path, "clock"))
 		tell_time(x);
 	else if (reads && is_below(&path, "panes/"))

@@ -76,3 +76,26 @@ origin_put(struct buf *out, enum origin o, const struct conf *conf,
 	buf_puts(out, origin_exposed);
 	buf_puts(out, "\r\n");
 }
+
+bool
+origin_is_name_of_others(struct str host)
+{
+	static const char local[] = ".localhost";
+	size_t n = sizeof(local) - 1, dots = 0, digits = 0;
+
+	/* None comes from no browser; an IPv6 address stands in brackets. */
+	if (host.len == 0 || host.p[0] == '[')
+		return false;
+	for (size_t i = 0; i < host.len && host.p[i] != ':'; i++) {
+		dots += host.p[i] == '.';
+		digits += host.p[i] >= '0' && host.p[i] <= '9';
+		if (i + 1 == host.len || host.p[i + 1] == ':')
+			host.len = i + 1;
+	}
+	if (dots + digits == host.len)
+		return false; /* an IPv4 address, as browsers write it */
+	return dots > 0 &&
+	    (host.len < n ||
+		!str_is_nocase(
+		    (struct str){ host.p + host.len - n, n }, local));
+}

@@ -21,6 +21,13 @@ enum origin {
 
 enum origin origin_judge(const struct conf *conf, const struct request *r);
 
+/*
+ * A name that somebody else may have made to point here, which would make a
+ * page of theirs one of ours (DNS rebinding). Addresses and `localhost` are not
+ * for others to give out, nor are names without a dot.
+ */
+bool origin_is_name_of_others(struct str host);
+
 /* May cookies speak for the client? */
 static inline bool
 origin_trusts_cookies(enum origin o)

@@ -127,6 +127,12 @@ class Demo(Scenario):
                 method, "/spillway/lab/" + path,
                 headers={"Origin": "http://evil.example"})
             self.assertEqual(status, 403, path)
+            # Whose name was made to point here is of the same origin.
+            status, _, body = self.gateway.request(
+                method, "/spillway/lab/" + path,
+                headers={"Host": "rebind.evil.test"})
+            self.assertEqual(status, 403, path)
+            self.assertIn("as localhost", json.loads(body)["detail"])
 
     def test_what_is_no_name_is_refused(self):
         for name in ("", "A", "a_b", "%22", "a" * 65):
