@@ -190,11 +190,10 @@ admission_leave(struct admission *a, const struct address *peer)
 	struct origin *o;
 
 	atomic_fetch_sub(&a->count, 1);
-	if (!is_counted(peer) ||
-	    (!atomic_load(&a->loopback) && address_is_loopback(peer)))
+	if (!is_counted(peer))
 		return;
 	pthread_mutex_lock(&a->lock);
-	/* It may have come before there were limits. */
+	/* Other limits may have been in force when it came, or none. */
 	if ((e = map_find(&a->origins, key_of(peer, bytes))) != NULL) {
 		o = container_of(e, struct origin, entry);
 		if (o->count > 0 && --o->count == 0)

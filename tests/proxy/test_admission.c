@@ -104,6 +104,17 @@ START_TEST(this_machine_is_exempt_unless_it_is_told_not_to_be)
 	for (int i = 0; i < 12; i++)
 		leave("::1");
 	ck_assert_int_eq(enter("::1", false, 0), LIMIT_COUNT);
+	/* Who was counted leaves, though it is exempt by then. */
+	ck_assert_int_eq(enter("::1", false, 0), LIMIT_COUNT);
+	limits.loopback = false;
+	admission_configure(admission, &limits);
+	leave("::1");
+	leave("::1");
+	limits.loopback = true;
+	admission_configure(admission, &limits);
+	ck_assert_int_eq(enter("::1", false, 0), LIMIT_COUNT);
+	ck_assert_int_eq(enter("::1", false, 0), LIMIT_COUNT);
+	ck_assert_int_eq(enter("::1", false, 0), LIMIT_CONNECTIONS_PER_ADDRESS);
 	end();
 }
 END_TEST
