@@ -82,6 +82,25 @@ remove_stale(const struct sockaddr_storage *sa, socklen_t len)
 	close(fd);
 }
 
+/*
+ * The file gets its mode from the socket, not by its name: whose directory it
+ * is could have put something else there. There are no threads yet that would
+ * make files meanwhile.
+ */
+static int
+bind_file(int fd, const struct listen_address *a, mode_t mode)
+{
+	mode_t usual;
+	int err;
+
+	if (fchmod(fd, mode) != 0)
+		return -1;
+	usual = umask(0);
+	err = bind(fd, (const struct sockaddr *)&a->addr, a->len);
+	umask(usual);
+	return err;
+}
+
 int
 listener_socket(int *out, const char *address, bool shared, mode_t mode)
 {
@@ -100,9 +119,8 @@ listener_socket(int *out, const char *address, bool shared, mode_t mode)
 		return fail(fd, address, "socket");
 	if (family == AF_UNIX) {
 		remove_stale(&a.addr, a.len);
-		/* For the moment until it has its own: nobody but us. */
-		if (fchmod(fd, S_IRUSR | S_IWUSR) != 0)
-			return fail(fd, address, "fchmod");
+		if (bind_file(fd, &a, mode) != 0)
+			return fail(fd, address, "bind");
 	} else {
 		/* Inherited by what is accepted: events must not wait. */
 		set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
@@ -112,11 +130,9 @@ listener_socket(int *out, const char *address, bool shared, mode_t mode)
 			return fail(fd, address, "SO_REUSEPORT");
 		if (family == AF_INET6)
 			set(fd, IPPROTO_IPV6, IPV6_V6ONLY, !a.any);
+		if (bind(fd, (struct sockaddr *)&a.addr, a.len) != 0)
+			return fail(fd, address, "bind");
 	}
-	if (bind(fd, (struct sockaddr *)&a.addr, a.len) != 0)
-		return fail(fd, address, "bind");
-	if (family == AF_UNIX && chmod(listener_path(address), mode) != 0)
-		return fail(fd, address, "chmod");
 	if (listen(fd, BACKLOG) != 0)
 		return fail(fd, address, "listen");
 	*out = fd;

@@ -38,6 +38,17 @@ id_of(uint32_t *out, const char *text)
 	return true;
 }
 
+/* Who asks for another user than root does not mean root. */
+static int
+not_root(const struct identity *id)
+{
+	if (id->uid != 0)
+		return SW_OK;
+	log_error(
+	    "user=%s: that is root: leave `user` out to stay it", id->user);
+	return SW_EINVAL;
+}
+
 static int
 find_user(struct identity *id, const struct conf *conf)
 {
@@ -48,7 +59,7 @@ find_user(struct identity *id, const struct conf *conf)
 		id->name = conf->user;
 		id->uid = entry->pw_uid;
 		id->gid = entry->pw_gid;
-		return SW_OK;
+		return not_root(id);
 	}
 	if (!id_of(&id->uid, conf->user)) {
 		log_error("user=%s: there is no such user: make one, such as "
@@ -58,7 +69,7 @@ find_user(struct identity *id, const struct conf *conf)
 	}
 	/* Without an entry nobody says which groups it has. */
 	id->gid = id->uid;
-	return SW_OK;
+	return not_root(id);
 }
 
 int
@@ -249,11 +260,24 @@ process_check_store(const struct identity *id, const char *path)
 int
 process_give_socket(const struct identity *id, const char *path)
 {
-	if (!id->changes || geteuid() != 0 ||
-	    lchown(path, id->uid, id->gid) == 0)
+	struct stat st;
+	int fd, err = -1;
+
+	if (!id->changes || geteuid() != 0)
 		return SW_OK;
-	log_error("listen: chown %s %s: %s", id->user, path, strerror(errno));
-	return SW_EIO;
+	/* Whose directory it is may have put something else there. */
+	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		errno = EEXIST;
+		if (S_ISSOCK(st.st_mode) && st.st_nlink == 1)
+			err = fchownat(fd, "", id->uid, id->gid, AT_EMPTY_PATH);
+	}
+	if (err != 0)
+		log_error(
+		    "listen: chown %s %s: %s", id->user, path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return err == 0 ? SW_OK : SW_EIO;
 }
 
 static int

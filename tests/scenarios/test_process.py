@@ -237,9 +237,11 @@ class Becoming(unittest.TestCase):
         g.wait_log("error reload: the configuration has faults; the old")
         self.check_everything_works(g)
 
-    def test_nobody_of_that_name(self):
+    def test_users_that_it_cannot_become(self):
         for conf, text in (
                 ('user = "nobody-of-that-name"', "there is no such user"),
+                ('user = "root"', "that is root"),
+                ('user = "0"', "that is root"),
                 (f'user = "{USER}" group = "no-such-group"',
                  "there is no such group"),
                 ('group = "daemon"', "write user = ")):
