@@ -115,19 +115,20 @@ take_group(struct writer *w, struct group *g)
 void
 writer_take(struct writer *w, struct append *first, struct append *last)
 {
-	bool stopped;
+	bool stopped, kick = false;
 
 	pthread_mutex_lock(&w->lock);
 	stopped = w->stop;
 	if (!stopped) {
 		*w->last = first;
 		w->last = &last->next;
-		if (!w->kicked) {
-			w->kicked = true;
-			pthread_cond_signal(&w->work);
-		}
+		kick = !w->kicked;
+		w->kicked = true;
 	}
 	pthread_mutex_unlock(&w->lock);
+	/* Not before: it would wake up to wait for the lock. */
+	if (kick)
+		pthread_cond_signal(&w->work);
 	if (stopped)
 		answer_late(w, first);
 }
