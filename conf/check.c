@@ -61,11 +61,14 @@ static void
 check_reach(const struct check *k, const struct setting *s)
 {
 	const struct directive *token = directive_find(STR("api-token"));
-	bool api = str_is(str_of(s->directive->name), "api-listen");
+	bool api = str_starts(str_of(s->directive->name), "api-listen");
+	bool known = str_is(str_of(s->directive->name), "api-listen-tls") &&
+	    k->conf->api_client_ca_count > 0;
 	char quoted[LOG_QUOTED];
 	struct listen_address a;
 
-	if (!address_of(&a, s->text) || a.loopback)
+	if (!address_of(&a, s->text) || a.loopback || known ||
+	    str_is(str_of(s->directive->name), "redirect-listen"))
 		return;
 	log_quote(quoted, str_of(s->text));
 	if (api && find_setting(k, token) == NULL)
@@ -241,25 +244,49 @@ check_alone(const struct check *k, const struct setting *s)
 	}
 }
 
+/* One directive that is of no use without another. */
+static void
+check_needs(const struct check *k, const char *name, bool lacks,
+    const char *needed, const char *why)
+{
+	const struct setting *s = find_setting(k, directive_find(str_of(name)));
+
+	if (s != NULL && lacks)
+		faults_add(k->faults, s->at, "write %s as well: %s %s", needed,
+		    name, why);
+}
+
 /* An address with TLS needs a certificate, and that its key. */
 static void
 check_certificates(const struct check *k)
 {
-	const struct setting *listen =
-	    find_setting(k, directive_find(STR("listen-tls")));
+	const struct conf *c = k->conf;
+	size_t certificates = c->tls_certificate_count;
 	const struct setting *key =
 	    find_setting(k, directive_find(STR("tls-key")));
+	const struct setting *ocsp =
+	    find_setting(k, directive_find(STR("tls-ocsp")));
 
-	if (k->conf->listen_tls_count > 0 &&
-	    k->conf->tls_certificate_count == 0)
-		faults_add(k->faults, listen->at,
-		    "write tls-certificate = \"...\" as well: listen-tls "
-		    "needs it");
-	if (k->conf->tls_key_count > 0 &&
-	    k->conf->tls_key_count != k->conf->tls_certificate_count)
+	check_needs(k, "listen-tls",
+	    c->listen_tls_count > 0 && certificates == 0,
+	    "tls-certificate = \"...\"", "needs it");
+	check_needs(k, "api-listen-tls",
+	    c->api_listen_tls_count > 0 && certificates == 0,
+	    "tls-certificate = \"...\"", "needs it");
+	check_needs(k, "api-client-ca", certificates == 0,
+	    "tls-certificate = \"...\"", "needs it");
+	check_needs(k, "redirect-listen",
+	    c->redirect_listen_count > 0 && c->listen_tls_count == 0 &&
+		c->redirect_port == 0,
+	    "listen-tls = \"...\", or redirect-port", "sends clients there");
+	if (key != NULL && c->tls_key_count != certificates)
 		faults_add(k->faults, key->at,
 		    "write one tls-key for each tls-certificate, in the same "
 		    "order, or none if the certificates' files have them");
+	if (ocsp != NULL && c->tls_ocsp_count != certificates)
+		faults_add(k->faults, ocsp->at,
+		    "write one tls-ocsp for each tls-certificate, in the same "
+		    "order, with \"none\" where there is none");
 }
 
 void

@@ -41,6 +41,12 @@ struct conf {
 	/* Where publishers and operators connect; none if it is off. */
 	char **api_listen;
 	size_t api_listen_count;
+	char **api_listen_tls;
+	size_t api_listen_tls_count;
+	/* Where clients that come with http are sent to https. */
+	char **redirect_listen;
+	size_t redirect_listen_count;
+	uint64_t redirect_port; /* 0: that of listen_tls */
 	/* Tokens as written, that is perhaps file:/path; the tokens proper. */
 	char **api_token_text;
 	size_t api_token_text_count;
@@ -55,6 +61,10 @@ struct conf {
 	size_t tls_certificate_count;
 	char **tls_key;
 	size_t tls_key_count;
+	char **tls_ocsp; /* likewise, "none" among them */
+	size_t tls_ocsp_count;
+	char **api_client_ca; /* files; none: no certificates are asked for */
+	size_t api_client_ca_count;
 	enum tls_version tls_min_version;
 	uint64_t tls_session_age_ms;       /* 0: sessions are not resumed */
 	uint64_t tls_certificate_check_ms; /* 0: never */

@@ -142,6 +142,16 @@ const struct directive directives[] = {
 	    .help = "Files of private keys in PEM, without a passphrase, in "
 		    "the order of their certificates; none: the files of the "
 		    "certificates have the keys in them as well." },
+	{ "tls-ocsp", KIND_PATHS, GROUP_TLS, LIST(tls_ocsp),
+	    .example = "/etc/spillway/example.org.ocsp",
+	    .help = "Files of what the authorities say of the certificates "
+		    "(OCSP responses in DER), in the order of these, with "
+		    "\"none\" where there is none. Clients that ask for it "
+		    "get it with the certificate, and need not ask the "
+		    "authority (stapling). Have a timer fetch them, with "
+		    "openssl ocsp: they are read again when they change. What "
+		    "is outdated, or about another certificate, is logged and "
+		    "not sent." },
 	{ "tls-min-version", KIND_WORD, GROUP_TLS, GLOBAL(tls_min_version),
 	    .fallback = "1.2", .words = TLS_VERSIONS,
 	    .help = "Oldest version of TLS that is spoken." },
@@ -178,6 +188,32 @@ const struct directive directives[] = {
 	    .help = "Most handshakes under way at a time, shared evenly by "
 		    "the workers. One more ends the one that has taken the "
 		    "longest." },
+
+	{ "api-listen-tls", KIND_ADDRESSES, GROUP_TLS, LIST(api_listen_tls),
+	    .restart = true, .fallback = "off", .words = WORDS("off"),
+	    .help = "The same as api-listen, with https and the certificates "
+		    "of tls-certificate; \"off\" for none. An address that "
+		    "others can reach needs an api-token, or an "
+		    "api-client-ca." },
+	{ "api-client-ca", KIND_PATHS, GROUP_TLS, LIST(api_client_ca),
+	    .example = "/etc/spillway/clients-ca.pem",
+	    .help = "Files of certificates in PEM: whoever connects to an "
+		    "api-listen-tls address has to have a certificate that one "
+		    "of these authorities has given (mutual TLS). Without an "
+		    "api-token that is enough for everything; with one the "
+		    "client needs both. None: no certificate is asked for." },
+	{ "redirect-listen", KIND_ADDRESSES, GROUP_TLS, LIST(redirect_listen),
+	    .restart = true, .fallback = "off", .words = WORDS("off"),
+	    .help = "Addresses, usually with port 80, where whoever comes with "
+		    "http is sent to the same with https; \"off\" for none. "
+		    "Requests below /.well-known/acme-challenge/ are passed on "
+		    "to the backend, if there is one: with them authorities "
+		    "see whose a name is." },
+	{ "redirect-port", KIND_COUNT, GROUP_TLS, GLOBAL(redirect_port),
+	    .fallback = "0", .min = 1, .max = 65535,
+	    .zero = "that of the first listen-tls address",
+	    .help = "The port to send them to, if a firewall or a load "
+		    "balancer has another one than listen-tls." },
 
 	{ "token-key", KIND_KEYS, GROUP_ACCESS, LIST(token_key_text),
 	    .example = "HS256:file:/etc/spillway/token-key",

@@ -70,27 +70,36 @@ scopes_of(const struct conf *conf, const struct request *r, size_t *place)
 	return scopes;
 }
 
+/* With TLS our certificate has the name, or no browser would ask. */
+static bool
+has_name_of_others(const struct conn *c, const struct request *r)
+{
+	return c->tls == NULL &&
+	    origin_is_name_of_others(request_header(r, "Host"));
+}
+
 /*
  * Loopback keeps strangers out, but not their pages in a browser here. A list
  * of origins that ends in "*" is meant for streams.
  */
 static bool
-is_foreign(const struct conf *conf, const struct request *r)
+is_foreign(const struct conn *c, const struct request *r)
 {
-	enum origin o = origin_judge(conf, r);
+	enum origin o = origin_judge(c->worker->conf, r);
 
 	return o == ORIGIN_ANY || o == ORIGIN_FOREIGN ||
-	    origin_is_name_of_others(request_header(r, "Host"));
+	    has_name_of_others(c, r);
 }
 
 int
-api_authorize(const struct worker *w, const struct request *r)
+api_authorize(const struct conn *c, const struct request *r)
 {
+	const struct worker *w = c->worker;
 	unsigned scopes;
 	size_t place;
 
 	if (w->conf->api_token_count == 0)
-		return is_foreign(w->conf, r) ? SW_EFORBIDDEN : SW_OK;
+		return is_foreign(c, r) ? SW_EFORBIDDEN : SW_OK;
 	scopes = scopes_of(w->conf, r, &place);
 	if (scopes == 0)
 		return SW_EAUTH;
@@ -132,7 +141,7 @@ refuse_access(struct exchange *x, int err)
 	if (x->worker->conf->api_token_count == 0) {
 		METRIC_ADD(m->refused[REFUSED_ORIGIN], 1);
 		exchange_refuse(x, 403,
-		    origin_is_name_of_others(request_header(&x->request, "Host")) ?
+		    has_name_of_others(x->conn, &x->request) ?
 			"Without an api-token the API is asked by an address, "
 			"or as localhost: a name may be anybody's. Write an "
 			"api-token to use one." :
@@ -320,7 +329,7 @@ api_handle(struct exchange *x)
 	struct str path = x->request.path, rest = path;
 	int err;
 
-	if ((err = api_authorize(x->worker, &x->request)) != SW_OK) {
+	if ((err = api_authorize(x->conn, &x->request)) != SW_OK) {
 		refuse_access(x, err);
 		return;
 	}

@@ -16,7 +16,7 @@ void api_handle(struct exchange *x);
  * If there are tokens, does the request carry one that allows it? SW_EAUTH: it
  * carries none of them; SW_EFORBIDDEN: that one is for something else.
  */
-int api_authorize(const struct worker *w, const struct request *r);
+int api_authorize(const struct conn *c, const struct request *r);
 
 /*
  * May whoever sent this publish so many events more by now? If not, it gets a

@@ -12,6 +12,14 @@
 static void
 log_certificates(const struct tls_context *t)
 {
+	static const char *const staples[] = {
+		[TLS_STAPLE_NONE] = "none",
+		[TLS_STAPLE_GOOD] = "good",
+		[TLS_STAPLE_BAD] = "revoked-or-unknown",
+		[TLS_STAPLE_OUTDATED] = "outdated",
+		[TLS_STAPLE_FOREIGN] = "of-other-certificates",
+		[TLS_STAPLE_UNREADABLE] = "unreadable",
+	};
 	struct tls_certificate_info c;
 	struct timespec now;
 	char names[LOG_QUOTED];
@@ -20,9 +28,12 @@ log_certificates(const struct tls_context *t)
 	clock_gettime(CLOCK_REALTIME, &now);
 	for (size_t i = 0; tls_certificate_describe(t, i, &c); i++) {
 		days = (c.expires - (int64_t)now.tv_sec) / (24 * 3600);
-		log_write(days < 7 ? LOG_WARN : LOG_INFO,
-		    "certificate file=%s kind=%s names=%s days-left=%" PRId64,
-		    c.path, c.kind, log_quote(names, str_of(c.names)), days);
+		log_write(days < 7 || c.staple > TLS_STAPLE_GOOD ? LOG_WARN :
+								   LOG_INFO,
+		    "certificate file=%s kind=%s names=%s days-left=%" PRId64
+		    " ocsp=%s",
+		    c.path, c.kind, log_quote(names, str_of(c.names)), days,
+		    staples[c.staple]);
 	}
 }
 
@@ -76,7 +87,10 @@ look(const struct conf *conf)
 	uint64_t sum = look_at_files(
 	    0, conf->tls_certificate, conf->tls_certificate_count);
 
-	return look_at_files(sum, conf->tls_key, conf->tls_key_count);
+	sum = look_at_files(sum, conf->tls_key, conf->tls_key_count);
+	sum =
+	    look_at_files(sum, conf->api_client_ca, conf->api_client_ca_count);
+	return look_at_files(sum, conf->tls_ocsp, conf->tls_ocsp_count);
 }
 
 int

@@ -34,7 +34,31 @@ struct conn_role {
 	void (*end)(struct conn *c);
 };
 
-enum listener_kind { LISTENER_PUBLIC, LISTENER_API, LISTENER_TLS };
+/*
+ * What an address is for. The last two are LISTENER_PUBLIC and LISTENER_API
+ * once TLS is taken off, and connections are that from the beginning.
+ */
+enum listener_kind {
+	LISTENER_PUBLIC,
+	LISTENER_API,
+	LISTENER_REDIRECT,
+	LISTENER_TLS,
+	LISTENER_API_TLS,
+};
+
+static inline bool
+listener_is_secure(enum listener_kind kind)
+{
+	return kind == LISTENER_TLS || kind == LISTENER_API_TLS;
+}
+
+static inline enum listener_kind
+listener_within(enum listener_kind kind)
+{
+	return kind == LISTENER_TLS  ? LISTENER_PUBLIC :
+	    kind == LISTENER_API_TLS ? LISTENER_API :
+				       kind;
+}
 
 struct conn {
 	struct io io; /* fd -1: closed, or lent to the HTTP library */

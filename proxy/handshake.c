@@ -98,8 +98,8 @@ sniff(struct conn *c)
 	if (n <= 0) {
 		drop(c, HANDSHAKE_LEFT);
 	} else if (tls_begins_with(first)) {
-		if (tls_open(&c->tls, w->tls, c->io.fd, loop_now_ms(w->loop)) ==
-		    SW_OK)
+		if (tls_open(&c->tls, w->tls, c->listener == LISTENER_API,
+			c->io.fd, loop_now_ms(w->loop)) == SW_OK)
 			return true;
 		drop(c, HANDSHAKE_FAILED);
 	} else if (first >= 'A' && first <= 'Z') {
@@ -184,12 +184,13 @@ handshake_take(struct conn *c)
 }
 
 void
-handshake_begin(struct worker *w, int fd, const struct address *peer)
+handshake_begin(struct worker *w, int fd, const struct address *peer,
+    enum listener_kind kind)
 {
 	struct conn *c;
 
-	if (conn_open(&c, w, fd, peer, LISTENER_PUBLIC, &handshake_role) !=
-	    SW_OK) {
+	if (conn_open(&c, w, fd, peer, listener_within(kind),
+		&handshake_role) != SW_OK) {
 		gateway_dismiss(w->gateway, peer);
 		return;
 	}

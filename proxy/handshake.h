@@ -11,7 +11,8 @@
  */
 
 /* A socket that was just accepted. */
-void handshake_begin(struct worker *w, int fd, const struct address *peer);
+void handshake_begin(struct worker *w, int fd, const struct address *peer,
+    enum listener_kind kind);
 
 /* The same for a connection that there is already. */
 void handshake_take(struct conn *c);

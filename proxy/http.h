@@ -61,7 +61,7 @@ struct exchange {
 	const char *content_type;
 	struct buf reply;
 	struct str kept;       /* the answer instead, if it outlives us */
-	char location[64];     /* of what was made, or empty */
+	char *location;        /* what to ask for instead, or NULL; its own */
 	char echoed[128];      /* a content type that is the client's */
 	const char *cache;     /* Cache-Control */
 	const char *policy;    /* Content-Security-Policy */
@@ -74,6 +74,9 @@ struct exchange {
 /* Answer now or later: exactly once, in the worker's thread. */
 void exchange_answer(struct exchange *x, int status, const char *content_type);
 void exchange_refuse(struct exchange *x, int status, const char *detail);
+/* To another place: what stands in Location. */
+void exchange_redirect(struct exchange *x, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /*
  * The answer will come in a later turn. The exchange stays until then, even if

@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,6 +32,7 @@ pending_free(struct pending *p)
 		return;
 	buf_fini(&p->x.reply);
 	buf_fini(&p->body);
+	free(p->x.location);
 	free(p->uri);
 	free(p);
 }
@@ -74,6 +76,23 @@ exchange_refuse(struct exchange *x, int status, const char *detail)
 	buf_clear(&x->reply);
 	problem_put(&x->reply, status, detail);
 	exchange_answer(x, status, "application/problem+json");
+}
+
+void
+exchange_redirect(struct exchange *x, int status, const char *format, ...)
+{
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vasprintf(&x->location, format, args);
+	va_end(args);
+	if (len < 0) {
+		x->location = NULL;
+		exchange_refuse(x, 503, err_info(SW_ENOMEM)->sentence);
+		return;
+	}
+	exchange_answer(x, status, "text/plain; charset=utf-8");
 }
 
 /* What browsers need to know before a page may read the answer. */
@@ -125,7 +144,7 @@ add_headers(struct MHD_Response *r, const struct exchange *x, bool close)
 		    conf->hsts_age_ms / 1000);
 		MHD_add_response_header(r, "Strict-Transport-Security", text);
 	}
-	if (x->location[0] != '\0')
+	if (x->location != NULL)
 		MHD_add_response_header(r, "Location", x->location);
 	if (x->allow != NULL)
 		MHD_add_response_header(r, "Allow", x->allow);

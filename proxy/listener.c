@@ -196,7 +196,7 @@ on_connections(struct io *io, uint32_t events)
 		prefaced = preface_expects(w->conf, &peer, l->kind);
 		/* Who it is counted for is still to be told. */
 		if (!gateway_admit(w->gateway, prefaced ? &nobody : &peer,
-			!prefaced && l->kind == LISTENER_TLS,
+			!prefaced && listener_is_secure(l->kind),
 			loop_now_ms(w->loop), &why)) {
 			METRIC_LIMIT(w, why);
 			METRIC_ADD(w->metrics.refused_connections, 1);
@@ -205,8 +205,8 @@ on_connections(struct io *io, uint32_t events)
 		}
 		if (prefaced)
 			preface_begin(w, fd, &peer, l->kind);
-		else if (l->kind == LISTENER_TLS)
-			handshake_begin(w, fd, &peer);
+		else if (listener_is_secure(l->kind))
+			handshake_begin(w, fd, &peer, l->kind);
 		else
 			look_begin(w, fd, &peer, l->kind);
 	}

@@ -66,7 +66,7 @@ go_on(struct conn *c, const struct proxy_header *h)
 {
 	const struct preface *p = c->owner;
 	struct address peer = h->told ? h->peer : p->hop;
-	bool tls = p->kind == LISTENER_TLS;
+	bool tls = listener_is_secure(p->kind);
 	uint8_t header[PROXY_HEADER_MAX];
 
 	/* It was looked at only: what is behind it stays in the socket. */
@@ -142,7 +142,7 @@ bool
 preface_expects(const struct conf *conf, const struct address *peer,
     enum listener_kind kind)
 {
-	return kind != LISTENER_API &&
+	return listener_within(kind) != LISTENER_API &&
 	    networks_have(
 		conf->proxy_protocol, conf->proxy_protocol_count, peer);
 }
@@ -155,8 +155,8 @@ preface_begin(struct worker *w, int fd, const struct address *peer,
 	struct preface *p;
 	struct conn *c;
 
-	if (conn_open(&c, w, fd, &nobody, LISTENER_PUBLIC, &preface_role) !=
-	    SW_OK) {
+	if (conn_open(&c, w, fd, &nobody, listener_within(kind),
+		&preface_role) != SW_OK) {
 		gateway_dismiss(w->gateway, &nobody);
 		return;
 	}

@@ -11,6 +11,7 @@
 #include "proxy/look.h"
 #include "proxy/proxy_head.h"
 #include "proxy/proxy_input.h"
+#include "proxy/redirect.h"
 #include "proxy/response.h"
 #include "proxy/upstream.h"
 #include "proxy/worker.h"
@@ -467,7 +468,8 @@ proxy_drain(struct conn *c)
 bool
 proxy_takes(const struct conn *c, const struct request *r)
 {
-	return c->listener == LISTENER_PUBLIC &&
+	return (c->listener == LISTENER_PUBLIC ||
+		   (c->listener == LISTENER_REDIRECT && redirect_excepts(r))) &&
 	    upstream_exists(c->worker->upstream) &&
 	    !str_starts(r->path, "/stream/") &&
 	    !str_starts(r->path, "/spillway/") &&

@@ -441,8 +441,7 @@ publish_take(
 	struct refusal why = { 0, NULL };
 	int err;
 
-	if (!is_plain(r, p.content_type) ||
-	    api_authorize(c->worker, r) != SW_OK)
+	if (!is_plain(r, p.content_type) || api_authorize(c, r) != SW_OK)
 		return c->answers > 0 ? PUBLISH_WAIT : PUBLISH_OTHER;
 	if (c->answers >= IN_FLIGHT_MAX)
 		return PUBLISH_WAIT;

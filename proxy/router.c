@@ -10,6 +10,7 @@
 #include "proxy/close.h"
 #include "proxy/gateway.h"
 #include "proxy/lab_api.h"
+#include "proxy/redirect.h"
 #include "proxy/send.h"
 #include "proxy/web.h"
 #include "proxy/worker.h"
@@ -250,8 +251,8 @@ handle_public(struct exchange *x)
 	}
 }
 
-void
-router_handle(struct exchange *x)
+static void
+handle_ours(struct exchange *x)
 {
 	bool reads =
 	    x->request.method == METHOD_GET || x->request.method == METHOD_HEAD;
@@ -270,4 +271,13 @@ router_handle(struct exchange *x)
 	} else {
 		handle_public(x);
 	}
+}
+
+void
+router_handle(struct exchange *x)
+{
+	if (x->conn->listener == LISTENER_REDIRECT)
+		redirect_handle(x);
+	else
+		handle_ours(x);
 }

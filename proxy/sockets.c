@@ -64,8 +64,9 @@ socket_mode(const struct conf *conf, enum listener_kind kind)
 		[SOCKET_0666] = 0666,
 	};
 
-	return modes[kind == LISTENER_API ? conf->api_socket_mode :
-					    conf->listen_socket_mode];
+	return modes[listener_within(kind) == LISTENER_API ?
+		conf->api_socket_mode :
+		conf->listen_socket_mode];
 }
 
 static int
@@ -99,7 +100,7 @@ listen_at(struct sockets *s, const char *address, enum listener_kind kind)
 static int
 check_reach(const struct conf *conf, int fd, enum listener_kind kind)
 {
-	bool api = kind == LISTENER_API;
+	bool api = listener_within(kind) == LISTENER_API;
 	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(sa);
 	struct address a;
@@ -114,7 +115,8 @@ check_reach(const struct conf *conf, int fd, enum listener_kind kind)
 		    address_print(&a, text));
 		return SW_EINVAL;
 	}
-	if (address_is_loopback(&a) ||
+	if (address_is_loopback(&a) || kind == LISTENER_REDIRECT ||
+	    (kind == LISTENER_API_TLS && conf->api_client_ca_count > 0) ||
 	    (api ? conf->api_token_count > 0 :
 		   conf->anonymous || conf->token_key_count > 0))
 		return SW_OK;
@@ -132,7 +134,7 @@ listen_all(struct sockets *s, const char *name, char *const *addresses,
 	int fds[SYSTEMD_SOCKETS_MAX], err = SW_OK;
 	size_t n = systemd_sockets(name, fds);
 
-	if (n > 0 && kind == LISTENER_TLS &&
+	if (n > 0 && listener_is_secure(kind) &&
 	    s->conf->tls_certificate_count == 0) {
 		log_error("listen for=%s socket=systemd: write "
 			  "tls-certificate = \"...\" as well",
@@ -161,17 +163,31 @@ int
 sockets_open(struct sockets *s, const struct conf *conf,
     const struct identity *identity, size_t workers)
 {
-	int err;
+	const struct {
+		const char *name;
+		char *const *addresses;
+		size_t count;
+		enum listener_kind kind;
+	} all[] = {
+		{ "public", conf->listen, conf->listen_count, LISTENER_PUBLIC },
+		{ "tls", conf->listen_tls, conf->listen_tls_count,
+		    LISTENER_TLS },
+		{ "redirect", conf->redirect_listen,
+		    conf->redirect_listen_count, LISTENER_REDIRECT },
+		{ "api", conf->api_listen, conf->api_listen_count,
+		    LISTENER_API },
+		{ "api-tls", conf->api_listen_tls, conf->api_listen_tls_count,
+		    LISTENER_API_TLS },
+	};
+	int err = SW_OK;
 
 	s->conf = conf;
 	s->identity = identity;
 	s->workers = workers;
-	if ((err = listen_all(s, "public", conf->listen, conf->listen_count,
-		 LISTENER_PUBLIC)) == SW_OK &&
-	    (err = listen_all(s, "tls", conf->listen_tls,
-		 conf->listen_tls_count, LISTENER_TLS)) == SW_OK)
-		err = listen_all(s, "api", conf->api_listen,
-		    conf->api_listen_count, LISTENER_API);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]) && err == SW_OK;
+	     i++)
+		err = listen_all(s, all[i].name, all[i].addresses, all[i].count,
+		    all[i].kind);
 	return err;
 }
 

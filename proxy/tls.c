@@ -24,14 +24,15 @@ struct tls {
 };
 
 int
-tls_open(struct tls **out, struct tls_context *context, int fd, uint64_t now_ms)
+tls_open(struct tls **out, struct tls_context *context, bool api, int fd,
+    uint64_t now_ms)
 {
 	struct tls *t = calloc(1, sizeof(*t));
 
 	if (t == NULL)
 		return SW_ENOMEM;
 	t->context = tls_context_ref(context);
-	t->ssl = tls_context_begin(context, now_ms);
+	t->ssl = tls_context_begin(context, api, now_ms);
 	if (t->ssl == NULL || SSL_set_fd(t->ssl, fd) != 1) {
 		ERR_clear_error();
 		tls_free(t);

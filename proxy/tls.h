@@ -41,12 +41,23 @@ int tls_context_new(struct tls_context **out, const struct conf *conf,
 struct tls_context *tls_context_ref(struct tls_context *t);
 void tls_context_unref(struct tls_context *t); /* accepts NULL */
 
+/* What tls-ocsp has about a certificate. */
+enum tls_staple_state {
+	TLS_STAPLE_NONE, /* there is none */
+	TLS_STAPLE_GOOD, /* it is sent; the others are not */
+	TLS_STAPLE_BAD,  /* revoked, or unknown to the authority */
+	TLS_STAPLE_OUTDATED,
+	TLS_STAPLE_FOREIGN,    /* about other certificates */
+	TLS_STAPLE_UNREADABLE, /* no response in DER that says anything */
+};
+
 /* For the log, of certificate `i`; false: there are no more. */
 struct tls_certificate_info {
 	const char *path; /* borrowed from the context */
 	const char *kind; /* RSA, ECDSA... */
 	char names[256];  /* the DNS names, as far as there is room */
 	int64_t expires;  /* Unix time */
+	enum tls_staple_state staple;
 };
 bool tls_certificate_describe(
     const struct tls_context *t, size_t i, struct tls_certificate_info *out);
@@ -63,10 +74,11 @@ tls_begins_with(uint8_t first)
 
 /*
  * The server's side on a socket, which stays the caller's, and open for longer
- * than this. `now_ms` is what tickets age by.
+ * than this. With `api` the client needs a certificate, if api-client-ca says
+ * so. `now_ms` is what tickets age by.
  */
-int tls_open(
-    struct tls **out, struct tls_context *context, int fd, uint64_t now_ms);
+int tls_open(struct tls **out, struct tls_context *context, bool api, int fd,
+    uint64_t now_ms);
 /* Without a goodbye. Accepts NULL. */
 void tls_free(struct tls *t);
 

@@ -9,6 +9,7 @@
 
 #include "proxy/base/err.h"
 #include "proxy/tls_private.h"
+#include "proxy/tls_staple.h"
 
 /*
  * Of TLS 1.2 only what has forward secrecy and authenticated encryption, which
@@ -36,11 +37,13 @@ struct certificate {
 	EVP_PKEY *key;
 	char *path;
 	enum kind kind;
+	struct tls_staple staple;
 };
 
 struct tls_context {
 	_Atomic size_t refs;
 	SSL_CTX *ssl;
+	SSL_CTX *api; /* of the API's clients, who may need certificates */
 	struct tls_tickets *tickets; /* NULL: no sessions are resumed */
 	uint64_t session_age_ms;
 	char *default_name; /* who asks for no known name gets this; or NULL */
@@ -112,6 +115,26 @@ on_certificates_wanted(SSL *ssl, void *arg)
 			best[i]->chain, 1) != 1)
 			return 0;
 	return 1;
+}
+
+/* Who asks is sent what the authority has said of the certificate. */
+static int
+on_status_wanted(SSL *ssl, void *arg)
+{
+	const struct tls_context *t = arg;
+	const X509 *leaf = SSL_get_certificate(ssl);
+
+	for (size_t i = 0; i < t->count; i++) {
+		const struct tls_staple *s = &t->certificates[i].staple;
+		unsigned char *copy;
+
+		if (t->certificates[i].leaf != leaf ||
+		    (copy = tls_staple_copy(s)) == NULL)
+			continue;
+		SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)s->len);
+		return SSL_TLSEXT_ERR_OK;
+	}
+	return SSL_TLSEXT_ERR_NOACK;
 }
 
 /* RFC 7301 3.2: HTTP/1.1, or no common protocol; who does not ask gets it. */
@@ -282,7 +305,10 @@ load_one(
 	if ((err = read_certificates(c, why)) != SW_OK ||
 	    (err = read_key(c, key, why)) != SW_OK)
 		return err;
-	return try_certificate(t, c, key, why);
+	if ((err = try_certificate(t, c, key, why)) == SW_OK &&
+	    conf->tls_ocsp_count > 0 && strcmp(conf->tls_ocsp[i], "none") != 0)
+		tls_staple_read(&c->staple, conf->tls_ocsp[i], c->leaf);
+	return err;
 }
 
 /* Names of a certificate. */
@@ -344,6 +370,7 @@ tls_certificate_describe(
 	out->path = c->path;
 	out->kind = kinds[c->kind];
 	put_names(c, out->names, sizeof(out->names));
+	out->staple = c->staple.state;
 	out->expires = 0;
 	if (ASN1_TIME_to_tm(X509_get0_notAfter(c->leaf), &tm) == 1)
 		out->expires = (int64_t)timegm(&tm);
@@ -371,9 +398,12 @@ choose_default(struct tls_context *t)
 	return t->default_name == NULL ? SW_ENOMEM : SW_OK;
 }
 
+/* NULL as tickets: sessions are not resumed. */
 static int
-set_up(struct tls_context *t, const struct conf *conf)
+set_up(struct tls_context *t, SSL_CTX **out, const struct conf *conf,
+    struct tls_tickets *tickets)
 {
+	SSL_CTX *ssl;
 	uint64_t options = SSL_OP_CIPHER_SERVER_PREFERENCE |
 	    SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_RENEGOTIATION |
 	    SSL_OP_NO_COMPRESSION | SSL_OP_ENABLE_KTLS |
@@ -382,30 +412,78 @@ set_up(struct tls_context *t, const struct conf *conf)
 	int oldest =
 	    conf->tls_min_version == TLS_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
 
-	t->ssl = SSL_CTX_new(TLS_server_method());
-	if (t->ssl == NULL)
+	*out = ssl = SSL_CTX_new(TLS_server_method());
+	if (ssl == NULL)
 		return SW_ENOMEM;
-	if (t->tickets == NULL)
+	if (tickets == NULL)
 		options |= SSL_OP_NO_TICKET;
-	SSL_CTX_set_options(t->ssl, options);
-	SSL_CTX_set_mode(t->ssl,
+	SSL_CTX_set_options(ssl, options);
+	SSL_CTX_set_mode(ssl,
 	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	/* One read for a record's head and body, and what is behind it. */
-	SSL_CTX_set_read_ahead(t->ssl, 1);
+	SSL_CTX_set_read_ahead(ssl, 1);
 	/* Tickets are all that is kept of a session, and the client has it. */
-	SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_timeout(t->ssl, (long)(t->session_age_ms / 1000));
-	SSL_CTX_set_cert_cb(t->ssl, on_certificates_wanted, t);
-	SSL_CTX_set_alpn_select_cb(t->ssl, on_protocols_offered, NULL);
-	SSL_CTX_set_tlsext_servername_callback(t->ssl, on_name);
-	if (SSL_CTX_set_min_proto_version(t->ssl, oldest) != 1 ||
-	    SSL_CTX_set_max_proto_version(t->ssl, TLS1_3_VERSION) != 1 ||
-	    SSL_CTX_set_cipher_list(t->ssl, ciphers_1_2) != 1 ||
-	    SSL_CTX_set_ciphersuites(t->ssl, ciphers_1_3) != 1 ||
-	    SSL_CTX_set1_groups_list(t->ssl, groups) != 1 ||
-	    (t->tickets == NULL && SSL_CTX_set_num_tickets(t->ssl, 0) != 1))
+	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_timeout(ssl, (long)(t->session_age_ms / 1000));
+	SSL_CTX_set_cert_cb(ssl, on_certificates_wanted, t);
+	SSL_CTX_set_tlsext_status_cb(ssl, on_status_wanted);
+	SSL_CTX_set_tlsext_status_arg(ssl, t);
+	SSL_CTX_set_alpn_select_cb(ssl, on_protocols_offered, NULL);
+	SSL_CTX_set_tlsext_servername_callback(ssl, on_name);
+	if (SSL_CTX_set_min_proto_version(ssl, oldest) != 1 ||
+	    SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) != 1 ||
+	    SSL_CTX_set_cipher_list(ssl, ciphers_1_2) != 1 ||
+	    SSL_CTX_set_ciphersuites(ssl, ciphers_1_3) != 1 ||
+	    SSL_CTX_set1_groups_list(ssl, groups) != 1 ||
+	    (tickets == NULL && SSL_CTX_set_num_tickets(ssl, 0) != 1))
 		return SW_ENOMEM;
-	return t->tickets == NULL ? SW_OK : tls_tickets_use(t->tickets, t->ssl);
+	return tickets == NULL ? SW_OK : tls_tickets_use(tickets, ssl);
+}
+
+/*
+ * Sessions of these are not resumed: the certificate is looked at each time, by
+ * the authorities that count now.
+ */
+static int
+ask_for_certificates(
+    struct tls_context *t, const struct conf *conf, struct buf *why)
+{
+	STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+	int err = set_up(t, &t->api, conf, NULL);
+
+	for (size_t i = 0; i < conf->api_client_ca_count && err == SW_OK; i++) {
+		const char *path = conf->api_client_ca[i];
+
+		if (names != NULL &&
+		    SSL_add_file_cert_subjects_to_stack(names, path) == 1 &&
+		    SSL_CTX_load_verify_file(t->api, path) == 1)
+			continue;
+		buf_printf(why,
+		    "api-client-ca \"%s\" has no certificates in PEM that can "
+		    "be read: %s",
+		    path, tls_error());
+		err = SW_EINVAL;
+	}
+	if (err != SW_OK) {
+		sk_X509_NAME_pop_free(names, X509_NAME_free);
+		return err;
+	}
+	SSL_CTX_set_client_CA_list(t->api, names);
+	SSL_CTX_set_verify(
+	    t->api, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	return SW_OK;
+}
+
+static int
+set_up_both(struct tls_context *t, const struct conf *conf, struct buf *why)
+{
+	int err = set_up(t, &t->ssl, conf, t->tickets);
+
+	if (err != SW_OK || conf->api_client_ca_count > 0)
+		return err != SW_OK ? err : ask_for_certificates(t, conf, why);
+	SSL_CTX_up_ref(t->ssl);
+	t->api = t->ssl;
+	return SW_OK;
 }
 
 int
@@ -422,7 +500,8 @@ tls_context_new(struct tls_context **out, const struct conf *conf,
 	t->tickets = t->session_age_ms == 0 ? NULL : tickets;
 	t->certificates =
 	    calloc(conf->tls_certificate_count, sizeof(*t->certificates));
-	if (t->certificates == NULL || (err = set_up(t, conf)) != SW_OK)
+	if (t->certificates == NULL ||
+	    (err = set_up_both(t, conf, why)) != SW_OK)
 		goto fail;
 	for (size_t i = 0; i < conf->tls_certificate_count; i++)
 		if ((err = load_one(t, conf, i, why)) != SW_OK)
@@ -452,10 +531,12 @@ tls_context_unref(struct tls_context *t)
 	    atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) > 1)
 		return;
 	SSL_CTX_free(t->ssl);
+	SSL_CTX_free(t->api);
 	for (size_t i = 0; i < t->count; i++) {
 		X509_free(t->certificates[i].leaf);
 		sk_X509_pop_free(t->certificates[i].chain, X509_free);
 		EVP_PKEY_free(t->certificates[i].key);
+		tls_staple_free(&t->certificates[i].staple);
 		free(t->certificates[i].path);
 	}
 	free(t->certificates);
@@ -464,9 +545,9 @@ tls_context_unref(struct tls_context *t)
 }
 
 SSL *
-tls_context_begin(struct tls_context *t, uint64_t now_ms)
+tls_context_begin(struct tls_context *t, bool api, uint64_t now_ms)
 {
 	if (t->tickets != NULL)
 		tls_tickets_turn(t->tickets, now_ms, t->session_age_ms);
-	return SSL_new(t->ssl);
+	return SSL_new(api ? t->api : t->ssl);
 }

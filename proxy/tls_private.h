@@ -8,7 +8,7 @@
 /* What the files behind the door to OpenSSL's TLS share. */
 
 /* The SSL of a new connection, with its context in hand. */
-SSL *tls_context_begin(struct tls_context *t, uint64_t now_ms);
+SSL *tls_context_begin(struct tls_context *t, bool api, uint64_t now_ms);
 
 /* Give out tickets and take them back with these keys; see tls_tickets.c. */
 int tls_tickets_use(struct tls_tickets *t, SSL_CTX *ctx);

@@ -218,15 +218,8 @@ is_directory(const struct web *w, struct str path)
 static void
 redirect(struct exchange *x, struct str path)
 {
-	int len = snprintf(x->location, sizeof(x->location), "/spillway/%.*s%s",
-	    STR_ARG(path), path.len == 0 ? "" : "/");
-
-	if (len < 0 || (size_t)len >= sizeof(x->location)) {
-		x->location[0] = '\0';
-		exchange_refuse(x, 404, "There is no such page.");
-		return;
-	}
-	exchange_answer(x, 302, "text/plain; charset=utf-8");
+	exchange_redirect(x, 302, "/spillway/%.*s%s", STR_ARG(path),
+	    path.len == 0 ? "" : "/");
 }
 
 void

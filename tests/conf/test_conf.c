@@ -275,10 +275,21 @@ some_value(const struct directive *d, int which)
 static const char *
 company_of(const struct directive *d)
 {
-	bool needs = strcmp(d->name, "listen-tls") == 0 ||
-	    strcmp(d->name, "tls-key") == 0;
+	static const struct {
+		const char *name, *company;
+	} pairs[] = {
+		{ "listen-tls", "tls-certificate = a\n" },
+		{ "api-listen-tls", "tls-certificate = a\n" },
+		{ "api-client-ca", "tls-certificate = a\n" },
+		{ "tls-key", "tls-certificate = a\n" },
+		{ "tls-ocsp", "tls-certificate = a\n" },
+		{ "redirect-listen", "redirect-port = 443\n" },
+	};
 
-	return needs ? "tls-certificate = a\n" : "";
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		if (strcmp(d->name, pairs[i].name) == 0)
+			return pairs[i].company;
+	return "";
 }
 
 START_TEST(each_directive_is_set_once)
@@ -715,7 +726,9 @@ static const char rich[] =
     "listen-tls = { \"127.0.0.1:443\", \"unix:/run/tls\" }\n"
     "tls-certificate = { a.pem, \"/b c.pem\" } tls-key = { a, b }\n"
     "tls-min-version = 1.3 tls-session-age = 2m hsts-age = 1d "
-    "tls-certificate-check = 1m "
+    "tls-certificate-check = 1m tls-ocsp = { none, /c } "
+    "api-listen-tls = \"127.0.0.1:2\" api-client-ca = { d.pem, e } "
+    "redirect-listen = \"127.0.0.1:3\" redirect-port = 4 "
     "tls-handshakes-max = 3\n"
     "tls-handshake-timeout = 4s api-listen = \"[::1]:1\"\n"
     "api-token = \"quoted\\\"$\\{backslash\\\\and-more\"\n"

@@ -233,6 +233,24 @@ static const struct {
 	{ "tls-key = a\n",
 	    ":1: write one tls-key for each tls-certificate, in the same "
 	    "order, or none if the certificates' files have them\n" },
+	{ "tls-certificate = { a, b }\ntls-ocsp = c\n",
+	    ":2: write one tls-ocsp for each tls-certificate, in the same "
+	    "order, with \"none\" where there is none\n" },
+	{ "\napi-listen-tls = \"127.0.0.1:1\"\n",
+	    ":2: write tls-certificate = \"...\" as well: api-listen-tls "
+	    "needs it\n" },
+	{ "\napi-client-ca = a\n",
+	    ":2: write tls-certificate = \"...\" as well: api-client-ca needs "
+	    "it\n" },
+	{ "tls-certificate = a\napi-listen-tls = \":1\"\n",
+	    ":2: write api-token = \"...\" as well, or listen on loopback: "
+	    "others reach \":1\"\n" },
+	{ "redirect-listen = \":80\"\n",
+	    ":1: write listen-tls = \"...\", or redirect-port as well: "
+	    "redirect-listen sends clients there\n" },
+	{ "redirect-port = 65536\n",
+	    ":1: redirect-port = \"65536\": write 1 to 65535, or 0 (that of "
+	    "the first listen-tls address)\n" },
 	{ "tls-certificate = \"\"\n",
 	    ":1: tls-certificate = \"\": write a path\n" },
 	{ "tls-min-version = 1.1\n",

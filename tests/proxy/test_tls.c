@@ -657,7 +657,7 @@ open_and_hold(void *arg)
 	buf_init(&why, 4096);
 	if ((err = tls_tickets_new(&tickets)) == SW_OK &&
 	    (err = tls_context_new(&t, &w.conf, tickets, &why)) == SW_OK)
-		err = tls_open(&tls, t, *(int *)arg, 1);
+		err = tls_open(&tls, t, false, *(int *)arg, 1);
 	tls_free(tls);
 	tls_context_unref(t);
 	tls_tickets_free(tickets);

@@ -145,7 +145,7 @@ pair_open(struct pair *p, struct tls_context *t, const struct offer *o,
 	if (o->buffer > 0)
 		setsockopt(p->ours, SOL_SOCKET, SO_SNDBUF, &o->buffer,
 		    sizeof(o->buffer));
-	ck_assert_int_eq(tls_open(&p->tls, t, p->ours, now_ms), SW_OK);
+	ck_assert_int_eq(tls_open(&p->tls, t, false, p->ours, now_ms), SW_OK);
 	p->client = SSL_CTX_new(TLS_client_method());
 	if (o->signatures != NULL)
 		ck_assert_int_eq(

@@ -60,3 +60,29 @@ def trusting(*certificates, ciphers=None, version=None):
     if ciphers:
         context.set_ciphers(ciphers)
     return context
+
+
+class Authority(Certificate):
+    """Gives certificates to clients."""
+
+    def give(self, name):
+        base = os.path.join(directory(), f"{self.names}-gives-{name}")
+        request, path, key = base + ".csr", base + ".pem", base + ".key"
+        subprocess.run(
+            ["openssl", "req", "-new", *["-newkey", *KINDS["ecdsa"]],
+             "-nodes", "-keyout", key, "-out", request, "-subj", f"/O={name}"],
+            check=True, capture_output=True)
+        subprocess.run(
+            ["openssl", "x509", "-req", "-in", request, "-CA", self.path,
+             "-CAkey", self.key, "-CAcreateserial", "-days", "30",
+             "-out", path], check=True, capture_output=True)
+        return Certificate(path, key, name, "ecdsa")
+
+
+def authority(name):
+    base = os.path.join(directory(), "authority-" + name)
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", *KINDS["ecdsa"], "-nodes",
+         "-keyout", base + ".key", "-out", base + ".pem", "-days", "30",
+         "-subj", f"/O=authority {name}"], check=True, capture_output=True)
+    return Authority(base + ".pem", base + ".key", name, "ecdsa")
