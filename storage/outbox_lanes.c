@@ -136,8 +136,10 @@ carry(struct outbox *o, struct lane *l)
 
 	if (err != SW_OK)
 		return err;
-	if ((d = malloc(sizeof(*d) + data.len)) == NULL)
+	if ((d = malloc(sizeof(*d) + data.len)) == NULL) {
+		outbox_db_let_go(o->db);
 		return SW_ENOMEM;
+	}
 	*d = (struct outbox_delivery){
 		.task = { .run = to->run },
 		.outbox = o,
@@ -150,6 +152,7 @@ carry(struct outbox *o, struct lane *l)
 	if (data.len > 0)
 		memcpy(d->bytes, data.p, data.len);
 	d->data = (struct str){ d->bytes, data.len };
+	outbox_db_let_go(o->db);
 	o->next_carrier = (o->next_carrier + 1) % o->carrier_count;
 	o->flying++;
 	l->flying = true;

@@ -264,10 +264,16 @@ outbox_db_read(struct outbox_db *o, uint64_t id, struct str *data)
 	sqlite3_stmt *s = o->statements[READ];
 	int err;
 
-	sqlite3_reset(s);
 	db_bind_u64(s, 1, id);
 	if ((err = db_row(&o->db, s)) == SW_OK)
 		*data = (struct str){ sqlite3_column_blob(s, 0),
 			(size_t)sqlite3_column_bytes(s, 0) };
 	return err;
+}
+
+/* A WAL does not start over while a statement still reads from it. */
+void
+outbox_db_let_go(struct outbox_db *o)
+{
+	sqlite3_reset(o->statements[READ]);
 }

@@ -48,7 +48,11 @@ struct outbox_letter {
 int outbox_db_visit(struct outbox_db *db, bool dead, uint64_t after,
     uint64_t limit, int (*visit)(void *ctx, const struct outbox_letter *letter),
     void *ctx);
-/* Of one letter; the data are borrowed until the next call. SW_ENOENT. */
+/*
+ * Of one letter; the data are borrowed until outbox_db_let_go, which has to
+ * come soon: until then the state that was read is kept. SW_ENOENT.
+ */
 int outbox_db_read(struct outbox_db *db, uint64_t id, struct str *data);
+void outbox_db_let_go(struct outbox_db *db);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "proxy/base/err.h"
+#include "tests/storage/scratch.h"
 #include "tests/suite.h"
 
 /*
@@ -41,7 +42,7 @@ carry(struct task *t)
 
 	pthread_mutex_lock(&c->lock);
 	say = *c->script == '\0' ? 'd' : *c->script++;
-	c->seen[c->count++] = d->data.p[0];
+	c->seen[c->count++ % (sizeof(c->seen) - 1)] = d->data.p[0];
 	pthread_cond_signal(&c->changed);
 	pthread_mutex_unlock(&c->lock);
 	outbox_settle(d,
@@ -68,7 +69,7 @@ carrier_main(void *arg)
 }
 
 static void
-start(const char *script, const struct outbox_limits *l)
+start_at(const char *path, const char *script, const struct outbox_limits *l)
 {
 	struct outbox_carrier to = { .run = carry, .ctx = &carrier };
 
@@ -78,9 +79,15 @@ start(const char *script, const struct outbox_limits *l)
 	ck_assert_int_eq(loop_new(&carrier.loop), SW_OK);
 	ck_assert_int_eq(
 	    pthread_create(&carrier.thread, NULL, carrier_main, &carrier), 0);
-	ck_assert_int_eq(outbox_open(&outbox, "memory", l), SW_OK);
+	ck_assert_int_eq(outbox_open(&outbox, path, l), SW_OK);
 	to.loop = carrier.loop;
 	ck_assert_int_eq(outbox_start(outbox, &to, 1), SW_OK);
+}
+
+static void
+start(const char *script, const struct outbox_limits *l)
+{
+	start_at("memory", script, l);
 }
 
 static void
@@ -206,8 +213,31 @@ START_TEST(what_has_no_room_is_refused_if_it_can_be_told)
 }
 END_TEST
 
+/* SQLite moves it into the database at 4 MB, and begins it anew. */
+START_TEST(the_write_ahead_log_starts_over)
+{
+	enum { LETTERS = 1500, SIZE = 8000 };
+	struct outbox_limits l = limits;
+	static char text[SIZE + 1];
+
+	memset(text, 'x', SIZE);
+	l.max_bytes = 1 << 20;
+	scratch_make();
+	start_at(scratch_path("store"), "", &l);
+	for (size_t i = 1; i <= LETTERS; i++) {
+		ck_assert_int_eq(put("a", text, false), SW_OK);
+		await_seen(i);
+	}
+	ck_assert_uint_gt(scratch_size("store-outbox-wal"), 0);
+	ck_assert_uint_lt(scratch_size("store-outbox-wal"), LETTERS * SIZE / 2);
+	stop();
+	scratch_remove();
+}
+END_TEST
+
 SUITE("outbox", TEST(letters_of_a_lane_arrive_in_their_order),
     TEST(one_that_fails_is_carried_again_before_its_successor),
     TEST(one_that_is_refused_is_not_carried_again),
     TEST(one_that_is_too_old_makes_room_for_the_next),
-    TEST(what_has_no_room_is_refused_if_it_can_be_told))
+    TEST(what_has_no_room_is_refused_if_it_can_be_told),
+    TEST(the_write_ahead_log_starts_over))
