@@ -68,6 +68,7 @@ struct outbox_put {
 	int err;
 	/* The outbox's: */
 	uint64_t id, created_ms;
+	bool revived; /* a dead letter until the commit */
 	struct letter *letter;
 	struct lane *lane;
 	struct str name;
@@ -126,7 +127,7 @@ struct outbox_query {
 	/* The answer, in that loop's thread: */
 	struct loop *loop;
 	void (*done)(struct outbox_query *q);
-	int err;
+	int err;        /* that of `visit`, or of the store */
 	uint64_t count; /* letters that were found */
 };
 

@@ -27,6 +27,7 @@ revive(void *ctx, const struct outbox_letter *found)
 	if (p == NULL)
 		return SW_ENOMEM;
 	p->outbox = o;
+	p->revived = true;
 	p->created_ms = loop_unix_ms(o->loop);
 	list_append(&o->puts, &p->node);
 	atomic_fetch_add(&o->stats.bytes, p->data.len);
@@ -64,9 +65,13 @@ obey(struct outbox *o, struct outbox_query *q)
 	struct revival revival = { o, q };
 
 	q->count = 0;
-	if (q->order == OUTBOX_LIST)
-		return outbox_db_visit(
+	q->err = SW_OK;
+	/* A list changes nothing: if it fails, it has failed who asked. */
+	if (q->order == OUTBOX_LIST) {
+		q->err = outbox_db_visit(
 		    o->db, true, q->after, q->limit, count_letter, q);
+		return SW_OK;
+	}
 	if (q->order == OUTBOX_DROP)
 		return outbox_db_drop(o->db, q->id, &q->count);
 	/* The id that is wanted is the first one behind the one before it. */
@@ -161,7 +166,8 @@ answer_queries(struct outbox *o, int err)
 
 		if (err == SW_OK && q->order != OUTBOX_LIST)
 			atomic_fetch_sub(&o->stats.dead, q->count);
-		q->err = err;
+		if (err != SW_OK)
+			q->err = err;
 		q->task.run = run_done;
 		loop_post(q->loop, &q->task);
 	}
@@ -195,7 +201,10 @@ group_stored(struct outbox *o)
 	answer_queries(o, SW_OK);
 }
 
-/* What somebody waits for has failed; all else is kept for the next time. */
+/*
+ * What somebody waits for has failed, and a dead letter is still one; all else
+ * is kept for the next time.
+ */
 static void
 group_failed(struct outbox *o, int err)
 {
@@ -208,7 +217,7 @@ group_failed(struct outbox *o, int err)
 		struct outbox_put *p =
 		    container_of(node, struct outbox_put, node);
 
-		if (p->stored == NULL && !o->hushed) {
+		if (p->stored == NULL && !p->revived && !o->hushed) {
 			list_append(&kept, &p->node);
 			continue;
 		}
@@ -217,7 +226,7 @@ group_failed(struct outbox *o, int err)
 			p->lane->holders--;
 			outbox_lane_free_idle(p->lane);
 		}
-		if (p->stored == NULL)
+		if (p->stored == NULL && !p->revived)
 			log_error("outbox: a letter is lost: %s",
 			    outbox_db_reason(o->db));
 		answer_put(o, p, err);

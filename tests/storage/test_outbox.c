@@ -1,6 +1,7 @@
 #include "storage/outbox.h"
 
 #include <pthread.h>
+#include <sqlite3.h>
 #include <stdio.h>
 
 #include "proxy/base/err.h"
@@ -21,6 +22,10 @@ struct carrier {
 	char seen[256]; /* what letters said, a character each */
 	size_t count;
 	size_t stored, failed;
+	size_t asked, answered; /* questions: begun, done */
+	bool go_on;             /* with them */
+	int err;                /* of the last one */
+	uint64_t found;         /* by it */
 };
 
 static struct carrier carrier;
@@ -129,12 +134,18 @@ put(const char *lane, const char *text, bool answered)
 }
 
 static void
-await_seen(size_t count)
+await(const size_t *number, size_t count)
 {
 	pthread_mutex_lock(&carrier.lock);
-	while (carrier.count < count)
+	while (*number < count)
 		pthread_cond_wait(&carrier.changed, &carrier.lock);
 	pthread_mutex_unlock(&carrier.lock);
+}
+
+static void
+await_seen(size_t count)
+{
+	await(&carrier.count, count);
 }
 
 static void
@@ -144,6 +155,82 @@ await_stored(size_t count)
 	while (carrier.stored + carrier.failed < count)
 		pthread_cond_wait(&carrier.changed, &carrier.lock);
 	pthread_mutex_unlock(&carrier.lock);
+}
+
+/* What an operator asks. */
+
+static int
+see(void *ctx, const struct outbox_letter *letter)
+{
+	(void)letter;
+	return *(const int *)ctx;
+}
+
+/* The outbox's thread waits, so that what comes meanwhile comes together. */
+static int
+linger(void *ctx, const struct outbox_letter *letter)
+{
+	(void)ctx;
+	(void)letter;
+	pthread_mutex_lock(&carrier.lock);
+	carrier.asked++;
+	pthread_cond_signal(&carrier.changed);
+	while (!carrier.go_on)
+		pthread_cond_wait(&carrier.changed, &carrier.lock);
+	pthread_mutex_unlock(&carrier.lock);
+	return SW_OK;
+}
+
+static void
+on_answer(struct outbox_query *q)
+{
+	pthread_mutex_lock(&carrier.lock);
+	carrier.answered++;
+	carrier.err = q->err;
+	carrier.found = q->count;
+	pthread_cond_signal(&carrier.changed);
+	pthread_mutex_unlock(&carrier.lock);
+}
+
+static void
+ask(struct outbox_query *q, enum outbox_order order,
+    int (*visit)(void *ctx, const struct outbox_letter *letter), void *ctx)
+{
+	*q = (struct outbox_query){
+		.order = order,
+		.limit = 10,
+		.visit = visit,
+		.ctx = ctx,
+		.loop = carrier.loop,
+		.done = on_answer,
+	};
+	ck_assert_int_eq(outbox_ask(outbox, q), SW_OK);
+}
+
+/* Somebody else has the file open as well. */
+static void
+run_sql(const char *sql)
+{
+	sqlite3 *db;
+
+	ck_assert_int_eq(
+	    sqlite3_open(scratch_path("store-outbox"), &db), SQLITE_OK);
+	sqlite3_busy_timeout(db, 60000);
+	ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+static void
+fail_stores(void)
+{
+	run_sql("CREATE TRIGGER broken BEFORE INSERT ON letter "
+		"BEGIN SELECT RAISE(ABORT, 'a test says so'); END");
+}
+
+static void
+mend_stores(void)
+{
+	run_sql("DROP TRIGGER broken");
 }
 
 START_TEST(letters_of_a_lane_arrive_in_their_order)
@@ -235,9 +322,75 @@ START_TEST(the_write_ahead_log_starts_over)
 }
 END_TEST
 
+START_TEST(a_list_that_fails_fails_nothing_else)
+{
+	static int broken = SW_ELIMIT;
+	struct outbox_limits l = limits;
+	struct outbox_query first, second;
+	struct outbox_stats s;
+
+	l.max_age_ms = 0;
+	start("a", &l);
+	ck_assert_int_eq(put("a", "1", false), SW_OK);
+	ck_assert_int_eq(put("a", "2", false), SW_OK);
+	await_seen(2);
+	ask(&first, OUTBOX_LIST, linger, NULL);
+	await(&carrier.asked, 1);
+	ck_assert_int_eq(put("a", "3", true), SW_OK);
+	ask(&second, OUTBOX_LIST, see, &broken);
+	pthread_mutex_lock(&carrier.lock);
+	carrier.go_on = true;
+	pthread_cond_broadcast(&carrier.changed);
+	pthread_mutex_unlock(&carrier.lock);
+	await(&carrier.answered, 2);
+	await_stored(1);
+	ck_assert_int_eq(first.err, SW_OK);
+	ck_assert_uint_eq(first.count, 1);
+	ck_assert_int_eq(second.err, SW_ELIMIT);
+	ck_assert_uint_eq(carrier.stored, 1);
+	outbox_stats(outbox, &s);
+	ck_assert(s.healthy);
+	stop();
+}
+END_TEST
+
+START_TEST(a_letter_whose_revival_fails_is_dead_once)
+{
+	struct outbox_limits l = limits;
+	struct outbox_query q;
+	struct outbox_stats s;
+
+	l.max_age_ms = 0;
+	scratch_make();
+	start_at(scratch_path("store"), "a", &l);
+	ck_assert_int_eq(put("a", "1", false), SW_OK);
+	ck_assert_int_eq(put("a", "2", false), SW_OK);
+	await_seen(2);
+	fail_stores();
+	ask(&q, OUTBOX_RETRY, NULL, NULL);
+	await(&carrier.answered, 1);
+	ck_assert_int_eq(carrier.err, SW_ESTORE);
+	outbox_stats(outbox, &s);
+	ck_assert_uint_eq(s.dead, 1);
+	mend_stores();
+	ask(&q, OUTBOX_RETRY, NULL, NULL);
+	await(&carrier.answered, 2);
+	ck_assert_int_eq(carrier.err, SW_OK);
+	ck_assert_uint_eq(carrier.found, 1);
+	/* It comes behind all that its lane has. */
+	ck_assert_int_eq(put("a", "3", false), SW_OK);
+	await_seen(4);
+	ck_assert_str_eq(carrier.seen, "1213");
+	stop();
+	scratch_remove();
+}
+END_TEST
+
 SUITE("outbox", TEST(letters_of_a_lane_arrive_in_their_order),
     TEST(one_that_fails_is_carried_again_before_its_successor),
     TEST(one_that_is_refused_is_not_carried_again),
     TEST(one_that_is_too_old_makes_room_for_the_next),
     TEST(what_has_no_room_is_refused_if_it_can_be_told),
-    TEST(the_write_ahead_log_starts_over))
+    TEST(the_write_ahead_log_starts_over),
+    TEST(a_list_that_fails_fails_nothing_else),
+    TEST(a_letter_whose_revival_fails_is_dead_once))
