@@ -67,6 +67,8 @@ on_hush(struct task *t)
 {
 	struct outbox *o = container_of(t, struct outbox, hush);
 
+	/* A file that has failed is tried once more: there is no later. */
+	loop_clear_timer(&o->store_retry);
 	outbox_commit(o);
 	pthread_mutex_lock(&o->lock);
 	o->hushed = true;

@@ -386,6 +386,22 @@ START_TEST(a_letter_whose_revival_fails_is_dead_once)
 }
 END_TEST
 
+START_TEST(what_waits_for_a_file_that_failed_is_answered_at_the_end)
+{
+	scratch_make();
+	start_at(scratch_path("store"), "", &limits);
+	fail_stores();
+	ck_assert_int_eq(put("a", "1", true), SW_OK);
+	await(&carrier.failed, 1);
+	mend_stores();
+	/* The file is left alone now. */
+	ck_assert_int_eq(put("a", "2", true), SW_OK);
+	stop();
+	ck_assert_uint_eq(carrier.stored, 1);
+	scratch_remove();
+}
+END_TEST
+
 SUITE("outbox", TEST(letters_of_a_lane_arrive_in_their_order),
     TEST(one_that_fails_is_carried_again_before_its_successor),
     TEST(one_that_is_refused_is_not_carried_again),
@@ -393,4 +409,5 @@ SUITE("outbox", TEST(letters_of_a_lane_arrive_in_their_order),
     TEST(what_has_no_room_is_refused_if_it_can_be_told),
     TEST(the_write_ahead_log_starts_over),
     TEST(a_list_that_fails_fails_nothing_else),
-    TEST(a_letter_whose_revival_fails_is_dead_once))
+    TEST(a_letter_whose_revival_fails_is_dead_once),
+    TEST(what_waits_for_a_file_that_failed_is_answered_at_the_end))
