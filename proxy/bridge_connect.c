@@ -130,9 +130,41 @@ read_answer(struct granted *g, const struct bridge_answer *a,
 			err = read_member(g, key, value, &named);
 	for (size_t i = 0; i < count && err == SW_OK && !named; i++)
 		err = patterns_add(&g->subscribe, channels[i]);
-	/* One that asks for ever new channels has to begin anew some time. */
-	return err == SW_OK && g->subscribe.count > PATTERNS_MAX ? SW_EINVAL :
-								   err;
+	return err;
+}
+
+/* One that asks for ever new channels has to begin anew some time. */
+static bool
+is_too_much(const struct granted *g, const struct granted *more)
+{
+	return g->subscribe.count + more->subscribe.count > PATTERNS_MAX ||
+	    g->send.count + more->send.count > PATTERNS_MAX;
+}
+
+/* What was granted before stays, and what is said anew is added. */
+static int
+add(struct granted **granted, const struct bridge_answer *a,
+    const struct str *channels, size_t count)
+{
+	struct granted *g = *granted, *more = calloc(1, sizeof(*more));
+	int err = SW_ENOMEM;
+
+	if (g == NULL)
+		g = calloc(1, sizeof(*g));
+	if (g != NULL && more != NULL) {
+		more->expires_ms = g->expires_ms;
+		err = read_answer(more, a, channels, count);
+	}
+	if (err == SW_OK && is_too_much(g, more))
+		err = SW_EINVAL;
+	if (err == SW_OK)
+		err = granted_merge(g, more);
+	if (err == SW_OK)
+		*granted = g;
+	else if (*granted == NULL)
+		granted_free(g);
+	granted_free(more);
+	return err;
 }
 
 static int
@@ -164,10 +196,7 @@ bridge_connect_take(struct grant **grant, const struct bridge_answer *a,
 		g->tokenless = true;
 		*grant = g;
 	}
-	/* What was granted before stays, and what is said anew is added. */
-	if (g->granted == NULL &&
-	    (g->granted = calloc(1, sizeof(*g->granted))) == NULL)
-		return refuse(why, status, SW_ENOMEM);
-	err = read_answer(g->granted, a, channels, count);
+	/* What cannot be understood grants nothing, not even a part of it. */
+	err = add(&g->granted, a, channels, count);
 	return err == SW_OK ? SW_OK : refuse(why, status, err);
 }

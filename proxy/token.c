@@ -402,6 +402,53 @@ granted_free(struct granted *g)
 	free(g);
 }
 
+static int
+patterns_reserve(struct patterns *p, size_t more)
+{
+	char **items;
+
+	if (more == 0)
+		return SW_OK;
+	items = realloc(p->items, (p->count + more) * sizeof(*items));
+	if (items == NULL)
+		return SW_ENOMEM;
+	p->items = items;
+	return SW_OK;
+}
+
+/* For which there is room. */
+static void
+patterns_move(struct patterns *to, struct patterns *from)
+{
+	for (size_t i = 0; i < from->count; i++)
+		to->items[to->count++] = from->items[i];
+	from->count = 0;
+}
+
+static void
+replace(char **text, char **by)
+{
+	if (*by == NULL)
+		return;
+	free(*text);
+	*text = *by;
+	*by = NULL;
+}
+
+int
+granted_merge(struct granted *g, struct granted *more)
+{
+	if (patterns_reserve(&g->subscribe, more->subscribe.count) != SW_OK ||
+	    patterns_reserve(&g->send, more->send.count) != SW_OK)
+		return SW_ENOMEM;
+	patterns_move(&g->subscribe, &more->subscribe);
+	patterns_move(&g->send, &more->send);
+	replace(&g->user, &more->user);
+	replace(&g->meta, &more->meta);
+	g->expires_ms = more->expires_ms;
+	return SW_OK;
+}
+
 void
 grant_free(struct grant *g)
 {

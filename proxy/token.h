@@ -47,6 +47,11 @@ int token_read(struct grant **out, const struct conf *conf, struct str token,
     uint64_t now_ms, const char **why);
 void grant_free(struct grant *g);     /* accepts NULL */
 void granted_free(struct granted *g); /* accepts NULL */
+/*
+ * Add the patterns of `more` to those of `g`; what else it says replaces what
+ * `g` says. It is left empty. SW_ENOMEM: neither has changed.
+ */
+int granted_merge(struct granted *g, struct granted *more);
 
 /* Who it is: the backend knows better than the token. NULL: not known. */
 const char *grant_user(const struct grant *g); /* accepts NULL */

@@ -190,6 +190,29 @@ class Connect(Asked):
         ws.command(op="subscribe", channel="asked", ref=3)
         self.assertEqual(self.message(ws, ref=3)["code"], "subscribed")
 
+    def test_an_answer_that_cannot_be_understood_grants_nothing(self):
+        ws = self.socket("asked")
+        self.message(ws, type="spillway.hello")
+        asked = 1
+        for broken in (reply(user="eve", channels=["asked-2", 5]),
+                       reply(channels=["asked-2"], expires="soon"),
+                       reply(channels={"subscribe": ["asked-2"], "send": 1}),
+                       reply(channels=["asked-2"] * 10001),
+                       reply(channels={"subscribe": ["asked-2"],
+                                       "send": ["asked-2"] * 10001})):
+            self.answers["spillway.connect"] = broken
+            ws.command(op="subscribe", channel="asked-2", ref=asked)
+            self.assertEqual(self.message(ws, ref=asked)["code"], "backend")
+            asked += 1
+            self.assertEqual(len(self.told(asked, "spillway.connect")), asked)
+        self.answers["spillway.connect"] = GRANTED
+        ws.command(op="subscribe", channel="asked-2", ref=asked)
+        self.message(ws, op="ok", ref=asked)
+        self.assertEqual(len(self.told(asked + 1, "spillway.connect")),
+                         asked + 1)
+        _, body = self.gateway.api("GET", "/v1/connections")
+        self.assertNotIn("eve", [c.get("user") for c in body["connections"]])
+
     def test_who_goes_while_the_backend_thinks_is_forgotten(self):
         go_on, waiting = threading.Event(), threading.Semaphore(0)
         self.addCleanup(go_on.set)
