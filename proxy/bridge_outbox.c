@@ -117,6 +117,8 @@ bridge_post_last(struct bridge *b, const struct bridge_ask *ask)
 		return SW_ESTORE;
 	if ((err = make_put(&p, b, ask)) != SW_OK)
 		return err;
+	/* Of each connection there is one, and who ends cannot be told. */
+	p->must = true;
 	if (ask->lane != NULL && bridge_lane_keep_last(ask->lane, p))
 		return SW_OK;
 	return post(b, p);

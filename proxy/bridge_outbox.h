@@ -19,7 +19,7 @@ int bridge_post(struct bridge *b, const struct bridge_ask *ask);
 
 /*
  * The last event of a connection, behind all that its lane (or NULL) still has
- * to tell. Codes as above.
+ * to tell; the outbox has always room for it. Else, codes as above.
  */
 int bridge_post_last(struct bridge *b, const struct bridge_ask *ask);
 

@@ -133,9 +133,7 @@ outbox_put(struct outbox *o, struct outbox_put *p)
 	if (p->stored != NULL && atomic_load(&o->closed))
 		return SW_ECLOSED;
 	bytes = atomic_fetch_add(&o->stats.bytes, p->data.len);
-	/* Whoever cannot be told has to be taken. */
-	if (p->stored != NULL &&
-	    bytes + p->data.len > atomic_load(&o->max_bytes)) {
+	if (!p->must && bytes + p->data.len > atomic_load(&o->max_bytes)) {
 		atomic_fetch_sub(&o->stats.bytes, p->data.len);
 		return SW_EBUSY;
 	}

@@ -66,6 +66,7 @@ struct outbox_put {
 	struct loop *loop;
 	void *owner;
 	int err;
+	bool must; /* there is always room for it */
 	/* The outbox's: */
 	uint64_t id, created_ms;
 	bool revived; /* a dead letter until the commit */

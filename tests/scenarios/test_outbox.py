@@ -265,6 +265,37 @@ class Full(Stored):
         self.assertEqual(set(statuses), {202, 503})
         self.assertEqual(statuses, sorted(statuses))
 
+    def test_of_coming_and_going_the_end_has_always_room(self):
+        self.away()
+        ws = WebSocket(self.gateway.port, "/stream/told")
+        self.addCleanup(ws.close)
+        for n in range(40):
+            ws.command(op="subscribe", channel=f"told-{n}", ref=n)
+        for n in range(40):
+            while json.loads(ws.read()[1]).get("ref") != n:
+                pass
+
+        def lost():
+            return sum("lost=overloaded" in line for line in self.gateway.lines)
+
+        self.gateway.until(
+            lambda: self.gateway.metric("outbox_waiting") + lost() == 41,
+            "what became of them")
+        waiting = 41 - lost()
+        self.assertIn(waiting, range(1, 41))
+        self.assertLessEqual(self.gateway.metric("outbox_bytes"), 1024)
+        # The attempts that failed are among them.
+        self.assertGreaterEqual(self.gateway.metric(
+            "bridge_events_total",
+            '{type="spillway.subscribe",outcome="refused"}'), lost())
+        ws.close()
+        self.until_metric("outbox_waiting", waiting + 1)
+        self.back()
+        told = self.backend.wait(waiting + 1)
+        self.assertEqual([e.type for e in told],
+                         ["spillway.subscribe"] * waiting +
+                         ["spillway.disconnect"])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -285,14 +285,20 @@ START_TEST(one_that_is_too_old_makes_room_for_the_next)
 }
 END_TEST
 
-START_TEST(what_has_no_room_is_refused_if_it_can_be_told)
+START_TEST(what_has_no_room_is_refused_unless_it_must_be_taken)
 {
+	struct outbox_put *last =
+	    outbox_put_new(str_of("d"), str_of("0123456789"));
 	struct outbox_stats s;
+
+	ck_assert_ptr_nonnull(last);
+	last->must = true;
 
 	start("wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww", &limits);
 	ck_assert_int_eq(put("a", "0123456789", true), SW_OK);
 	ck_assert_int_eq(put("b", "0123456789", true), SW_EBUSY);
-	ck_assert_int_eq(put("c", "0123456789", false), SW_OK);
+	ck_assert_int_eq(put("c", "0123456789", false), SW_EBUSY);
+	ck_assert_int_eq(outbox_put(outbox, last), SW_OK);
 	await_stored(1);
 	outbox_stats(outbox, &s);
 	ck_assert_uint_eq(s.bytes, 20);
@@ -406,7 +412,7 @@ SUITE("outbox", TEST(letters_of_a_lane_arrive_in_their_order),
     TEST(one_that_fails_is_carried_again_before_its_successor),
     TEST(one_that_is_refused_is_not_carried_again),
     TEST(one_that_is_too_old_makes_room_for_the_next),
-    TEST(what_has_no_room_is_refused_if_it_can_be_told),
+    TEST(what_has_no_room_is_refused_unless_it_must_be_taken),
     TEST(the_write_ahead_log_starts_over),
     TEST(a_list_that_fails_fails_nothing_else),
     TEST(a_letter_whose_revival_fails_is_dead_once),
