@@ -133,12 +133,14 @@ outcome_of(const struct bridge_answer *a)
 		return OUTBOX_DONE;
 	if (a->err == SW_ECLOSED)
 		return OUTBOX_KEEP;
-	if (a->said == 0 || a->said == 429 || a->said == 503)
+	if (a->said == 0 || a->said == 503)
 		return OUTBOX_AWAY;
 	/* It was taken, but what it was answered with is of no use. */
 	if (a->said < 300 && a->err == SW_EBACKEND)
 		return OUTBOX_REFUSED;
-	if (a->said >= 400 && a->said < 500 && a->said != 408 && a->said != 425)
+	/* A 429 is for one of its users, and says nothing of the others. */
+	if (a->said >= 400 && a->said < 500 && a->said != 408 &&
+	    a->said != 425 && a->said != 429)
 		return OUTBOX_REFUSED;
 	return OUTBOX_AGAIN;
 }

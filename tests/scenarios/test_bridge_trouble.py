@@ -212,6 +212,9 @@ class Herd(Trouble):
         self.backend.wait(1)
         self.gateway.until(lambda: self.most > 0)
         self.assertEqual(self.most, 1)
+        # Not that the others only wait for a connection.
+        self.assertEqual(self.gateway.metric("backend_running") +
+                         self.gateway.metric("backend_waiting"), 1)
         self.says = Backend.echo
         self.go_on.set()
         self.gateway.until(

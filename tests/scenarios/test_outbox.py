@@ -1,6 +1,7 @@
 """What is stored for the backend reaches it, and what becomes of the rest."""
 
 import json
+import threading
 import unittest
 
 from bridge_backend import SECRET, Backend
@@ -148,6 +149,33 @@ class Messages(Stored):
         self.assertEqual(len({e.headers["webhook-id"] for e in said}), 1)
         answer = self.gateway.poll("room", after="start")
         self.assertEqual([e["data"] for e in answer["events"]], [1])
+
+
+class Patience(Stored):
+    more = 'bridge-timeout = "5m"\n'
+
+    def test_one_that_is_told_to_slow_down_holds_up_nobody_else(self):
+        go_on, statuses = threading.Event(), iter([429])
+        self.addCleanup(go_on.set)
+
+        def says(event):
+            if event.body != b'"bad"':
+                return TAKEN
+            status = next(statuses, 204)
+            if status == 204:
+                go_on.wait()
+            return status, None, b""
+
+        self.says = says
+        self.assertEqual(self.post("bad"), 202)
+        self.backend.wait(2)
+        # It is on its way for the second time, and stays so.
+        for n in range(10):
+            self.assertEqual(self.post(n), 202)
+        self.until_metric("outbox_delivered_total", 10)
+        go_on.set()
+        self.until_metric("outbox_delivered_total", 11)
+        self.gateway.until_metric(1, "outbox_retries_total")
 
 
 class Ends(Stored):
