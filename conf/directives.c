@@ -578,7 +578,8 @@ const struct directive directives[] = {
 	    GLOBAL(bridge_queue_bytes), .fallback = "64m", .min = MIB,
 	    .max = 1024 * GIB,
 	    .help = "Most bytes of messages for the backend at a time, shared "
-		    "evenly by the workers. Further ones are refused." },
+		    "evenly by the workers. Further ones are refused, but one "
+		    "alone never is." },
 
 	{ "outbox-max-age", KIND_MSEC, GROUP_BRIDGE, GLOBAL(outbox_max_age_ms),
 	    .fallback = "1d", .min = 10, .max = 3650 * DAY,

@@ -441,8 +441,10 @@ call_new(struct bridge_call **out, struct bridge *b, const struct bridge_ask *a)
 	char *place;
 	int err;
 
-	if (b->bytes + size > b->worker->conf->bridge_queue_bytes /
-		gateway_worker_count(b->worker->gateway))
+	/* One alone has room: it would not have more of it later. */
+	if (b->bytes > 0 &&
+	    b->bytes + size > b->worker->conf->bridge_queue_bytes /
+		    gateway_worker_count(b->worker->gateway))
 		return SW_EBUSY;
 	if ((c = malloc(size)) == NULL)
 		return SW_ENOMEM;

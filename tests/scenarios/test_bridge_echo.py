@@ -1,6 +1,7 @@
 """With an echo backend, a raw WebSocket is an RFC 6455 echo server."""
 
 import os
+import threading
 import unittest
 
 from bridge_backend import SECRET, Backend
@@ -9,18 +10,22 @@ from gateway import BINARY, PING, TEXT, Gateway, WebSocket
 CONNECTIONS = 500
 
 
-class Echo(unittest.TestCase):
+class Echoes(unittest.TestCase):
+    queue = "512m"
+    workers = 2
+
     def setUp(self):
-        self.backend = Backend()
+        self.says = Backend.echo
+        self.backend = Backend(lambda event: self.says(event))
         self.addCleanup(self.backend.close)
         self.gateway = Gateway(f"""
 backend = "http://127.0.0.1:{self.backend.port}"
 bridge-secret = "{SECRET}"
 bridge-timeout = "5m"
-bridge-queue-bytes = 512m
+bridge-queue-bytes = {self.queue}
 message-max = 16m
 send = bridge
-""")
+""", workers=self.workers)
         self.addCleanup(self.gateway.close)
         self.gateway.start()
 
@@ -39,6 +44,8 @@ send = bridge
         text = text.decode(errors="ignore").encode()
         return text + b"." * (size - len(text))
 
+
+class Echo(Echoes):
     def test_every_size_comes_back_byte_for_byte(self):
         ws = self.socket()
         for size in (0, 1, 125, 126, 127, 4095, 65535, 65536, 65537,
@@ -78,6 +85,36 @@ send = bridge
         self.gateway.until_metric(4 * CONNECTIONS,
                                   "bridge_events_total",
                                   '{type="spillway.message",outcome="reply"}')
+
+
+class Share(Echoes):
+    """Of bridge-queue-bytes, as one of many workers has it."""
+
+    queue = "1m"
+    workers = 1
+
+    def post(self, body):
+        return self.gateway.request(
+            "POST", "/stream/echo", body, {"Content-Type": "text/plain"})
+
+    def test_a_message_above_it_goes_alone(self):
+        large, go_on = b"x" * (2 << 20), threading.Event()
+        self.addCleanup(go_on.set)
+        status, _, answer = self.post(large)
+        self.assertTrue((status, answer) == (200, large), status)
+
+        def wait(event):
+            go_on.wait()
+            return Backend.echo(event)
+
+        self.says = wait
+        ws = self.socket()
+        ws.say("first")
+        self.backend.wait(2)
+        self.assertEqual(self.post(large)[0], 503)
+        go_on.set()
+        self.assertEqual(ws.read(), (TEXT, b"first"))
+        self.assertEqual(self.post(large)[0], 200)
 
 
 if __name__ == "__main__":
