@@ -274,6 +274,16 @@ go_on(const struct conn *c)
 	return c->closed || c->role != &websocket_role ? SW_ECLOSED : SW_OK;
 }
 
+/* The answer of the backend may change what the next message means. */
+static int
+go_on_reading(const struct conn *c)
+{
+	const struct subscriber *s = c->owner;
+	int err = go_on(c);
+
+	return err == SW_OK && s->asking ? SW_EAGAIN : err;
+}
+
 /* Input that is being decoded. */
 struct reading {
 	struct conn *conn;
@@ -293,9 +303,7 @@ on_message(void *ctx, enum ws_opcode opcode, struct str payload)
 	}
 	/* What follows a token may be as large as anything. */
 	reading->handler.message_max = c->worker->conf->message_max;
-	if (s->unproven != NULL && s->asking)
-		subscriber_close(s, CLOSE_POLICY); /* its answer comes first */
-	else if (s->unproven != NULL)
+	if (s->unproven != NULL)
 		websocket_auth_first(s, payload);
 	else if (s->quiet)
 		websocket_send_raw(s, payload, opcode == WS_BINARY);
@@ -303,7 +311,7 @@ on_message(void *ctx, enum ws_opcode opcode, struct str payload)
 		return SW_EUNSUPPORTED; /* commands are text */
 	else
 		do_command(s, payload);
-	return go_on(c);
+	return go_on_reading(c);
 }
 
 /* RFC 6455 5.5.1: answer with the same code, then the server closes. */
@@ -354,7 +362,8 @@ on_control(void *ctx, enum ws_opcode opcode, struct str payload)
 	return go_on(c);
 }
 
-static void
+/* The last so many bytes are left for later. */
+static size_t
 decode(struct subscriber *s, uint8_t *bytes, size_t n)
 {
 	struct conn *c = s->conn;
@@ -370,18 +379,24 @@ decode(struct subscriber *s, uint8_t *bytes, size_t n)
 			.deflate = w->codec.deflate,
 		},
 	};
+	size_t rest;
 	int err;
 
 	s->read_ms = loop_now_ms(w->loop);
 	s->unsettled += n;
 	reading.handler.ctx = &reading;
-	err = ws_decode(&s->ws, bytes, n, &reading.handler);
+	err = ws_decode(&s->ws, bytes, n, &reading.handler, &rest);
+	/* What follows an end is not read again. */
+	if (err != SW_OK)
+		rest = 0;
+	s->unsettled -= rest < s->unsettled ? rest : s->unsettled;
 	if (subscriber_gone(s) || !s->quiet || !ws_decoder_busy(&s->ws))
 		websocket_settle(s, BUCKET_FRAMING, s->unsettled);
 	if (err == SW_ELIMIT)
 		METRIC_LIMIT(w, LIMIT_MESSAGE);
 	if (err != SW_OK && err != SW_ECLOSED && !c->closed)
 		subscriber_close(s, close_for_error(err));
+	return rest;
 }
 
 /* Answers pile up, or are awaited: no more questions before they are out. */
@@ -394,14 +409,53 @@ holds_back(const struct conn *c)
 	    c->answers >= SENDS_MAX || s->asking || bridge_lane_full(s->lane);
 }
 
+/* What was read already, with the handshake or before a question. */
+static void
+read_kept(struct subscriber *s)
+{
+	struct conn *c = s->conn;
+
+	while (go_on(c) == SW_OK && c->in != NULL && !holds_back(c)) {
+		struct buf *in = c->in;
+		size_t rest;
+
+		c->in = NULL;
+		rest = decode(s, buf_head(in), buf_len(in));
+		if (rest > 0) {
+			buf_drop(in, buf_len(in) - rest);
+			c->in = in;
+		} else {
+			buf_fini(in);
+			free(in);
+		}
+	}
+}
+
+static void
+keep(struct subscriber *s, const uint8_t *bytes, size_t n)
+{
+	struct buf *in = malloc(sizeof(*in));
+
+	if (in == NULL) {
+		subscriber_close(s, CLOSE_OVERLOAD);
+		return;
+	}
+	buf_init(in, WORKER_INPUT);
+	s->conn->in = in;
+	if (buf_put(in, bytes, n) != SW_OK)
+		subscriber_close(s, CLOSE_OVERLOAD);
+}
+
 static void
 read_input(struct subscriber *s)
 {
 	struct conn *c = s->conn;
 	uint8_t *input = c->worker->input;
 
-	while (c->readable && !holds_back(c)) {
+	read_kept(s);
+	while (go_on(c) == SW_OK && c->readable && !holds_back(c)) {
 		ssize_t n = conn_read(c, input, WORKER_INPUT, false);
+		size_t rest;
 
 		if (n == SW_EAGAIN)
 			return;
@@ -409,9 +463,9 @@ read_input(struct subscriber *s)
 			subscriber_close(s, n == 0 ? CLOSE_PEER : CLOSE_IO);
 			return;
 		}
-		decode(s, input, (size_t)n);
-		if (go_on(c) != SW_OK)
-			return;
+		rest = decode(s, input, (size_t)n);
+		if (rest > 0)
+			keep(s, input + (size_t)n - rest, rest);
 	}
 }
 
@@ -425,18 +479,6 @@ websocket_resume(struct conn *c)
 void
 websocket_begin(struct subscriber *s)
 {
-	struct conn *c = s->conn;
-
-	if (c->in != NULL) {
-		struct buf *in = c->in;
-
-		c->in = NULL;
-		decode(s, buf_head(in), buf_len(in));
-		buf_fini(in);
-		free(in);
-		if (go_on(c) != SW_OK)
-			return;
-	}
 	read_input(s);
 }
 

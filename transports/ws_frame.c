@@ -301,8 +301,8 @@ step_payload(struct ws_decoder *d, struct input *in)
 }
 
 int
-ws_decode(
-    struct ws_decoder *d, uint8_t *bytes, size_t n, const struct ws_handler *h)
+ws_decode(struct ws_decoder *d, uint8_t *bytes, size_t n,
+    const struct ws_handler *h, size_t *rest)
 {
 	struct input in = { bytes, n, h };
 	int err = SW_OK;
@@ -310,6 +310,8 @@ ws_decode(
 	while (err == SW_OK)
 		err =
 		    d->state == HEAD ? step_head(d, &in) : step_payload(d, &in);
+	if (rest != NULL)
+		*rest = in.n;
 	return err == SW_EAGAIN ? SW_OK : err;
 }
 

@@ -51,8 +51,9 @@ void ws_decoder_init(struct ws_decoder *d, bool allow_deflate);
 void ws_decoder_fini(struct ws_decoder *d);
 
 /*
- * What was read. `payload` is borrowed during the call. A code other than SW_OK
- * ends the reading and is returned by ws_decode.
+ * What was read. `payload` is borrowed during the call. SW_EAGAIN is enough for
+ * now: what follows is left. Another code but SW_OK ends the reading and is
+ * returned by ws_decode.
  */
 struct ws_handler {
 	int (*message)(void *ctx, enum ws_opcode opcode, struct str payload);
@@ -64,10 +65,11 @@ struct ws_handler {
 
 /*
  * Read `n` bytes, which are unmasked in place. They may be cut anywhere. The
- * failures are for the close frame: SW_EPROTO, SW_EUTF8, SW_ELIMIT, SW_ENOMEM.
+ * last `*rest` of them were left; NULL if no handler leaves any. The failures
+ * are for the close frame: SW_EPROTO, SW_EUTF8, SW_ELIMIT, SW_ENOMEM.
  */
-int ws_decode(
-    struct ws_decoder *d, uint8_t *bytes, size_t n, const struct ws_handler *h);
+int ws_decode(struct ws_decoder *d, uint8_t *bytes, size_t n,
+    const struct ws_handler *h, size_t *rest);
 
 /* Does a message wait for its rest? */
 bool ws_decoder_busy(const struct ws_decoder *d);

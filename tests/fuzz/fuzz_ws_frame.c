@@ -65,7 +65,7 @@ read_all(struct str wire, size_t max, bool compressed, size_t step)
 		n = step == 0 ? wire.len : 1 + turn++ % step;
 		n = n < wire.len - i ? n : wire.len - i;
 		piece = fuzz_copy((struct str){ wire.p + i, n });
-		r.err = ws_decode(&d, (uint8_t *)piece, n, &h);
+		r.err = ws_decode(&d, (uint8_t *)piece, n, &h, NULL);
 		free(piece);
 	}
 	r.busy = r.err == SW_OK && ws_decoder_busy(&d);

@@ -6,7 +6,7 @@ import unittest
 
 import tokens
 from bridge_backend import SECRET, Backend
-from gateway import (Closed, EventStream, Gateway, WebSocket, Wire,
+from gateway import (TEXT, Closed, EventStream, Gateway, WebSocket, Wire,
                      free_ports)
 
 GRANTED = (204, None, b"")
@@ -190,6 +190,62 @@ class Connect(Asked):
         ws.command(op="subscribe", channel="asked", ref=3)
         self.assertEqual(self.message(ws, ref=3)["code"], "subscribed")
 
+    def commands(self, ws, *commands):
+        """All in one segment."""
+        ws.send(b"".join(ws.frame(TEXT, json.dumps(c)) for c in commands))
+
+    def test_what_follows_waits_for_the_answer(self):
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+
+        def answer(_):
+            go_on.wait()
+            return GRANTED
+
+        self.answers["spillway.connect"] = answer
+        ws = self.socket("free")
+        self.message(ws, type="spillway.caughtup")
+        self.commands(
+            ws, {"op": "subscribe", "channel": "asked", "ref": 1},
+            {"op": "unsubscribe", "channel": "asked", "ref": 2},
+            {"op": "subscribe", "channel": "asked-2", "ref": 3},
+            {"op": "ping", "ref": 4})
+        self.told(1, "spillway.connect")
+        ws.command(op="ping", ref=5)
+        go_on.set()
+        answers = [json.loads(ws.read()[1]) for _ in range(5)]
+        self.assertEqual([(a["op"], a["ref"]) for a in answers],
+                         [("ok", n) for n in range(1, 6)])
+        self.assertEqual(
+            [(e.type, e.headers["ce-channel"]) for e in self.told(
+                3, "spillway.subscribe", "spillway.unsubscribe")],
+            [("spillway.subscribe", "asked"),
+             ("spillway.unsubscribe", "asked"),
+             ("spillway.subscribe", "asked-2")])
+
+    def test_who_goes_leaves_what_waits_behind(self):
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+
+        def answer(_):
+            go_on.wait()
+            return GRANTED
+
+        self.answers["spillway.connect"] = answer
+        ws = self.socket("free")
+        self.commands(ws, {"op": "subscribe", "channel": "asked"},
+                      {"op": "subscribe", "channel": "told"})
+        self.told(1, "spillway.connect")
+        connections = self.gateway.api("GET", "/v1/connections")[1]
+        self.gateway.api("DELETE", "/v1/connections/" + str(
+            connections["connections"][0]["id"]))
+        self.assertEqual(self.ending(ws)[0], 4403)
+        go_on.set()
+        self.gateway.until_metric(
+            1, "bridge_events_total",
+            '{type="spillway.connect",outcome="taken"}')
+        self.assertEqual(self.told(0, "spillway.subscribe"), [])
+
     def test_an_answer_that_cannot_be_understood_grants_nothing(self):
         ws = self.socket("asked")
         self.message(ws, type="spillway.hello")
@@ -350,6 +406,13 @@ token-key = "HS256:{tokens.SECRET}"
                    ref=2)
         self.message(ws, op="ok", ref=2)
         self.assertEqual(len(self.told(1, "spillway.connect")), 1)
+        # What comes with the token waits as well.
+        ws = self.socket("both")
+        token = tokens.token(subscribe=["both"], sub="u")
+        ws.send(ws.frame(TEXT, json.dumps({"op": "auth", "token": token})) +
+                ws.frame(TEXT, '{"op":"ping","ref":3}'))
+        self.message(ws, op="ok", ref=3)
+        self.assertEqual(len(self.told(2, "spillway.connect")), 2)
         self.answers["spillway.connect"] = (403, "text/plain", b"Not you.")
         ws = self.socket("both")
         ws.command(op="auth", token=tokens.token(subscribe=["both"]))

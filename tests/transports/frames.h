@@ -126,11 +126,12 @@ reading_feed(struct reading *r, struct ws_decoder *d, const struct reader *how,
 		.deflate = how->deflate,
 	};
 	char *piece = bytes_copy(wire); /* it is unmasked in place */
+	size_t rest;
 
-	r->err = ws_decode(d, (uint8_t *)piece, wire.len, &h);
+	r->err = ws_decode(d, (uint8_t *)piece, wire.len, &h, &rest);
 	r->busy = ws_decoder_busy(d);
 	if (r->err == SW_OK)
-		r->taken += wire.len;
+		r->taken += wire.len - rest;
 	free(piece);
 }
 

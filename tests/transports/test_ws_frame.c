@@ -219,9 +219,9 @@ START_TEST(every_beginning_of_a_frame_is_judged)
 		int err, want;
 
 		ws_decoder_init(&d, deflate);
-		if (in_message && ws_decode(&d, start, 6, &h) != SW_OK)
+		if (in_message && ws_decode(&d, start, 6, &h, NULL) != SW_OK)
 			ck_abort_msg("the message does not begin");
-		err = ws_decode(&d, head, 2, &h);
+		err = ws_decode(&d, head, 2, &h, NULL);
 		want = beginning_allowed(
 			   two >> 8, two & 0xff, in_message, deflate) ?
 		    SW_OK :
@@ -312,6 +312,38 @@ START_TEST(a_handler_ends_the_reading)
 }
 END_TEST
 
+/* Message by message, though all of it is there. */
+START_TEST(a_handler_leaves_what_follows)
+{
+	static const size_t ends[] = { 7, 14, 28, 35 };
+	struct ws_decoder d;
+	struct reading r;
+	struct buf wire;
+
+	buf_init(&wire, 100);
+	frame_put(&wire, FIN | WS_TEXT, STR("1"));
+	frame_put(&wire, FIN | WS_PING, STR("2"));
+	frame_put(&wire, WS_TEXT, STR("3"));
+	frame_put(&wire, FIN, STR("4"));
+	frame_put(&wire, FIN | WS_TEXT, STR("5"));
+	reading_init(&r);
+	r.stop_with = SW_EAGAIN;
+	ws_decoder_init(&d, false);
+	for (size_t i = 0; i < COUNT(ends); i++) {
+		reading_feed(&r, &d, &plain,
+		    bytes_of((char *)buf_head(&wire) + r.taken,
+			buf_len(&wire) - r.taken));
+		ck_assert_int_eq(r.err, SW_OK);
+		ck_assert_uint_eq(r.taken, ends[i]);
+	}
+	ck_assert(!ws_decoder_busy(&d));
+	ws_decoder_fini(&d);
+	reading_expect(
+	    &r, STR("text 1 1\nping 1 2\ntext 2 34\ntext 1 5\n"), SW_OK);
+	buf_fini(&wire);
+}
+END_TEST
+
 /* The mask turns with the payload, wherever a piece of it begins. */
 START_TEST(unmasking_any_piece_equals_unmasking_byte_by_byte)
 {
@@ -365,6 +397,6 @@ SUITE("ws_frame",
     TEST(a_length_has_its_shortest_form),
     LOOP(every_beginning_of_a_frame_is_judged, 4),
     LOOP(a_fault_ends_the_reading_at_its_byte, COUNT(faults)),
-    TEST(a_handler_ends_the_reading),
+    TEST(a_handler_ends_the_reading), TEST(a_handler_leaves_what_follows),
     TEST(unmasking_any_piece_equals_unmasking_byte_by_byte),
     TEST(nothing_is_kept_between_messages))

@@ -340,7 +340,7 @@ memory_story(void *arg)
 
 		n = n < m->step ? n : m->step;
 		memcpy(piece, m->wire.p + i, n);
-		err = ws_decode(&d, piece, n, &h);
+		err = ws_decode(&d, piece, n, &h, NULL);
 	}
 	ws_decoder_fini(&d);
 	ws_deflate_free(h.deflate);
