@@ -430,10 +430,10 @@ function renewLater(s) {
 }
 
 function unauthorized(s, code, reason) {
+	dropAll(s); /* one that was good for long may be refreshed */
 	if (!s._o.getToken || s._refreshed)
 		return end(s, code, reason);
 	s._refreshed = true;
-	dropAll(s);
 	s._failed = {};
 	become(s, 'connecting', { error: reason });
 	if (s.state === 'connecting')
@@ -585,6 +585,10 @@ function drop(s, link) {
 	});
 	link._shut();
 	if (s._link === link) {
+		if (now(s._o) - link._provenAt >= STABLE_MS) {
+			s.attempts = 0;
+			s._refreshed = false;
+		}
 		s._link = s.transport = null;
 		s._tries = 0;
 		halt(s);
@@ -803,10 +807,6 @@ function fail(s, link, code, reason, after) {
 	if (link._held)
 		holdFailed(s, link, code);
 	drop(s, link);
-	if (used && now(s._o) - link._provenAt >= STABLE_MS) {
-		s.attempts = 0;
-		s._refreshed = false;
-	}
 	if (code === 4401)
 		unauthorized(s, code, reason);
 	else if (/^44(?!08|29)/.test(code))

@@ -117,6 +117,34 @@ test('a token that is too old is refreshed for what is sent', async () => {
 	assert.equal(s.state, 'open');
 });
 
+test('a token that expires again and again is refreshed each time',
+	async () => {
+		const w = new World();
+		let token = 'first';
+
+		w.gateway.tokens = [token];
+
+		const s = w.stream({ transports: ['sse'],
+			getToken: ({ refresh }) => {
+				if (refresh)
+					token = w.gateway.tokens[0];
+				return token;
+			} });
+
+		for (const next of ['second', 'third', 'fourth']) {
+			await w.clock.advance(MINUTE);
+			w.gateway.tokens = [next];
+
+			/* Nothing but its refusal tells that it expired. */
+			const m = s.send(next);
+
+			await w.clock.advance(10 * SECOND);
+			assert.equal(m.status, 'acknowledged');
+			assert.equal(s.state, 'open');
+		}
+		s.close();
+	});
+
 test('bytes are sent as such, whatever the transport, in order', async () => {
 	for (const name of ['ws', 'long']) {
 		const w = new World();

@@ -70,10 +70,10 @@ function renewLater(s) {
 }
 
 function unauthorized(s, code, reason) {
+	dropAll(s); /* one that was good for long may be refreshed */
 	if (!s._o.getToken || s._refreshed)
 		return end(s, code, reason);
 	s._refreshed = true;
-	dropAll(s);
 	s._failed = {};
 	become(s, 'connecting', { error: reason });
 	if (s.state === 'connecting')
