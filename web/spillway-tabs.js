@@ -1882,7 +1882,7 @@ function enter(s, means) {
 }
 
 /* Followers have one way, and nothing to remember of it. */
-var waysOf = possible, remembers = memory;
+var waysOf = possible, remembers = memory, refuses = unauthorized;
 
 possible = function (s, rank) {
 	var means = !s._tabs && sharing(s._o);
@@ -1896,6 +1896,12 @@ possible = function (s, rank) {
 
 memory = function (s, name) {
 	return s._tabs && !s._tabs._leads ? null : remembers(s, name);
+};
+
+/* What a leader posts for others may be answered when it is closed. */
+unauthorized = function (s, code, reason) {
+	if (s.state !== 'closed')
+		refuses(s, code, reason);
 };
 
 return {

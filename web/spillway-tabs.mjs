@@ -1773,7 +1773,7 @@ function enter(s, means) {
 }
 
 /* Followers have one way, and nothing to remember of it. */
-var waysOf = possible, remembers = memory;
+var waysOf = possible, remembers = memory, refuses = unauthorized;
 
 possible = (s, rank) => {
 	var means = !s._tabs && sharing(s._o);
@@ -1787,6 +1787,12 @@ possible = (s, rank) => {
 
 memory = (s, name) => {
 	return s._tabs && !s._tabs._leads ? null : remembers(s, name);
+};
+
+/* What a leader posts for others may be answered when it is closed. */
+unauthorized = (s, code, reason) => {
+	if (s.state !== 'closed')
+		refuses(s, code, reason);
 };
 
 export { Stream, StreamEventSource, StreamWebSocket };

@@ -215,6 +215,32 @@ test('closed streams leave nothing behind, and may come back', async () => {
 	assert.equal(streams(b), 1);
 });
 
+test('a refusal that comes late does not wake a leader that is closed',
+	async () => {
+		const b = new Browser(11), g = b.world.gateway;
+		const more = { getToken: () => g.tokens[0] };
+
+		g.tokens = ['a'];
+		b.tab(more);
+		b.tab(more);
+		await b.world.clock.advance(SECOND);
+
+		const [leader] = b.leaders;
+		const follower = [...b.tabs].find((tab) => tab !== leader);
+		const m = follower.stream.send('hello');
+
+		/* Posted by the leader, and the answer still on its way. */
+		await b.world.clock.advance(5);
+		assert.equal(g.asked.at(-1).name, 'post');
+		g.tokens = ['b'];
+		leader.stream.close();
+		await b.world.clock.advance(MINUTE);
+		assert.equal(leader.stream.state, 'closed');
+		assert.deepEqual(b.leaders, [follower]);
+		assert.equal(streams(b), 1);
+		assert.equal(m.status, 'acknowledged');
+	});
+
 test('where nothing can be shared each tab has its own connection',
 	async () => {
 		const b = new Browser(10, false);
