@@ -1497,9 +1497,11 @@ function claimLock(t, steal) {
 		return new root.Promise((done) => {
 			t._release = done;
 		});
-	}).then(null, () => { /* stolen */
-		if (mine && t._leads)
+	}).then(null, () => {
+		if (mine && t._leads) /* stolen */
 			resign(t);
+		else if (!mine && !t._gone && !t._leads)
+			lead(t); /* forbidden: each has its own connection */
 	});
 }
 

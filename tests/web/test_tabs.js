@@ -251,6 +251,29 @@ test('where nothing can be shared each tab has its own connection',
 		assert.equal(streams(b), 3);
 	});
 
+test('where locks are forbidden each tab has its own connection', async () => {
+	const b = new Browser(12);
+
+	b.locks.request = () => Promise.reject(new Error('SecurityError'));
+	for (let i = 0; i < 3; i++)
+		b.tab();
+	await b.world.clock.advance(20 * SECOND);
+	for (const tab of b.tabs)
+		assert.equal(tab.stream.transport, 'ws');
+	await publishes(b);
+	sawAll(b);
+	assert.equal(streams(b), 3);
+
+	/* One that is closed at once does not come back for it. */
+	const tab = b.tab();
+
+	tab.stream.connect();
+	tab.stream.close();
+	await b.world.clock.advance(20 * SECOND);
+	assert.equal(tab.stream.state, 'closed');
+	assert.equal(streams(b), 3);
+});
+
 async function run(seed) {
 	const b = new Browser(seed, seed % 2 === 0);
 	const random = randomFrom(seed ^ 0x7ab5), g = b.world.gateway;

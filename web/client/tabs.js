@@ -88,9 +88,11 @@ function claimLock(t, steal) {
 		return new root.Promise(function (done) {
 			t._release = done;
 		});
-	}).then(null, function () { /* stolen */
-		if (mine && t._leads)
+	}).then(null, function () {
+		if (mine && t._leads) /* stolen */
 			resign(t);
+		else if (!mine && !t._gone && !t._leads)
+			lead(t); /* forbidden: each has its own connection */
 	});
 }
 
