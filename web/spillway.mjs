@@ -359,11 +359,11 @@ function openPolls(s, link) {
 		pause(ms);
 		timer(ms, poll);
 	}
+	poll(); /* if it throws, there is nothing to shut */
 	link._shut = () => {
 		timer();
 		abort();
 	};
-	poll();
 }
 
 var OPENERS = {

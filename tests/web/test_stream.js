@@ -103,6 +103,29 @@ test('what a proxy buffers is no proof: SSE whose hello comes alone',
 		assert.equal(s.transport, 'long');
 	});
 
+test('a request that throws is one that failed, and is tried again',
+	async () => {
+		for (const name of ['sse', 'long', 'short']) {
+			const w = new World(), o = w.options();
+			let broken = true;
+			const s = w.stream({ transports: [name],
+				fetch: (...args) => {
+					if (broken)
+						throw new Error('by policy');
+					return o.fetch(...args);
+				} });
+
+			await w.clock.advance(SECOND);
+			assert.equal(s.state, 'waiting');
+			assert.match(w.all('error')[0].reason, /by policy/);
+			broken = false;
+			await w.clock.advance(MINUTE);
+			assert.equal(s.transport, name);
+			await follows(w, s);
+			s.close();
+		}
+	});
+
 test('a better transport takes over once it works again', async () => {
 	const w = new World();
 
