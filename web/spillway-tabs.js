@@ -1367,21 +1367,23 @@ function bytes(text, type) {
 		array.buffer;
 }
 
-/* Text that is JSON is sent as such; a JSON string stays quoted text. */
+/*
+ * What comes out at the other end is what was sent, to the letter: only text
+ * that JSON would write in the same way travels as such.
+ */
 StreamWebSocket.prototype.send = function (data) {
-	var self = this, size, read;
+	var self = this, size = new root.Blob([data]).size, read;
 
-	if (isBinary(data)) {
-		size = data.size || data.byteLength;
-	} else {
-		data = String(data);
-		size = data.length;
-		read = parse(data);
-	}
 	if (!self.readyState)
 		throw new Error('connecting');
+	if (!isBinary(data)) {
+		data = String(data);
+		read = parse(data);
+		if (/^[[{]/.test(data) && JSON.stringify(read) === data)
+			data = read;
+	}
 	self.bufferedAmount += size;
-	self.stream.send(read != null && typeof read !== 'string' ? read : data, {
+	self.stream.send(data, {
 		done: function (sent) {
 			self.bufferedAmount -= size;
 			if (sent.status !== 'acknowledged')

@@ -184,3 +184,29 @@ test('StreamWebSocket: opens once, closes once, sends and receives text',
 			['close', 3000]]);
 		assert.equal(socket.readyState, 3);
 	});
+
+test('StreamWebSocket: text comes out as it went in, whatever JSON makes of it',
+	async () => {
+		const w = new World(), told = [];
+		const socket = new Spillway.StreamWebSocket('ws://gw/stream/a',
+			w.options());
+		const texts = ['{"price":1.10}', '[12345678901234567890]',
+			'{ "spaced": true }', '{"b":1,"1":2}', '{"a":1,"a":2}',
+			'"\\u0041"', '1.0', 'null', 'false', '{', '', 'gr\u00fcn \u20ac'];
+
+		socket.onmessage = (e) => told.push(e.data);
+		await w.clock.advance(SECOND);
+		texts.forEach((text) => socket.send(text));
+		/* As bytes, which is what the platform's own counts. */
+		assert.equal(socket.bufferedAmount,
+			new Blob(texts).size);
+		await w.clock.advance(SECOND);
+		assert.deepEqual(told, texts);
+		assert.equal(socket.bufferedAmount, 0);
+
+		/* What JSON writes alike is no text for those behind. */
+		socket.send('{"a":[1]}');
+		await w.clock.advance(SECOND);
+		assert.deepEqual(w.gateway.events.at(-1).data, { a: [1] });
+		socket.close();
+	});
