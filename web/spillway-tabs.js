@@ -462,7 +462,7 @@ function Stream(url, options) {
 		sendTimeout: 10000, random: Math.random
 	});
 
-	self._listeners = {};
+	self._listeners = Object.create(null); /* any name will do */
 	self._o = extend(o, options);
 	self._url = url;
 	self._session = o.session || randomName(o);
@@ -1273,7 +1273,7 @@ function facade(constructor, states) {
 
 /* What both are: told on(type, run) to listen to the stream behind them. */
 function face(self, url, options, on) {
-	self._listeners = {};
+	self._listeners = Object.create(null);
 	self.url = String(url);
 	self.readyState = 0;
 	self.stream = new Stream(url, options);

@@ -156,6 +156,31 @@ test('StreamEventSource: its states, named events, text', async () => {
 	assert.equal(w.gateway.open.size, 0);
 });
 
+test('an event may be called anything that objects have by themselves',
+	async () => {
+		const w = new World(), told = [];
+		const source = new Spillway.StreamEventSource(
+			'http://gw/stream/a', w.options());
+		const types = ['constructor', 'toString', '__proto__'];
+		const hear = (e) => told.push([e.type, e.data]);
+
+		for (const type of types) {
+			source.addEventListener(type, hear);
+			source.stream.addEventListener(type, hear);
+		}
+		await w.clock.advance(SECOND);
+		types.forEach((type, i) => w.gateway.publish(i, type));
+		await w.clock.advance(SECOND);
+		assert.deepEqual(told, types.map((type, i) => [type, `${i}`]));
+		for (const type of types)
+			source.removeEventListener(type, hear);
+		w.gateway.publish('unheard', 'constructor');
+		await w.clock.advance(SECOND);
+		assert.equal(told.length, types.length);
+		assert.equal(source.stream.stats.events, types.length + 1);
+		source.close();
+	});
+
 test('StreamWebSocket: opens once, closes once, sends and receives text',
 	async () => {
 		const w = new World(), told = [];

@@ -10,7 +10,7 @@ function facade(constructor, states) {
 
 /* What both are: told on(type, run) to listen to the stream behind them. */
 function face(self, url, options, on) {
-	self._listeners = {};
+	self._listeners = Object.create(null);
 	self.url = String(url);
 	self.readyState = 0;
 	self.stream = new Stream(url, options);

@@ -21,7 +21,7 @@ function Stream(url, options) {
 		sendTimeout: 10000, random: Math.random
 	});
 
-	self._listeners = {};
+	self._listeners = Object.create(null); /* any name will do */
 	self._o = extend(o, options);
 	self._url = url;
 	self._session = o.session || randomName(o);
