@@ -274,7 +274,16 @@ test('where locks are forbidden each tab has its own connection', async () => {
 	assert.equal(streams(b), 3);
 });
 
+/* The names of tabs are what decides between two that lead. */
+function namesFrom(random) {
+	Object.defineProperty(globalThis, 'crypto', { configurable: true,
+		value: { getRandomValues: (bytes) =>
+			bytes.fill(Math.floor(random() * 256)) } });
+}
+
 async function run(seed) {
+	namesFrom(randomFrom(seed ^ 0x4a3e));
+
 	const b = new Browser(seed, seed % 2 === 0);
 	const random = randomFrom(seed ^ 0x7ab5), g = b.world.gateway;
 	const pick = (list) => list[Math.floor(random() * list.length)];
@@ -289,7 +298,7 @@ async function run(seed) {
 		if (what < 0.3)
 			g.publish(step);
 		else if (what < 0.45)
-			sent.push([pick(tabs), pick(tabs).stream.send(step)]);
+			sent.push(pick(tabs).stream.send(step));
 		else if (what < 0.55)
 			pick(tabs)[pick(['crash', 'shut'])]();
 		else if (what < 0.65)
@@ -323,13 +332,14 @@ async function run(seed) {
 	assert.equal(b.leaders.length, 1, `seed ${seed}`);
 	assert.equal(streams(b), 1, `seed ${seed}`);
 	/* Stored once each, whoever carried it. */
-	for (const [, m] of sent)
+	for (const m of sent)
 		if (m.status === 'acknowledged')
 			assert.equal(g.events.filter((e) => e.id === m.id).length,
 				1, `seed ${seed}`);
-	assert.equal(new Set(g.events.filter((e) => e.data >= 0)
-		.map((e) => e.id)).size,
-	g.events.filter((e) => e.data >= 0).length);
+
+	const numbers = g.events.map((e) => e.data).filter((n) => n >= 0);
+
+	assert.equal(new Set(numbers).size, numbers.length, `seed ${seed}`);
 }
 
 test(`${RUNS} schedules of tabs that come and go, from seed ${FIRST} on`,
