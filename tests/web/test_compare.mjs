@@ -19,6 +19,7 @@ const load = (name) =>
 	import(pathToFileURL(path.join(place, 'compare', name)));
 const { formatBytes, formatCount, formatMs, formatTime, Histogram } =
 	await load('measure.js');
+const { AutoPane } = await load('auto.js');
 const { Tally } = await load('pane.js');
 const { toCsv } = await load('report.js');
 
@@ -100,3 +101,27 @@ test('cells of the CSV are quoted, and none is a formula', () => {
 	assert.equal(lines.length, 3);
 	assert.ok(lines[1].startsWith('\'=1+1,"a""b,c",-3,0,'));
 });
+
+/* The pane whose client uses a transport, and the rungs after one request. */
+async function rungsAfter(transport, asked) {
+	const pane = new AutoPane();
+
+	globalThis.location = { href: 'http://gw/' };
+	globalThis.fetch = async () => ({ ok: true });
+	pane.run = { clock: { now: () => 0 } };
+	pane.stream = { transport };
+	if (transport)
+		pane.rungs.get(transport).state = 'used';
+	await pane.watchFetch(`http://gw/stream/a?transport=${asked}`, {});
+	assert.equal(pane.requests, 1);
+	return [...pane.rungs].filter(([, rung]) => rung.state === 'trying')
+		.map(([name]) => name);
+}
+
+test('a poll beside a stream, for what was missed, is no rung that is tried',
+	async () => {
+		assert.deepEqual(await rungsAfter('ws', 'short'), []);
+		assert.deepEqual(await rungsAfter('sse', 'short'), []);
+		assert.deepEqual(await rungsAfter(null, 'short'), ['long']);
+		assert.deepEqual(await rungsAfter('sse', 'long'), ['long']);
+	});

@@ -101,6 +101,14 @@ export class AutoPane extends Pane {
 	async watchFetch(url, init) {
 		const name = new URL(url, location.href).searchParams
 			.get("transport");
+
+		/* What was missed while asleep, beside a stream: no rung's. */
+		if (name === "short" && ["ws", "sse"].includes(
+			this.stream.transport)) {
+			this.requests++;
+			return fetch(url, init);
+		}
+
 		/* A long poll's first question is a short one, and it has one. */
 		const long = this.rungs.get("long").state;
 		const rung = name !== "short" ? name :
