@@ -3,7 +3,9 @@
 
 #include "proxy/base/map.h"
 #include "proxy/conn.h"
+#include "transports/notice.h"
 #include "transports/request.h"
+#include "transports/stream_request.h"
 #include "transports/transport.h"
 
 /*
@@ -27,6 +29,9 @@ enum lab_fault {
 	LAB_REFUSE,  /* is answered by some proxy; value: the status */
 	LAB_STRIP,   /* loses its Upgrade on the way */
 	LAB_SWALLOW, /* is never answered */
+	LAB_TRIM,    /* finds that nothing behind its cursor was kept */
+	/* Connections are told of a restart, and the next request: */
+	LAB_EPOCH, /* that its cursor is of another log; once a worker */
 	/* What goes to the client, as long as the fault lasts: */
 	LAB_MUTE,      /* nothing behind the head of an answer */
 	LAB_HOLD,      /* only when there is more than that: bytes */
@@ -64,6 +69,12 @@ void lab_free(struct lab *l); /* accepts NULL; after its connections */
  * It goes on to stream_begin, if nothing is wrong on the way.
  */
 void lab_request(struct conn *c, const struct request *r, struct str rest);
+
+/*
+ * What history has lost for the one who asks for it: GAP_TRIMMED, GAP_EPOCH.
+ * Nothing is, in fact: it goes on with what is live, as if it were so.
+ */
+enum gap_reason lab_gap(struct conn *c, const struct stream_request *req);
 
 /* By a connection with the flag: */
 void lab_count(struct conn *c, enum bucket b, uint64_t n);

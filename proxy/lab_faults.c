@@ -18,6 +18,8 @@ static const char *const names[LAB_FAULTS] = {
 	[LAB_REFUSE] = "refuse",
 	[LAB_STRIP] = "strip",
 	[LAB_SWALLOW] = "swallow",
+	[LAB_TRIM] = "trim",
+	[LAB_EPOCH] = "epoch",
 	[LAB_MUTE] = "mute",
 	[LAB_HOLD] = "hold",
 	[LAB_DELAY] = "delay",
@@ -167,6 +169,40 @@ lab_request(struct conn *c, const struct request *r, struct str rest)
 	}
 }
 
+/* Was there anything behind its cursor that it will not get? */
+static bool
+misses_events(struct worker *w, const struct stream_request *req)
+{
+	bool misses = false;
+
+	for (size_t i = 0; i < req->channel_count; i++) {
+		struct channel *c =
+		    channels_find(w->channels, req->channels[i]);
+
+		misses =
+		    misses || (c != NULL && channel_head(c) > req->after.seq);
+		channel_unref(c);
+	}
+	return misses && req->after.seq < w->hub.seen;
+}
+
+enum gap_reason
+lab_gap(struct conn *c, const struct stream_request *req)
+{
+	struct lab_conn *lc = c->in_lab ? lab_find(c->worker->lab, c) : NULL;
+
+	if (lc == NULL || req->start != START_CURSOR)
+		return GAP_NONE;
+	if (lab_rule(lc, LAB_EPOCH) != NULL) {
+		/* From here on it has cursors of the log that there is. */
+		lc->pane->rules[LAB_EPOCH].until_ms = 0;
+		return GAP_EPOCH;
+	}
+	return lab_rule(lc, LAB_TRIM) != NULL && misses_events(c->worker, req) ?
+	    GAP_TRIMMED :
+	    GAP_NONE;
+}
+
 /* Connections that there are. */
 
 static void
@@ -242,6 +278,8 @@ lab_break(struct lab *l, const struct lab_break *b)
 			.jitter = b->jitter,
 			.transports = b->transports,
 		};
+		if (b->fault == LAB_EPOCH)
+			end_all(l, p, b);
 	}
 	pump_all(l, p);
 	return SW_OK;

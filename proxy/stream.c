@@ -76,9 +76,23 @@ count_refusal(struct worker *w, int err)
 		    1);
 }
 
-static struct beginning
-find_beginning(struct worker *w, const struct stream_request *req)
+/* What the lab says is lost is skipped, and no cursor goes back for it. */
+static void
+skip_lost(struct beginning *b, struct conn *c, const struct stream_request *req)
 {
+	b->gap = lab_gap(c, req);
+	if (b->gap == GAP_NONE)
+		return;
+	if (b->pos < c->worker->hub.seen)
+		b->pos = c->worker->hub.seen;
+	if (b->gap == GAP_EPOCH)
+		b->hello = b->pos;
+}
+
+static struct beginning
+find_beginning(struct conn *c, const struct stream_request *req)
+{
+	struct worker *w = c->worker;
 	struct beginning b = { .gap = GAP_NONE };
 
 	switch (req->start) {
@@ -97,6 +111,8 @@ find_beginning(struct worker *w, const struct stream_request *req)
 	case START_LAST:
 		break;
 	}
+	if (b.gap == GAP_NONE && w->lab != NULL)
+		skip_lost(&b, c, req);
 	return b;
 }
 
@@ -457,7 +473,7 @@ open_transport(struct opening *o, int err, int status)
 {
 	struct worker *w = o->conn->worker;
 
-	o->beginning = find_beginning(w, &o->stream);
+	o->beginning = find_beginning(o->conn, &o->stream);
 	if (o->stream.transport->id == TRANSPORT_WS) {
 		open_websocket(o, err);
 	} else if (err != SW_OK) {
@@ -615,7 +631,7 @@ stream_admit(struct subscriber *s, const char **why)
 		return SW_EFORBIDDEN;
 	}
 	if ((err = check_channels(w->conf, &req, s->grant, why)) == SW_OK) {
-		b = find_beginning(w, &req);
+		b = find_beginning(s->conn, &req);
 		buf_clear(&w->text);
 		if (w->draining)
 			subscriber_close(s, CLOSE_RESTART);

@@ -5,7 +5,9 @@ requests name. Whatever it is, the client has what was published: once, and in
 order.
 """
 
+import os
 import random
+import re
 import select
 
 from gateway import (Closed, EventStream, Scenario, SseSubscriber, WebSocket,
@@ -162,6 +164,74 @@ class Faults(Scenario):
                 events.block()
         self.assertEqual(poll.response()[0], 401)
 
+    # History.
+
+    def requests(self, pane="p"):
+        answer = self.gateway.get(f"/spillway/lab/panes/{pane}")[1]
+        return sum(p["requests"] for p in answer["panes"])
+
+    def loses(self, transport, fault, reason):
+        """What was published while it was away is gone, and it is told so."""
+        channel = f"{fault}-{transport}"
+        expected = []
+
+        def publish(count):
+            for n in range(count):
+                event = self.gateway.publish(channel, n)
+                expected.append((event["id"], n))
+
+        f = Follower(int(self.gateway.port), transport, f"{channel}?lab=p")
+        self.addCleanup(f.close)
+        publish(5)
+        f.until(lambda: len(f.messages) == 5)
+        last = expected[-1][0]
+        # Away until the events that it will miss are there.
+        self.fault("refuse", value=503)
+        if fault == "trim":
+            self.fault("cut")
+        self.fault(fault)
+        f.until(lambda: f.all("error"))
+        for n in range(3):
+            self.gateway.publish(channel, {"lost": n})
+        self.fault("refuse", value=503, seconds=1)
+        f.until(lambda: f.all("gap"))
+        self.assertEqual(f.all("gap")[0], {"gap": reason, "after": last})
+        self.fault("none")
+        # From there on it is as if nothing had been.
+        publish(5)
+        self.fault("cut")
+        publish(5)
+        f.until(lambda: len(f.messages) >= len(expected))
+        self.assertEqual(f.messages, expected)
+        self.assertEqual(f.all("closed"), [])
+        f.close()
+
+    def test_history_was_trimmed_while_it_was_away(self):
+        for transport in "ws", "sse", "long", "short":
+            with self.subTest(transport=transport):
+                self.loses(transport, "trim", "trimmed")
+
+    def test_the_gateway_comes_back_with_another_log(self):
+        for transport in "ws", "sse", "long", "short":
+            with self.subTest(transport=transport):
+                self.loses(transport, "epoch", "epoch")
+
+    def test_who_misses_nothing_is_told_of_no_trimming(self):
+        for transport in "ws", "sse", "long":
+            f = self.follower(transport)
+            f.until(lambda f=f: f.all("transport"))
+            self.publish(2)
+            self.complete(f)
+            before = self.requests()
+            self.fault("trim")
+            self.fault("cut")
+            self.gateway.until(lambda n=before: self.requests() > n,
+                               "another request")
+            self.fault("none")
+            self.publish(2)
+            self.complete(f)
+            f.close()
+
     # All of it.
 
     def test_whatever_happens_nothing_is_lost(self):
@@ -232,6 +302,15 @@ class Faults(Scenario):
         wire.send(request_head("/spillway/lab/clock"))
         self.assertEqual(wire.response()[0], 200)
         wire.close()
+
+    def test_the_gateway_knows_what_the_page_has_buttons_for(self):
+        path = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                            "..", "..", "web", "compare", "faults.js")
+        with open(path, encoding="ascii") as f:
+            buttons = re.findall(r'\{ name: "(\w+)"', f.read())
+        self.assertGreater(len(buttons), 12)
+        for fault in buttons:
+            self.fault(fault, "nobody")
 
     def test_what_is_no_fault_is_refused(self):
         for params in ({"fault": "flood"}, {}, {"fault": "refuse", "value": 200},

@@ -39,7 +39,7 @@ const stream = new Spillway.Stream(url, {
 stream.onmessage = (e) => say({ message: { id: e.id, data: e.data } });
 stream.ontransport = (e) => say({ transport: e.transport,
 	previous: e.previous, failed: e.failed });
-stream.ongap = (e) => say({ gap: e.reason });
+stream.ongap = (e) => say({ gap: e.reason, after: e.after });
 stream.onerror = (e) => say({ error: e.reason });
 stream.onclose = (e) => say({ closed: e.code });
 readline.createInterface({ input: process.stdin }).on('line', (line) => {

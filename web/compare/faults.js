@@ -13,6 +13,9 @@ export const FAULTS = [
 		help: "A proxy that knows no WebSocket drops the header." },
 	{ name: "swallow", title: "Swallow", kind: "request",
 		help: "The request goes out, and nothing ever comes back." },
+	{ name: "trim", title: "Trim history", kind: "request",
+		help: "It was away for longer than history reaches: what came " +
+			"meanwhile is gone, and it is told so." },
 	{ name: "mute", title: "101, then mute", kind: "bytes",
 		help: "The head of the answer arrives, and nothing behind it." },
 	{ name: "hold", title: "Hold events", kind: "bytes", value: 4096,
@@ -32,6 +35,9 @@ export const FAULTS = [
 		help: "A proxy ends it after its idle timeout." },
 	{ name: "restart", title: "Restart", kind: "connection",
 		help: "The gateway says that it restarts." },
+	{ name: "epoch", title: "Restart, new log", kind: "connection",
+		seconds: 10, help: "The gateway restarts, and its store was lost: cursors " +
+			"are of another log." },
 	{ name: "expire", title: "Expire token", kind: "connection",
 		help: "The client's token has expired." },
 ];
