@@ -8,6 +8,7 @@
  */
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "proxy/base/err.h"
@@ -18,8 +19,9 @@ struct watch {
 	struct upstream *upstream;
 	struct list node; /* of the dead */
 	uint32_t events;  /* as the loop knows them; 0: it does not have it */
-	bool ours;        /* on_close tells of its end */
+	bool ours;        /* libcurl told us when it was opened */
 	bool idle;        /* libcurl does not want to know */
+	bool connected;   /* so on_close will tell of its end */
 	struct upstream_request *tunnel; /* whose connection it is, or NULL */
 };
 
@@ -88,11 +90,22 @@ add(struct upstream *u, curl_socket_t fd)
 	return w;
 }
 
+/* It is not, or no longer, the socket of a request that switches protocols. */
+static void
+leave_tunnel(struct watch *w)
+{
+	for (size_t i = 0; w->tunnel != NULL && i < 2; i++)
+		if (w->tunnel->sockets[i] == w->io.fd)
+			w->tunnel->sockets[i] = -1;
+	w->tunnel = NULL;
+}
+
 static void
 forget(struct upstream *u, struct watch *w)
 {
 	if (w->events != 0)
 		loop_remove(u->worker->loop, &w->io);
+	leave_tunnel(w);
 	u->watches[w->io.fd] = NULL;
 	w->io.fd = -1;
 	/* An event of this turn may still name it. */
@@ -114,6 +127,22 @@ update(struct upstream *u, struct watch *w, uint32_t events)
 	return err == SW_OK ? 0 : -1;
 }
 
+/*
+ * Is it a connection that may be kept, of whose end on_close will tell? Of an
+ * attempt to connect that came to nothing, libcurl closes the socket without.
+ */
+static bool
+stays(struct watch *w)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+
+	if (w->ours && !w->connected)
+		w->connected =
+		    getpeername(w->io.fd, (struct sockaddr *)&peer, &len) == 0;
+	return w->connected;
+}
+
 static int
 on_watch(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
 {
@@ -127,11 +156,27 @@ on_watch(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
 			w = add(u, fd);
 		return w == NULL ? -1 : update(u, w, events_of(what));
 	}
-	if (w != NULL && w->ours)
+	if (w != NULL && stays(w))
 		w->idle = true;
 	else if (w != NULL)
 		forget(u, w);
 	return 0;
+}
+
+/*
+ * A socket that did not connect, and was closed without a word: this is another
+ * one of the same number, which the loop does not have. What libcurl wants to
+ * know of the number it will not say twice.
+ */
+static int
+begin_anew(struct upstream *u, struct watch *w)
+{
+	uint32_t events = w->idle ? 0 : w->events;
+
+	leave_tunnel(w);
+	w->events = 0;
+	w->idle = w->connected = false;
+	return events == 0 ? 0 : update(u, w, events);
 }
 
 static int
@@ -140,6 +185,8 @@ open_watch(
 {
 	struct watch *w = find(u, fd);
 
+	if (w != NULL && begin_anew(u, w) != 0)
+		return CURL_SOCKOPT_ERROR;
 	if (w == NULL)
 		w = add(u, fd);
 	if (w == NULL)
@@ -166,8 +213,10 @@ on_open_tunnel(void *ctx, curl_socket_t fd, curlsocktype purpose)
 	struct upstream_request *r = ctx;
 
 	(void)purpose;
+	if (open_watch(r->upstream, fd, r) != CURL_SOCKOPT_OK)
+		return CURL_SOCKOPT_ERROR;
 	r->sockets[r->sockets[0] >= 0] = fd;
-	return open_watch(r->upstream, fd, r);
+	return CURL_SOCKOPT_OK;
 }
 
 static int
@@ -176,12 +225,8 @@ on_close(void *ctx, curl_socket_t fd)
 	struct upstream *u = ctx;
 	struct watch *w = find(u, fd);
 
-	if (w != NULL) {
-		for (size_t i = 0; w->tunnel != NULL && i < 2; i++)
-			if (w->tunnel->sockets[i] == fd)
-				w->tunnel->sockets[i] = -1;
+	if (w != NULL)
 		forget(u, w);
-	}
 	return close(fd);
 }
 

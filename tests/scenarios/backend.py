@@ -17,18 +17,23 @@ class Backend:
     """
 
     def __init__(self, respond, family=socket.AF_INET, address=None,
-                 context=None):
+                 context=None, listener=None):
         self.respond = respond
         self.requests, self.connections = [], 0
         self.changed = threading.Condition()
         self.context = context
-        self.listener = socket.socket(family)
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(address or ("127.0.0.1", 0))
-        self.listener.listen(64)
+        self.listener = listener or self._listen(family, address)
         name = self.listener.getsockname()
-        self.port = name[1] if family == socket.AF_INET else None
+        self.port = None if isinstance(name, (str, bytes)) else name[1]
         threading.Thread(target=self._accept, daemon=True).start()
+
+    @staticmethod
+    def _listen(family, address):
+        s = socket.socket(family)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(address or ("127.0.0.1", 0))
+        s.listen(64)
+        return s
 
     @property
     def url(self):
