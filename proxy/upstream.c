@@ -296,6 +296,8 @@ catch_up(struct upstream *u)
 		finish(container_of(
 			   u->refused.next, struct upstream_request, node),
 		    UPSTREAM_CROWDED, ends[UPSTREAM_CROWDED].sentence);
+	if (u->running_count < most && !list_empty(&u->waiting))
+		upstream_sockets_weed(u);
 	while (u->running_count < most && !list_empty(&u->waiting))
 		begin(container_of(
 		    u->waiting.next, struct upstream_request, node));
@@ -440,6 +442,7 @@ upstream_new(struct upstream **out, struct worker *w)
 	list_init(&u->running);
 	list_init(&u->resumed);
 	list_init(&u->cancelled);
+	list_init(&u->idle);
 	list_init(&u->dead_watches);
 	list_init(&u->headed);
 	timer_init(&u->timer, NULL);

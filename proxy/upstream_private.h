@@ -37,6 +37,7 @@ struct upstream {
 	struct list resumed; /* to be asked again */
 	struct list cancelled;
 	struct list headed; /* their head was told in this call of libcurl */
+	struct list idle;   /* watches of connections that are kept */
 	struct list dead_watches;
 	struct watch **watches; /* by descriptor */
 	size_t watch_count;
@@ -129,6 +130,7 @@ void upstream_settle(struct upstream *u);
 bool upstream_sockets_open(struct upstream *u);
 bool upstream_sockets_prepare(struct upstream_request *r);
 void upstream_sockets_leave(struct upstream_request *r); /* it is going */
+void upstream_sockets_weed(struct upstream *u);  /* before some are used */
 void upstream_sockets_sweep(struct upstream *u); /* at the end of a turn */
 void upstream_sockets_close(struct upstream *u); /* libcurl has ended */
 

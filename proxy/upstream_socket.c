@@ -6,6 +6,7 @@
  * closed, stays in the loop meanwhile: that is two system calls less for each
  * request. Others, such as those of its resolver, come and go as it says.
  */
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -17,7 +18,7 @@
 struct watch {
 	struct io io; /* fd -1: closed, or forgotten */
 	struct upstream *upstream;
-	struct list node; /* of the dead */
+	struct list node; /* of the idle, or the dead */
 	uint32_t events;  /* as the loop knows them; 0: it does not have it */
 	bool ours;        /* libcurl told us when it was opened */
 	bool idle;        /* libcurl does not want to know */
@@ -108,6 +109,7 @@ forget(struct upstream *u, struct watch *w)
 	leave_tunnel(w);
 	u->watches[w->io.fd] = NULL;
 	w->io.fd = -1;
+	list_remove(&w->node);
 	/* An event of this turn may still name it. */
 	list_append(&u->dead_watches, &w->node);
 }
@@ -118,6 +120,7 @@ update(struct upstream *u, struct watch *w, uint32_t events)
 	int err = SW_OK;
 
 	w->idle = false;
+	list_remove(&w->node);
 	if (w->events == 0)
 		err = loop_add(u->worker->loop, &w->io, events);
 	else if (w->events != events)
@@ -156,10 +159,12 @@ on_watch(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
 			w = add(u, fd);
 		return w == NULL ? -1 : update(u, w, events_of(what));
 	}
-	if (w != NULL && stays(w))
+	if (w != NULL && stays(w)) {
 		w->idle = true;
-	else if (w != NULL)
+		list_append(&u->idle, &w->node);
+	} else if (w != NULL) {
 		forget(u, w);
+	}
 	return 0;
 }
 
@@ -176,6 +181,7 @@ begin_anew(struct upstream *u, struct watch *w)
 	leave_tunnel(w);
 	w->events = 0;
 	w->idle = w->connected = false;
+	list_remove(&w->node);
 	return events == 0 ? 0 : update(u, w, events);
 }
 
@@ -288,6 +294,43 @@ upstream_sockets_open(struct upstream *u)
 	    curl_multi_setopt(u->multi, CURLMOPT_TIMERFUNCTION,
 		on_timer_change) == CURLM_OK &&
 	    curl_multi_setopt(u->multi, CURLMOPT_TIMERDATA, u) == CURLM_OK;
+}
+
+/* Those of the list that have something to say are shut down. */
+static void
+shut_those_that_speak(struct pollfd *fds, struct watch **watches, nfds_t n)
+{
+	if (poll(fds, n, 0) <= 0)
+		return;
+	for (nfds_t i = 0; i < n; i++) {
+		if (fds[i].revents == 0)
+			continue;
+		shutdown(fds[i].fd, SHUT_RDWR);
+		list_remove(&watches[i]->node);
+	}
+}
+
+/*
+ * Between requests a backend has nothing to say but that it hangs up. Anything
+ * else would be taken for the response to the next request, because libcurl
+ * does not look; but what is shut down it does not use again.
+ */
+void
+upstream_sockets_weed(struct upstream *u)
+{
+	struct pollfd fds[64];
+	struct watch *watches[64];
+	nfds_t n = 0;
+
+	list_each_safe (node, after, &u->idle) {
+		watches[n] = container_of(node, struct watch, node);
+		fds[n] = (struct pollfd){ watches[n]->io.fd, POLLIN, 0 };
+		if (++n < 64)
+			continue;
+		shut_those_that_speak(fds, watches, n);
+		n = 0;
+	}
+	shut_those_that_speak(fds, watches, n);
 }
 
 void

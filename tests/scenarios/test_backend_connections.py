@@ -1,10 +1,13 @@
 """Connections to the backend that do not come about, and those that are kept."""
 
 import socket
+import ssl
+import threading
 
 from backend import Backend, response
-from gateway import main
-from test_reverse_proxy import Proxied
+from certificates import certificate
+from gateway import GUARD, main
+from test_reverse_proxy import Proxied, asking
 
 
 class Unanswering:
@@ -65,6 +68,61 @@ class Unreachable(Proxied):
         g.until(lambda: self.get() == (200, b"back"))
         for _ in range(8):
             self.assertEqual(self.get(), (200, b"back"))
+
+
+class Kept(Proxied):
+    """A connection that is kept carries the responses to its requests alone."""
+
+    def late(self, head, method="GET"):
+        """A second response, when the first one is through."""
+        through, sent = threading.Event(), threading.Event()
+        self.addCleanup(through.set)
+
+        def respond(r, c):
+            if r.target != "/late":
+                return response(b"fine")
+            c.s.sendall(head)
+            through.wait(GUARD)
+            c.s.sendall(response(b"another client's"))
+            sent.set()
+            return b""
+        g = self.serve(respond)
+        w = self.wire()
+        w.send(asking(f"{method} /late HTTP/1.1\nHost: a\n"))
+        w.until(b"\r\n\r\n")
+        g.until(lambda: g.metric("backend_running") == 0)
+        through.set()
+        self.assertTrue(sent.wait(GUARD))
+        for _ in range(3):
+            self.assertEqual(self.ask("GET / HTTP/1.1\nHost: a\n")[2],
+                             b"fine")
+
+    def test_what_comes_late_is_no_response(self):
+        self.late(response(b"ok"))
+
+    def test_what_comes_late_after_a_head_is_no_response(self):
+        self.late(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", "HEAD")
+
+    def test_what_comes_late_after_no_content_is_no_response(self):
+        self.late(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    def test_connections_are_used_again(self):
+        self.serve(lambda r, c: response(b"fine"))
+        for _ in range(10):
+            self.assertEqual(self.ask("GET / HTTP/1.1\nHost: a\n")[2],
+                             b"fine")
+        self.assertEqual(self.backend.connections, 1)
+
+
+class KeptOverHttps(Kept):
+    def serve(self, respond, more="", **options):
+        c = certificate()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(c.path, c.key)
+        self.backend = Backend(respond, context=context)
+        self.addCleanup(self.backend.close)
+        return self.gate([f"https://localhost:{self.backend.port}"],
+                         f'backend-ca = "{c.path}"\n{more}')
 
 
 if __name__ == "__main__":
