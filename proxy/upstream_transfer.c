@@ -343,6 +343,8 @@ set_limits(struct upstream_request *r)
 				  conf->backend_total_timeout_ms;
 
 	return SET(CURLOPT_NOSIGNAL, 1L) &&
+	    /* Not to wait for the end of the thread that asks for a name. */
+	    SET(CURLOPT_QUICK_EXIT, 1L) &&
 	    SET(CURLOPT_CONNECTTIMEOUT_MS,
 		(long)conf->backend_connect_timeout_ms) &&
 	    SET(CURLOPT_TIMEOUT_MS, (long)total) &&

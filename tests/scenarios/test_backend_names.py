@@ -1,0 +1,64 @@
+"""The backend has a name: one that changes, is gone, or is never answered."""
+
+import name_server
+from backend import Backend, response
+from gateway import main
+from test_reverse_proxy import Proxied, asking
+
+NAME = "backend.example"
+
+
+class Names(Proxied):
+    def setUp(self):
+        super().setUp()
+        self.server = name_server.NameServer()
+        self.addCleanup(self.server.close)
+
+    def named(self, more="", port=3000):
+        return self.gate([f"http://{NAME}:{port}"],
+                         'backend-fail-time = "10ms"\n' + more)
+
+    def backend_at(self, address, port=3000):
+        b = Backend(lambda r, c: response(address.encode()),
+                    address=(address, port))
+        self.addCleanup(b.close)
+        return b
+
+    def get(self):
+        status, _, body = self.ask("GET / HTTP/1.1\nHost: a\n")
+        return status, body
+
+    def test_a_name_server_that_is_silent_holds_up_nobody_else(self):
+        self.server.names[NAME] = None
+        g = self.named('backend-connect-timeout = "50ms"\n')
+        # The system waits for a minute, and nobody with it.
+        self.assertEqual(self.get()[0], 504)
+        self.assertEqual(g.get("/healthz")[0], 200)
+        self.server.wait_asked(NAME)
+
+        w = self.wire()
+        w.send(asking("GET / HTTP/1.1\nHost: a\n"))
+        w.close()
+        g.until(lambda: g.metric("proxied_requests") == 0)
+        self.assertEqual(g.get("/healthz")[0], 200)
+
+        self.assertEqual(g.stop(), 0)
+
+    def test_a_name_that_nobody_knows_is_a_502_until_it_is_known(self):
+        g = self.named()
+        self.assertEqual(self.get()[0], 502)
+        self.backend_at("127.0.0.2")
+        self.server.names[NAME] = ["127.0.0.2"]
+        g.until(lambda: self.get() == (200, b"127.0.0.2"))
+
+    def test_one_address_of_several_is_enough(self):
+        self.backend_at("127.0.0.2")
+        self.server.names[NAME] = ["127.0.0.3", "127.0.0.2", "127.0.0.4"]
+        self.named()
+        for _ in range(5):
+            self.assertEqual(self.get(), (200, b"127.0.0.2"))
+
+
+if __name__ == "__main__":
+    name_server.enter()
+    main()
