@@ -123,6 +123,7 @@ struct conf {
 	uint64_t backend_idle_timeout_ms;
 	uint64_t backend_total_timeout_ms; /* 0: no limit */
 	uint64_t backend_keep_alive_ms;
+	uint64_t backend_resolve_interval_ms;
 	char **upgrade; /* protocols, in lower case */
 	size_t upgrade_count;
 	uint64_t upgrade_idle_timeout_ms;

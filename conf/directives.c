@@ -508,6 +508,12 @@ const struct directive directives[] = {
 	    .max = HOUR,
 	    .help = "How long a connection to the backend is kept without a "
 		    "request. Less than the backend's own time." },
+	{ "backend-resolve-interval", KIND_MSEC, GROUP_BACKEND,
+	    GLOBAL(backend_resolve_interval_ms), .fallback = "30s",
+	    .min = SECOND, .max = DAY,
+	    .help = "How long the addresses of a backend's name are used "
+		    "before it is looked up again, and how old a connection "
+		    "to the backend may be to be used again." },
 	{ "backend-requests-max", KIND_COUNT, GROUP_BACKEND,
 	    GLOBAL(backend_requests_max), .fallback = "512", .min = 1,
 	    .max = 100 * THOUSAND,

@@ -341,6 +341,7 @@ set_limits(struct upstream_request *r)
 	uint64_t total = r->flow.ask.timeout_ms != 0 ? r->flow.ask.timeout_ms :
 	    r->flow.ask.upgrade                      ? 0 :
 				  conf->backend_total_timeout_ms;
+	long resolve_s = (long)(conf->backend_resolve_interval_ms / 1000);
 
 	return SET(CURLOPT_NOSIGNAL, 1L) &&
 	    /* Not to wait for the end of the thread that asks for a name. */
@@ -350,6 +351,9 @@ set_limits(struct upstream_request *r)
 	    SET(CURLOPT_TIMEOUT_MS, (long)total) &&
 	    SET(CURLOPT_MAXAGE_CONN,
 		(long)(conf->backend_keep_alive_ms / 1000)) &&
+	    /* A connection goes where the name has led once. */
+	    SET(CURLOPT_DNS_CACHE_TIMEOUT, resolve_s) &&
+	    SET(CURLOPT_MAXLIFETIME_CONN, resolve_s) &&
 	    SET(CURLOPT_BUFFERSIZE, (long)TRANSFER_BUFFER);
 }
 

@@ -745,6 +745,7 @@ static const char rich[] =
     "backend-ca = /ca.pem backend-connect-timeout = 1s\n"
     "backend-response-timeout = 2s backend-idle-timeout = 3s\n"
     "backend-total-timeout = 4s backend-keep-alive = 5s\n"
+    "backend-resolve-interval = 12s\n"
     "backend-requests-max = 6 backend-queue-max = 7\n"
     "backend-header-max = 8k backend-failures = 9\n"
     "backend-fail-time = 10s access-log = yes\n"

@@ -58,6 +58,19 @@ class Names(Proxied):
         for _ in range(5):
             self.assertEqual(self.get(), (200, b"127.0.0.2"))
 
+    def test_a_name_that_leads_elsewhere_is_followed(self):
+        old, new = (self.backend_at(f"127.0.0.{n}") for n in (2, 3))
+        self.server.names[NAME] = ["127.0.0.2"]
+        g = self.named('backend-resolve-interval = "1s"\n')
+        self.assertEqual(self.get(), (200, b"127.0.0.2"))
+        self.server.names[NAME] = ["127.0.0.3"]
+        g.until(lambda: self.get() == (200, b"127.0.0.3"))
+        seen = len(old.requests)
+        for _ in range(10):
+            self.assertEqual(self.get(), (200, b"127.0.0.3"))
+        self.assertEqual(len(old.requests), seen)
+        self.assertGreaterEqual(len(new.requests), 11)
+
 
 if __name__ == "__main__":
     name_server.enter()
