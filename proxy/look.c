@@ -18,6 +18,9 @@
 
 static const char stream_prefix[] = "/stream/";
 
+/* Input that is kept; with half of it no more is read. */
+enum { KEPT_MAX = 2 * WORKER_INPUT };
+
 /* What became of the input. */
 enum outcome {
 	TAKEN,  /* a request was dealt with: on to the next */
@@ -59,7 +62,8 @@ stash(struct conn *c, const uint8_t *p, size_t n)
 		c->in = malloc(sizeof(*c->in));
 		if (c->in == NULL)
 			return false;
-		buf_init(c->in, 2 * WORKER_INPUT);
+		/* What a relay leaves may be more. */
+		buf_init(c->in, n > KEPT_MAX ? n : KEPT_MAX);
 	}
 	return buf_put(c->in, p, n) == SW_OK;
 }
@@ -277,16 +281,24 @@ end_of_input(struct conn *c)
 		conn_close(c);
 }
 
+/* May more be read? A head is always below this. */
+static bool
+has_room(const struct conn *c)
+{
+	return c->in == NULL || buf_len(c->in) <= KEPT_MAX - WORKER_INPUT;
+}
+
 /* Input that was kept, with what has come since. */
 static void
 continue_kept(struct conn *c)
 {
 	struct buf *in = c->in;
 	struct worker *w = c->worker;
+	bool more = c->readable && has_room(c);
 	ssize_t n = 0;
 
 	c->in = NULL;
-	if (c->readable) {
+	if (more) {
 		n = conn_read(c, w->input, WORKER_INPUT, false);
 		if (n == 0)
 			end_of_input(c);
@@ -320,7 +332,7 @@ has_input(const struct conn *c, bool resumed)
 {
 	if (c->closed || c->role != &look_role || c->close_after)
 		return false;
-	return c->readable || (resumed && c->in != NULL);
+	return (c->readable && has_room(c)) || (resumed && c->in != NULL);
 }
 
 static void

@@ -32,7 +32,9 @@ input_put_back(struct conn *c, const uint8_t *bytes, size_t n)
 	in = malloc(sizeof(*in));
 	if (in == NULL)
 		return SW_ENOMEM;
-	buf_init(in, 4 * WORKER_INPUT);
+	/* A relay may have left more than what is kept else. */
+	buf_init(
+	    in, 4 * WORKER_INPUT + n + (c->in == NULL ? 0 : buf_len(c->in)));
 	buf_put(in, bytes, n);
 	if (c->in != NULL) {
 		buf_put_str(in, buf_str(c->in));

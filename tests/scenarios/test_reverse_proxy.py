@@ -85,6 +85,37 @@ class Passing(Proxied):
         self.assertEqual([w.response()[2] for _ in range(10)],
                          [b"/%d" % n for n in range(10)])
 
+    def pipelined(self, w, before=b"", count=5000):
+        """More requests than are kept, all sent before the first answer."""
+        pad = "X-Pad: " + "x" * 100 + "\n"
+        sent = threading.Thread(target=w.send, args=(before + b"".join(
+            asking(f"GET /{n} HTTP/1.1\nHost: a\n{pad}")
+            for n in range(count)),))
+        sent.start()
+        if before:
+            self.assertEqual(w.response()[2], b"/p")
+        for n in range(count):
+            self.assertEqual(w.response()[2], b"/%d" % n)
+        sent.join()
+
+    @staticmethod
+    def path_of(r, c):
+        c.body(r)
+        return response(r.target.encode())
+
+    def test_more_requests_may_be_pipelined_than_are_kept(self):
+        self.serve(self.path_of)
+        self.pipelined(self.wire())
+
+    def test_as_many_may_be_pipelined_behind_what_was_relayed(self):
+        self.serve(self.path_of)
+        w = self.wire()
+        for path in ("/a", "/healthz"):
+            w.send(asking(f"GET {path} HTTP/1.1\nHost: a\n"))
+            self.assertEqual(w.response()[0], 200)
+        self.pipelined(w, asking("POST /p HTTP/1.1\nHost: a\n"
+                                 "Content-Length: 50000\n", bytes(50000)))
+
     def test_after_a_request_of_ours_the_connection_serves_the_backend(self):
         self.serve(echo)
         w = self.wire()
