@@ -148,9 +148,11 @@ on_body(void *owner, void *out, size_t n)
 		    c, out, p->chunked || n < p->left ? n : (size_t)p->left);
 		if (got == SW_EAGAIN) {
 			p->wants_body = true;
-			conn_arm(c,
-			    loop_now_ms(c->worker->loop) +
-				c->worker->conf->request_timeout_ms);
+			/* Who has an answer already may leave it at that. */
+			if (!p->has_head)
+				conn_arm(c,
+				    loop_now_ms(c->worker->loop) +
+					c->worker->conf->request_timeout_ms);
 			return SW_EAGAIN;
 		}
 		if (got <= 0) {
@@ -278,6 +280,7 @@ on_head(void *owner, const struct upstream_head *h)
 		return;
 	}
 	p->has_head = true;
+	loop_clear_timer(&c->timer);
 	p->tunnel = h->status == 101;
 	/* Either what the client sends now, or that it is nothing. */
 	if (p->upgrade != NULL)
@@ -422,12 +425,8 @@ proxy_timeout(struct conn *c)
 
 	upstream_cancel(p->up);
 	p->up = NULL;
-	if (p->has_head)
-		break_off(p);
-	else
-		refuse(p, 408,
-		    "The body was not complete within request-timeout.",
-		    "client");
+	refuse(p, 408, "The body was not complete within request-timeout.",
+	    "client");
 }
 
 static void

@@ -7,7 +7,7 @@ import socket
 import threading
 
 from backend import Backend, echo, response
-from gateway import Gateway, Scenario, Wire, main
+from gateway import GUARD, Gateway, Scenario, Wire, main
 
 
 def asking(head, body=b""):
@@ -176,6 +176,36 @@ class Passing(Proxied):
         w.send(b"ok")
         self.assertEqual(w.response()[2], b"ok")
         self.assertIsNone(self.backend.requests[0].get("Expect"))
+
+    def test_who_has_an_answer_need_not_send_the_rest(self):
+        free = threading.Event()
+        self.addCleanup(free.set)
+
+        def early(r, c):
+            if r.target == "/late":
+                return response(c.body(r))
+            status = r.target[1:]
+            c.s.sendall(f"HTTP/1.1 {status} x\r\nContent-Length: 6\r\n\r\n"
+                        "abc".encode())
+            free.wait(GUARD)
+            c.s.sendall(b"def")
+            while c.s.recv(100):
+                pass
+        self.serve(early, 'request-timeout = "1s"\n')
+
+        def post(path):
+            w = self.wire()
+            w.send(asking(f"POST {path} HTTP/1.1\nHost: a\n"
+                          "Content-Length: 10\n", b"hello"))
+            return w
+        wires = [post("/200"), post("/413")]
+        for w in wires:
+            w.until(b"abc")
+        # Who came later, and has no answer, runs out of time.
+        self.assertEqual(post("/late").response()[0], 408)
+        free.set()
+        for w in wires:
+            self.assertEqual(w.exactly(3), b"def")
 
     def test_interim_responses_are_not_the_response(self):
         self.serve(lambda r, c: b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
