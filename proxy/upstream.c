@@ -210,9 +210,9 @@ complete(struct upstream_request *r, CURLcode code)
 	enum upstream_end end = transfer_judge(r, code);
 	bool failed = blames_origin(r, end);
 
-	if (failed || r->has_head)
-		origin_note(r->upstream, r->origin, failed);
-	else
+	if (failed)
+		origin_note(r->upstream, r->origin, true);
+	else if (!r->has_head)
 		r->origin->probing = false;
 	if (failed && try_another(r, end))
 		return;

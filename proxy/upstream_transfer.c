@@ -175,6 +175,8 @@ end_of_head(struct upstream_request *r)
 		return false;
 	}
 	r->has_head = true;
+	/* It lives. That the response ends, perhaps in days, says nothing. */
+	origin_note(r->upstream, r->origin, false);
 	if (r->status == 101) {
 		if (tunnel_open(r) != SW_OK) {
 			judge(r, UPSTREAM_CROWDED, "There is no descriptor.");

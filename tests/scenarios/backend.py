@@ -80,8 +80,15 @@ class Backend:
                 raise AssertionError(f"only {len(self.requests)} requests")
             return self.requests[count - 1]
 
-    def close(self):
+    def stop(self):
+        """Nobody new may connect."""
         self.listener.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        try:
+            self.stop()
+        except OSError:
+            pass  # it was stopped before
         self.listener.close()
 
 

@@ -491,6 +491,27 @@ class Places(Proxied):
         self.addCleanup(b.close)
         g.until(lambda: self.ask("GET / HTTP/1.1\nHost: a\n")[0] == 200)
 
+    def test_the_end_of_a_response_is_no_sign_of_life(self):
+        leave = threading.Event()
+        self.addCleanup(leave.set)
+
+        def begin(r, c):
+            c.s.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc")
+            leave.wait(GUARD)
+        g = self.serve(begin, 'backend-failures = 1\n'
+                       'backend-fail-time = "1h"\n')
+        w = self.wire()
+        w.send(asking("GET / HTTP/1.1\nHost: a\n"))
+        w.until(b"abc")
+        self.backend.stop()
+        for expected in (502, 503):
+            self.assertEqual(self.ask("GET / HTTP/1.1\nHost: a\n")[0],
+                             expected)
+        leave.set()
+        w.until(b"0\r\n\r\n")
+        self.assertEqual(self.ask("GET / HTTP/1.1\nHost: a\n")[0], 503)
+        self.assertFalse([l for l in g.lines if "backend is back" in l])
+
     def test_another_origin_does_what_one_cannot(self):
         probe = socket.socket()
         probe.bind(("127.0.0.1", 0))
