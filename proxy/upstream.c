@@ -257,7 +257,7 @@ begin(struct upstream_request *r)
 {
 	struct upstream *u = r->upstream;
 
-	r->origin = origin_choose(u);
+	r->origin = origin_choose(u, &r->tried);
 	if (r->origin == NULL) {
 		finish(r, UPSTREAM_DOWN, ends[UPSTREAM_DOWN].sentence);
 		return;

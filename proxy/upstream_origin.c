@@ -15,12 +15,21 @@ is_down(const struct upstream *u, const struct upstream_origin *o)
 	    (o->probing || loop_now_ms(u->worker->loop) < o->down_until_ms);
 }
 
+/* Its bit among those that a request has tried; beyond 64 there is none. */
+static uint64_t
+bit_of(const struct upstream *u, const struct upstream_origin *o)
+{
+	size_t at = (size_t)(o - u->origins);
+
+	return at < 64 ? (uint64_t)1 << at : 0;
+}
+
 /*
  * Everyone gains its weight, the richest is chosen and pays for the round: so
  * the shares are exact, and those of a heavy one are spread over the round.
  */
 struct upstream_origin *
-origin_choose(struct upstream *u)
+origin_choose(struct upstream *u, uint64_t *tried)
 {
 	struct upstream_origin *best = NULL;
 	int64_t total = 0;
@@ -28,7 +37,7 @@ origin_choose(struct upstream *u)
 	for (size_t i = 0; i < u->origin_count; i++) {
 		struct upstream_origin *o = &u->origins[i];
 
-		if (is_down(u, o))
+		if (is_down(u, o) || (*tried & bit_of(u, o)) != 0)
 			continue;
 		o->credit += o->weight;
 		total += o->weight;
@@ -38,6 +47,7 @@ origin_choose(struct upstream *u)
 	if (best == NULL)
 		return NULL;
 	best->credit -= total;
+	*tried |= bit_of(u, best);
 	best->probing = best->failures >= u->worker->conf->backend_failures;
 	return best;
 }

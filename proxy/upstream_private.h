@@ -88,6 +88,7 @@ struct upstream_request {
 	CURL *easy;
 	unsigned generation; /* of the configuration it was set up with */
 	struct upstream_origin *origin;
+	uint64_t tried; /* a bit for each of the origins */
 	unsigned tries;
 	struct timer timer;
 	/* Why it is to end, where libcurl would only know that it was told. */
@@ -112,8 +113,11 @@ struct upstream_request {
 	struct header parsed[REQUEST_HEADERS_MAX];
 };
 
-/* The origin whose turn it is; NULL: all are down. */
-struct upstream_origin *origin_choose(struct upstream *u);
+/*
+ * The origin whose turn it is, but none that was tried, of which it becomes one
+ * (see upstream_request); NULL: all others are down.
+ */
+struct upstream_origin *origin_choose(struct upstream *u, uint64_t *tried);
 /* How a request to it ended. */
 void origin_note(struct upstream *u, struct upstream_origin *o, bool failed);
 void origin_forget_ready(struct upstream_origin *o);

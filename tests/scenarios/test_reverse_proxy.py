@@ -523,6 +523,18 @@ class Places(Proxied):
             self.assertEqual(self.ask("POST / HTTP/1.1\nHost: a\n"
                                       "Content-Length: 2\n", b"hi")[2], b"hi")
 
+    def test_another_one_is_really_another_one(self):
+        probes = [socket.socket() for _ in range(2)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+            self.addCleanup(probe.close)
+        b = Backend(echo)
+        self.addCleanup(b.close)
+        self.gate([f"http://127.0.0.1:{p.getsockname()[1]} weight=100"
+                   for p in probes] + [b.url])
+        for _ in range(8):
+            self.assertEqual(self.ask("GET / HTTP/1.1\nHost: a\n")[0], 200)
+
     def test_weights_are_shares(self):
         one, two = Backend(echo), Backend(echo)
         self.addCleanup(one.close)
