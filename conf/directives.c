@@ -534,7 +534,8 @@ const struct directive directives[] = {
 	    .help = "Requests in a row that have to fail, in one worker, for "
 		    "an address of the backend to be left alone for "
 		    "backend-fail-time. It failed if there was no connection, "
-		    "no response in time, or a broken one." },
+		    "and, where there are several addresses, if there was no "
+		    "response in time, or a broken one." },
 	{ "backend-fail-time", KIND_MSEC, GROUP_BACKEND,
 	    GLOBAL(backend_fail_time_ms), .fallback = "2s", .min = 10,
 	    .max = HOUR,

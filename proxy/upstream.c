@@ -176,6 +176,9 @@ blames_origin(const struct upstream_request *r, enum upstream_end end)
 	case UPSTREAM_UNREACHABLE:
 		return true;
 	case UPSTREAM_TIMEOUT:
+		if (!transfer_sent(r))
+			return true;
+		/* fall through */
 	case UPSTREAM_BROKEN:
 		/* If it is the only one, to ask it is better than not to. */
 		return r->upstream->origin_count > 1 && !r->has_head;

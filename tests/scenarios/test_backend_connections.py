@@ -59,6 +59,20 @@ class Unreachable(Proxied):
         for _ in range(8):
             self.assertEqual(self.get(), (200, b"fine"))
 
+    def test_one_that_is_silent_is_left_alone(self):
+        self.gate([self.silent().url], 'backend-failures = 2\n'
+                  'backend-fail-time = "1h"\n')
+        self.assertEqual([self.get()[0] for _ in range(4)],
+                         [504, 504, 503, 503])
+
+    def test_one_that_answers_slowly_is_asked_all_the_same(self):
+        free = threading.Event()
+        self.addCleanup(free.set)
+        self.serve(lambda r, c: free.wait(GUARD) and response(b"late"),
+                   'backend-failures = 1\nbackend-fail-time = "1h"\n'
+                   'backend-response-timeout = "50ms"\n')
+        self.assertEqual([self.get()[0] for _ in range(3)], [504] * 3)
+
     def test_one_that_was_silent_is_heard_again(self):
         place = self.silent()
         g = self.gate([place.url], 'backend-fail-time = "10ms"\n')
