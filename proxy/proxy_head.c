@@ -53,15 +53,25 @@ tells_origin(struct str name)
 }
 
 /*
+ * Does this hop alone have it? A trusted proxy means us to pass on what it says
+ * of its client, and it is the client who may have written Connection.
+ */
+static bool
+ends_here(const struct request *r, struct str name)
+{
+	return is_hop_by_hop(name) ||
+	    (!tells_origin(name) &&
+		is_nominated(r->headers, r->header_count, name));
+}
+
+/*
  * CGI and its heirs turn a dash into an underscore, so that X_Forwarded_For is
  * X-Forwarded-For to them: no name with one passes.
  */
 static bool
 passes(const struct request *r, struct str name, bool trust)
 {
-	return !is_hop_by_hop(name) &&
-	    !is_nominated(r->headers, r->header_count, name) &&
-	    memchr(name.p, '_', name.len) == NULL &&
+	return !ends_here(r, name) && memchr(name.p, '_', name.len) == NULL &&
 	    (trust || !tells_origin(name)) && !str_is_nocase(name, "Via") &&
 	    !str_is_nocase(name, "X-Forwarded-For") &&
 	    !str_is_nocase(name, "Forwarded");

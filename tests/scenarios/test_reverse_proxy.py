@@ -287,6 +287,16 @@ class Heads(Proxied):
         self.assertEqual(r.get("X-Forwarded-Proto"), "https")
         self.assertTrue(r.get("Forwarded").startswith("for=6.6.6.6, for="))
 
+    def test_what_a_trusted_hop_says_cannot_be_taken_away(self):
+        r = self.seen(self.spoofed + "Connection: close, X-Forwarded-Proto, "
+                      "X-Forwarded-Host, X-Real-IP, Forwarded\n",
+                      "trusted-proxy = 127.0.0.0/8\n")
+        self.assertEqual(
+            [r.get(f"X-{n}") for n in ("Forwarded-Proto", "Forwarded-Host",
+                                       "Real-IP")],
+            ["https", "evil", "6.6.6.6"])
+        self.assertTrue(r.get("Forwarded").startswith("for=6.6.6.6, for="))
+
     def test_who_is_outside_of_the_network_is_not_trusted(self):
         r = self.seen(self.spoofed, 'trusted-proxy = { 127.0.0.2, "::1" }\n')
         self.assertEqual(r.get("X-Forwarded-For"), "127.0.0.1")
