@@ -131,6 +131,19 @@ conn_close(struct conn *c)
 }
 
 void
+conn_abort(struct conn *c)
+{
+	const struct linger hard = { .l_onoff = 1 };
+
+	if (c->closed)
+		return;
+	if (c->tls != NULL)
+		end_tls(c);
+	setsockopt(c->io.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	conn_close(c);
+}
+
+void
 conn_lend(struct conn *c)
 {
 	loop_remove(c->worker->loop, &c->io);

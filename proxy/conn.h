@@ -106,6 +106,12 @@ void conn_close(struct conn *c);
  * lost to a reset. Bounded by close-timeout.
  */
 void conn_linger(struct conn *c);
+/*
+ * Close it so that the peer sees that this was no good order: a reset, and of
+ * TLS no last word. For where the end of the connection is the end of what was
+ * sent, and it was not the end.
+ */
+void conn_abort(struct conn *c);
 /* Write this, then the same; if it cannot be written, close at once. */
 void conn_say_last(struct conn *c, const struct buf *last);
 /* At the end of a turn: give the memory back. */

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
@@ -345,14 +344,11 @@ on_data(void *owner, const void *data, size_t n)
 static void
 break_off(struct passage *p)
 {
-	const struct linger hard = { .l_onoff = 1 };
-	struct conn *c = p->conn;
-
 	/* An end in good order would be the end of the response. */
 	if (p->framing == FRAMING_CLOSE)
-		setsockopt(
-		    c->io.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
-	conn_close(c);
+		conn_abort(p->conn);
+	else
+		conn_close(p->conn);
 }
 
 /* False: there is no memory. */

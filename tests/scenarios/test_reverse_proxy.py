@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import socket
+import ssl
 import threading
 
 from backend import Backend, echo, response
@@ -462,6 +463,17 @@ class Misbehaving(Proxied):
                 if b"Content-Length: 10" in head:
                     self.assertLess(len(rest), 10)
         self.assertEqual(self.ask("GET /fine HTTP/1.1\nHost: a\n")[2], b"fine")
+
+    def test_an_end_is_not_taken_for_the_whole(self):
+        # What HTTP/1.0 is given ends with the connection.
+        self.serve(self.respond)
+        w = self.wire()
+        w.send(asking("GET /no%20last%20chunk HTTP/1.0\nHost: a\n"))
+        w.until(b"abc")
+        if isinstance(w.s, ssl.SSLSocket):
+            w.s.suppress_ragged_eofs = False
+        with self.assertRaises((ConnectionResetError, ssl.SSLEOFError)):
+            w.more()
 
     def test_what_follows_a_response_is_not_the_next_one(self):
         evil = response(b"evil")
