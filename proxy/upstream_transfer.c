@@ -175,6 +175,9 @@ end_of_head(struct upstream_request *r)
 		return false;
 	}
 	r->has_head = true;
+	/* libcurl would keep it, and then send no chunks that way. */
+	if (r->http_1_0)
+		curl_easy_setopt(r->easy, CURLOPT_FORBID_REUSE, 1L);
 	/* It lives. That the response ends, perhaps in days, says nothing. */
 	origin_note(r->upstream, r->origin, false);
 	if (r->status == 101) {
@@ -402,7 +405,8 @@ keep_ready(struct upstream_request *r)
 {
 	struct upstream_origin *o = r->origin;
 
-	if (!is_plain(r) || r->generation != r->upstream->generation)
+	if (!is_plain(r) || r->http_1_0 ||
+	    r->generation != r->upstream->generation)
 		return false;
 	if (o->ready_count == sizeof(o->ready) / sizeof(o->ready[0]))
 		return false;

@@ -127,6 +127,21 @@ class Kept(Proxied):
                              b"fine")
         self.assertEqual(self.backend.connections, 1)
 
+    def test_what_speaks_an_older_version_gets_uploads_all_the_same(self):
+        def old(r, c):
+            c.body(r)
+            return (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n"
+                    b"Content-Length: 3\r\n\r\nold")
+        self.serve(old)
+        for _ in range(3):
+            self.assertEqual(self.ask("GET / HTTP/1.1\nHost: a\n")[2], b"old")
+            self.assertEqual(
+                self.ask("POST / HTTP/1.1\nHost: a\n"
+                         "Transfer-Encoding: chunked\n",
+                         b"2\r\nhi\r\n0\r\n\r\n")[2], b"old")
+        self.assertEqual({r.version for r in self.backend.requests},
+                         {"HTTP/1.1"})
+
 
 class KeptOverHttps(Kept):
     def serve(self, respond, more="", **options):
