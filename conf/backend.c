@@ -1,5 +1,6 @@
 #include "conf/backend.h"
 
+#include <arpa/inet.h>
 #include <sys/un.h>
 
 #include "proxy/base/err.h"
@@ -11,6 +12,19 @@ refuse(struct buf *advice, const char *sentence)
 {
 	buf_puts(advice, sentence);
 	return SW_EINVAL;
+}
+
+static bool
+is_v6(struct str s)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr scrap;
+
+	if (s.len >= sizeof(text))
+		return false;
+	memcpy(text, s.p, s.len);
+	text[s.len] = '\0';
+	return inet_pton(AF_INET6, text, &scrap) == 1;
 }
 
 /* host, host:port, [v6]:port */
@@ -32,7 +46,8 @@ is_authority(struct str s)
 		return false;
 	if (s.p[0] == '[') {
 		colon = memchr(s.p, ']', s.len);
-		if (colon == NULL || colon - s.p < 3)
+		if (colon == NULL ||
+		    !is_v6((struct str){ s.p + 1, (size_t)(colon - s.p) - 1 }))
 			return false;
 		port.p = colon + 1;
 		port.len = s.len - (size_t)(port.p - s.p);
