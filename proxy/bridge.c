@@ -444,8 +444,10 @@ call_new(struct bridge_call **out, struct bridge *b, const struct bridge_ask *a)
 	/* One alone has room: it would not have more of it later. */
 	if (b->bytes > 0 &&
 	    b->bytes + size > b->worker->conf->bridge_queue_bytes /
-		    gateway_worker_count(b->worker->gateway))
+		    gateway_worker_count(b->worker->gateway)) {
+		METRIC_LIMIT(b->worker, LIMIT_BRIDGE_QUEUE);
 		return SW_EBUSY;
+	}
 	if ((c = malloc(size)) == NULL)
 		return SW_ENOMEM;
 	*c = (struct bridge_call){

@@ -78,6 +78,8 @@ post(struct bridge *b, struct outbox_put *p)
 	struct worker *w = bridge_worker(b);
 	int err = w->outbox == NULL ? SW_ESTORE : outbox_put(w->outbox, p);
 
+	if (err == SW_EBUSY)
+		METRIC_LIMIT(w, LIMIT_OUTBOX);
 	if (err != SW_OK)
 		outbox_put_free(p);
 	return err;

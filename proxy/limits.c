@@ -25,6 +25,10 @@ limit_name(enum limit l)
 		[LIMIT_CHANNELS_PER_CONNECTION] = "channels-per-connection",
 		[LIMIT_CHANNELS] = "max-channels",
 		[LIMIT_STALL_TIMEOUT] = "stall-timeout",
+		[LIMIT_AUTH_TIMEOUT] = "auth-timeout",
+		[LIMIT_BRIDGE_QUEUE] = "bridge-queue-bytes",
+		[LIMIT_OUTBOX] = "outbox-max-bytes",
+		[LIMIT_BACKEND_QUEUE] = "backend-queue-max",
 	};
 
 	return names[l];

@@ -211,6 +211,7 @@ client_send(struct worker *w, const struct client_message *m, int *err,
 		break;
 	case SEND_BRIDGE:
 		if (m->data.len > w->conf->message_max) {
+			METRIC_LIMIT(w, LIMIT_MESSAGE);
 			*err = SW_ELIMIT;
 			*why = too_large;
 		} else if ((*err = tell_backend(w, m,

@@ -361,6 +361,8 @@ subscriber_tick(struct subscriber *s)
 	uint64_t now = subscriber_now(s);
 
 	if (subscriber_expired(s)) {
+		if (s->unproven != NULL)
+			METRIC_LIMIT(subscriber_worker(s), LIMIT_AUTH_TIMEOUT);
 		subscriber_close(s,
 		    s->unproven != NULL ? CLOSE_UNAUTHORIZED : CLOSE_EXPIRED);
 		return true;

@@ -388,6 +388,7 @@ upstream_start(struct upstream_request **out, struct upstream *u,
 	if (u->waiting_count + u->running_count >
 	    share(u, u->worker->conf->backend_queue_max) +
 		share(u, u->worker->conf->backend_requests_max)) {
+		METRIC_LIMIT(u->worker, LIMIT_BACKEND_QUEUE);
 		list_remove(&r->node);
 		list_append(&u->refused, &r->node);
 	}

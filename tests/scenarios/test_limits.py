@@ -5,11 +5,13 @@ import re
 import resource
 import socket
 import sqlite3
+import threading
 import zlib
 
+from bridge_backend import SECRET, Backend
 from certificates import certificate
-from gateway import (Closed, EventStream, Gateway, Scenario, WebSocket, Wire,
-                     main, request_head)
+from gateway import (GUARD, Closed, EventStream, Gateway, Scenario, WebSocket,
+                     Wire, main, request_head)
 from post import DOORS, Publisher, is_problem, post
 
 CONF = """
@@ -511,6 +513,82 @@ class Doors(Scenario):
                        '{limit="tls-handshake-timeout"}')
 
 
+class Tokens(Scenario):
+    conf = f"""
+token-key = "HS256:{'k' * 32}"
+auth-timeout = 100ms
+"""
+    reached = Reached.reached
+    once = Reached.once
+
+    def test_who_sends_none_in_time(self):
+        def wait():
+            with WebSocket(self.gateway.port, "/stream/a") as ws:
+                with self.assertRaises(Closed) as closed:
+                    while True:
+                        ws.message()
+                self.assertEqual(closed.exception.code, 4401)
+        self.once("auth-timeout", wait)
+
+
+class Backends(Scenario):
+    """What a backend that does not answer leaves to wait here."""
+
+    reached = Reached.reached
+    says = Reached.says
+
+    def setUp(self):
+        self.answers = threading.Event()
+        self.backend = Backend(self.answer)
+        self.addCleanup(self.backend.close)
+        self.addCleanup(self.answers.set)
+
+    def answer(self, event):
+        self.answers.wait(GUARD)
+        return 503, "text/plain", b"later"
+
+    def begin(self, more):
+        self.gateway = Gateway(f"""
+backend = "http://127.0.0.1:{self.backend.port}"
+bridge-secret = "{SECRET}"
+{more}
+""", workers=1)
+        self.addCleanup(self.gateway.close)
+        self.gateway.start()
+
+    def test_messages_that_wait(self):
+        self.begin("send = bridge\nbridge-queue-bytes = 1m\n")
+        with Wire(self.gateway.port) as first:
+            first.send(post("/stream/a", "x" * 700000))
+            self.backend.wait(1)
+            self.says(503, "wait for the backend",
+                      post("/stream/a", "x" * 700000))
+        self.assertEqual(self.reached("bridge-queue-bytes"), 1)
+
+    def test_letters_that_are_stored(self):
+        self.begin("send = bridge\nmessage-mode = queue\n"
+                   "outbox-max-bytes = 1k\n")
+        with Wire(self.gateway.port) as w:
+            statuses = []
+            while 503 not in statuses:
+                w.send(post("/stream/a", "x" * 300))
+                statuses.append(w.response()[0])
+        self.assertIn(202, statuses)
+        self.assertEqual(self.reached("outbox-max-bytes"), 1)
+
+    def test_requests_that_wait(self):
+        self.begin("backend-requests-max = 1\nbackend-queue-max = 1\n")
+        wires = [Wire(self.gateway.port) for _ in range(3)]
+        for w in wires:
+            w.send(post("/x", "y"))
+        self.gateway.until(
+            lambda: self.reached("backend-queue-max") == 1, "a full queue")
+        self.answers.set()
+        for w in wires:
+            self.assertEqual(w.response()[0], 503)
+            w.close()
+
+
 class Table(Scenario):
     """Whoever adds a limit reaches it here."""
 
@@ -536,6 +614,10 @@ class Table(Scenario):
         "channels-per-connection": Reached.test_channels_of_one_connection,
         "max-channels": Reached.test_channels_that_exist,
         "stall-timeout": Crowds.test_a_reader_that_does_not_read,
+        "auth-timeout": Tokens.test_who_sends_none_in_time,
+        "bridge-queue-bytes": Backends.test_messages_that_wait,
+        "outbox-max-bytes": Backends.test_letters_that_are_stored,
+        "backend-queue-max": Backends.test_requests_that_wait,
     }
 
     def test_every_limit_is_reached_by_a_test(self):
