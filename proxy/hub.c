@@ -226,13 +226,14 @@ mark_dirty(struct hub *h, struct hub_channel *hc)
 {
 	if (hc->link_count == 0)
 		return;
-	if (!list_empty(&hc->dirty)) {
+	if (!list_empty(&hc->dirty) && hc->begun) {
 		hc->again = true;
 		return;
 	}
 	hc->left = hc->link_count;
-	hc->again = false;
-	list_append(&h->dirty, &hc->dirty);
+	hc->begun = hc->again = false;
+	if (list_empty(&hc->dirty))
+		list_append(&h->dirty, &hc->dirty);
 }
 
 /* Takes over the sink's reference to the event. */
@@ -337,6 +338,7 @@ deliver_channel(struct hub *h, struct hub_channel *hc, unsigned budget)
 {
 	unsigned visited = 0;
 
+	hc->begun = true;
 	if (hc->left > hc->link_count)
 		hc->left = hc->link_count;
 	forget_deliveries(h);

@@ -31,7 +31,8 @@ struct hub_channel {
 	struct link **links;   /* everybody who wants to know */
 	uint32_t link_count, link_cap;
 	uint32_t left;      /* links that this delivery has still to visit */
-	bool again;         /* more events came in the meantime */
+	bool begun;         /* it has visited some */
+	bool again;         /* more events came since then */
 	struct list dirty;  /* being delivered */
 	struct list recent; /* by age of the newest event, if it has any */
 };
