@@ -1,71 +1,18 @@
 #ifndef SPILLWAY_TESTS_CONF_FILES_H
 #define SPILLWAY_TESTS_CONF_FILES_H
 
-#include <check.h>
-#include <fcntl.h>
-#include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-
 #include "conf/conf.h"
 #include "proxy/base/err.h"
+#include "tests/scratch.h"
 
 /*
  * Configurations for tests: each test has a directory of its own, with files
  * that are named relative to it, also in the faults that are returned.
  */
-static char files_dir[64];
-
-static inline void
-files_setup(void)
-{
-	strcpy(files_dir, "/tmp/spillway-conf-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(files_dir));
-}
-
-static inline int
-files_remove(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
-static inline void
-files_teardown(void)
-{
-	nftw(files_dir, files_remove, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-/* Borrowed until the next call but seven. */
-static inline const char *
-file_path(const char *name)
-{
-	static char paths[8][256];
-	static unsigned next;
-	char *path = paths[next++ % 8];
-
-	snprintf(path, sizeof(paths[0]), "%s/%s", files_dir, name);
-	return path;
-}
-
-static inline void
-file_write_bytes(const char *name, const void *bytes, size_t len)
-{
-	FILE *file = fopen(file_path(name), "w");
-
-	ck_assert_ptr_nonnull(file);
-	ck_assert_uint_eq(fwrite(bytes, 1, len, file), len);
-	ck_assert_int_eq(fclose(file), 0);
-}
-
 static inline void
 file_write(const char *name, const char *text)
 {
-	file_write_bytes(name, text, strlen(text));
+	scratch_write(name, text, strlen(text));
 }
 
 /* All of a file in the source tree; terminated, the caller's. */
@@ -102,7 +49,7 @@ load(const char *name)
 	int err;
 
 	buf_init(&faults, 64 * 1024);
-	err = conf_load(&c, name == NULL ? NULL : file_path(name), &faults);
+	err = conf_load(&c, name == NULL ? NULL : scratch_path(name), &faults);
 	ck_assert_msg(
 	    err == SW_OK, "%d, faults:\n%.*s", err, STR_ARG(buf_str(&faults)));
 	ck_assert_ptr_nonnull(c);
@@ -124,17 +71,17 @@ load_faults(const char *name)
 {
 	static char text[64 * 1024];
 	struct conf *c = (struct conf *)&text;
-	size_t n = strlen(files_dir) + 1;
+	size_t n = strlen(scratch_dir) + 1;
 	struct buf faults;
 	char *p;
 
 	buf_init(&faults, sizeof(text) - 1);
-	ck_assert_int_eq(conf_load(&c, file_path(name), &faults), SW_EINVAL);
+	ck_assert_int_eq(conf_load(&c, scratch_path(name), &faults), SW_EINVAL);
 	ck_assert_ptr_null(c);
 	memcpy(text, buf_head(&faults), buf_len(&faults));
 	text[buf_len(&faults)] = '\0';
 	buf_fini(&faults);
-	while ((p = strstr(text, files_dir)) != NULL)
+	while ((p = strstr(text, scratch_dir)) != NULL)
 		memmove(p, p + n, strlen(p + n) + 1);
 	return text;
 }

@@ -139,7 +139,7 @@ write_number(const struct directive *d, uint64_t value)
 		if (d == high)
 			put_setting(&text, low, low->min);
 	}
-	file_write_bytes("spillway.conf", buf_head(&text), buf_len(&text));
+	scratch_write("spillway.conf", buf_head(&text), buf_len(&text));
 	buf_fini(&text);
 }
 
@@ -588,7 +588,7 @@ START_TEST(an_include_stands_for_the_text_of_its_file)
 {
 	struct conf *c;
 
-	mkdir(file_path("sub"), 0777);
+	mkdir(scratch_path("sub"), 0777);
 	file_write("spillway.conf",
 	    "channel \"a\" {}\n"
 	    "listen = \"127.0.0.1:1\"\n"
@@ -625,8 +625,8 @@ START_TEST(an_include_may_name_an_absolute_path)
 	struct conf *c;
 
 	file_write("other.conf", "workers = 9\n");
-	snprintf(
-	    text, sizeof(text), "include(\"%s\")\n", file_path("other.conf"));
+	snprintf(text, sizeof(text), "include(\"%s\")\n",
+	    scratch_path("other.conf"));
 	c = load_text(text);
 	ck_assert_uint_eq(c->workers, 9);
 	conf_free(c);
@@ -640,7 +640,7 @@ START_TEST(the_path_of_the_file_may_be_relative)
 
 	file_write("other.conf", "workers = 9\n");
 	file_write("spillway.conf", "include(\"other.conf\")\n");
-	ck_assert_int_eq(chdir(files_dir), 0);
+	ck_assert_int_eq(chdir(scratch_dir), 0);
 	buf_init(&faults, 1024);
 	ck_assert_int_eq(conf_load(&c, "spillway.conf", &faults), SW_OK);
 	ck_assert_uint_eq(c->workers, 9);
@@ -657,7 +657,7 @@ START_TEST(a_token_is_text_or_the_first_line_of_a_file)
 	file_write("token", " first-line-of-token \nsecond\n");
 	snprintf(text, sizeof(text),
 	    "api-token = { \"0123456789abcdef\", \"file:%s\" }\n",
-	    file_path("token"));
+	    scratch_path("token"));
 	c = load_text(text);
 	ck_assert_uint_eq(c->api_token_count, 2);
 	ck_assert_str_eq(c->api_token[0].secret, "0123456789abcdef");
@@ -695,7 +695,7 @@ START_TEST(a_token_says_in_front_what_it_is_for)
 
 	buf_init(&text, 4096);
 	buf_printf(&text, "api-token = \"%s\"\n", tokens[_i].text);
-	file_write_bytes("spillway.conf", buf_head(&text), buf_len(&text));
+	scratch_write("spillway.conf", buf_head(&text), buf_len(&text));
 	buf_fini(&text);
 	c = load("spillway.conf");
 	ck_assert_uint_eq(c->api_token_count, 1);
@@ -712,7 +712,7 @@ START_TEST(a_token_in_a_file_has_a_scope_as_well)
 
 	file_write("token", "first-line-of-token\n");
 	snprintf(text, sizeof(text), "api-token = \"publish:file:%s\"\n",
-	    file_path("token"));
+	    scratch_path("token"));
 	c = load_text(text);
 	ck_assert_str_eq(c->api_token[0].secret, "first-line-of-token");
 	ck_assert_uint_eq(c->api_token[0].scopes, API_PUBLISH);
@@ -826,7 +826,7 @@ check_round_trip(const struct conf *c)
 
 	buf_init(&out, 64 * 1024);
 	ck_assert_int_eq(conf_print(c, &out), SW_OK);
-	file_write_bytes("printed.conf", buf_head(&out), buf_len(&out));
+	scratch_write("printed.conf", buf_head(&out), buf_len(&out));
 	again = load("printed.conf");
 	check_same(c, again);
 	for (size_t i = 0; i < directive_count; i++) {
@@ -862,7 +862,7 @@ START_TEST(a_token_that_is_kept_in_a_file_is_not_printed)
 
 	file_write("token", "very-secret-token\n");
 	snprintf(text, sizeof(text), "api-token = \"file:%s\"\n",
-	    file_path("token"));
+	    scratch_path("token"));
 	c = load_text(text);
 	check_round_trip(c);
 	buf_init(&out, 64 * 1024);
@@ -870,7 +870,7 @@ START_TEST(a_token_that_is_kept_in_a_file_is_not_printed)
 	buf_put(&out, "", 1);
 	ck_assert_ptr_null(strstr((char *)buf_head(&out), "very-secret"));
 	ck_assert_ptr_nonnull(
-	    strstr((char *)buf_head(&out), file_path("token")));
+	    strstr((char *)buf_head(&out), scratch_path("token")));
 	buf_fini(&out);
 	conf_free(c);
 }
@@ -946,7 +946,7 @@ START_TEST(threads_may_load_at_the_same_time)
 	void *failed;
 
 	file_write("spillway.conf", rich);
-	strcpy(path, file_path("spillway.conf"));
+	strcpy(path, scratch_path("spillway.conf"));
 	for (int i = 0; i < 4; i++)
 		ck_assert_int_eq(
 		    pthread_create(&threads[i], NULL, load_often, path), 0);
@@ -988,7 +988,7 @@ main(void)
 	Suite *suite = suite_create("conf/conf");
 	TCase *tc = tcase_create("load");
 
-	tcase_add_checked_fixture(tc, files_setup, files_teardown);
+	tcase_add_checked_fixture(tc, scratch_make, scratch_remove);
 	tcase_add_test(tc, without_a_file_everything_has_its_default);
 	tcase_add_test(
 	    tc, without_a_file_streams_and_polls_have_their_defaults);

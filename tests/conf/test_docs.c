@@ -214,7 +214,7 @@ main(void)
 	TCase *tc = tcase_create("docs");
 	int n = (int)directive_count;
 
-	tcase_add_checked_fixture(tc, files_setup, files_teardown);
+	tcase_add_checked_fixture(tc, scratch_make, scratch_remove);
 	tcase_add_test(tc, the_sample_is_what_the_table_says);
 	tcase_add_test(tc, the_manual_is_what_the_table_says);
 	tcase_add_test(tc, the_sample_loads_to_the_defaults);

@@ -434,14 +434,15 @@ START_TEST(a_file_that_cannot_be_read_is_a_fault)
 
 	ck_assert_str_eq(load_faults("none.conf"),
 	    "none.conf: cannot be read: No such file or directory\n");
-	mkdir(file_path("dir.conf"), 0777);
+	mkdir(scratch_path("dir.conf"), 0777);
 	ck_assert_str_eq(load_faults("dir.conf"),
 	    "dir.conf: cannot be read: Is a directory\n");
-	file_write_bytes("binary.conf", "workers = 3\0", 12);
+	scratch_write("binary.conf", "workers = 3\0", 12);
 	ck_assert_str_eq(
 	    load_faults("binary.conf"), "binary.conf: is not a text file\n");
 	file_write("large.conf", "");
-	ck_assert_int_eq(truncate(file_path("large.conf"), 1024 * 1024 + 1), 0);
+	ck_assert_int_eq(
+	    truncate(scratch_path("large.conf"), 1024 * 1024 + 1), 0);
 	ck_assert_str_eq(load_faults("large.conf"),
 	    "large.conf: cannot be read: larger than 1 MiB\n");
 	snprintf(longer, sizeof(longer),
@@ -456,7 +457,7 @@ END_TEST
 
 START_TEST(faults_of_an_included_file_name_it)
 {
-	mkdir(file_path("sub"), 0777);
+	mkdir(scratch_path("sub"), 0777);
 	file_write("sub/one.conf",
 	    "# nothing\nworkers = 2\nretry = 1\n"
 	    "include(\"two.conf\")\nfoo = bar\n");
@@ -519,7 +520,7 @@ START_TEST(includes_that_branch_are_bounded)
 			buf_printf(&text, "include(\"%d.conf\")\n", i + 1);
 		buf_puts(&text, "\n");
 		snprintf(name, sizeof(name), "%d.conf", i);
-		file_write_bytes(name, buf_head(&text), buf_len(&text));
+		scratch_write(name, buf_head(&text), buf_len(&text));
 		buf_fini(&text);
 	}
 	ck_assert_ptr_nonnull(
@@ -529,11 +530,11 @@ END_TEST
 
 START_TEST(a_token_in_a_file_is_checked_and_not_shown)
 {
-	char text[256];
+	char text[512];
 
 	file_write("token", "secret\n");
 	snprintf(text, sizeof(text), "api-token = \"file:%s\"\n",
-	    file_path("token"));
+	    scratch_path("token"));
 	ck_assert_str_eq(load_text_faults(text),
 	    "spillway.conf:1: api-token: write a token of 16 to 1024 "
 	    "characters into token\n");
@@ -545,7 +546,7 @@ START_TEST(a_token_in_a_file_is_checked_and_not_shown)
 	ck_assert_str_eq(load_faults("spillway.conf"),
 	    "spillway.conf:1: api-token: write a token of ASCII characters "
 	    "without blanks into token\n");
-	snprintf(text, sizeof(text), "api-token = \"file:%s\"\n", files_dir);
+	snprintf(text, sizeof(text), "api-token = \"file:%s\"\n", scratch_dir);
 	file_write("spillway.conf", text);
 	ck_assert_ptr_nonnull(
 	    strstr(load_faults("spillway.conf"), "Is a directory"));
@@ -582,7 +583,7 @@ START_TEST(faults_that_do_not_fit_are_an_error_of_their_own)
 	file_write("spillway.conf", "workers = 300\n");
 	buf_init(&faults, 10);
 	ck_assert_int_eq(
-	    conf_load(&c, file_path("spillway.conf"), &faults), SW_ELIMIT);
+	    conf_load(&c, scratch_path("spillway.conf"), &faults), SW_ELIMIT);
 	ck_assert_ptr_null(c);
 	buf_fini(&faults);
 }
@@ -613,9 +614,9 @@ check_any_text(const char *text, size_t len)
 	struct buf faults;
 	int err;
 
-	file_write_bytes("spillway.conf", text, len);
+	scratch_write("spillway.conf", text, len);
 	buf_init(&faults, 256 * 1024);
-	err = conf_load(&c, file_path("spillway.conf"), &faults);
+	err = conf_load(&c, scratch_path("spillway.conf"), &faults);
 	ck_assert(err == SW_OK || err == SW_EINVAL);
 	ck_assert((err == SW_OK) == (c != NULL));
 	ck_assert((err == SW_OK) == (buf_len(&faults) == 0));
@@ -661,7 +662,7 @@ main(void)
 	Suite *suite = suite_create("conf/faults");
 	TCase *tc = tcase_create("faults");
 
-	tcase_add_checked_fixture(tc, files_setup, files_teardown);
+	tcase_add_checked_fixture(tc, scratch_make, scratch_remove);
 	tcase_add_loop_test(
 	    tc, each_fault_has_its_line_and_what_to_write, 0, COUNT(table));
 	tcase_add_loop_test(

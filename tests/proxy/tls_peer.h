@@ -11,7 +11,7 @@
 
 #include "proxy/base/err.h"
 #include "proxy/tls.h"
-#include "tests/storage/scratch.h"
+#include "tests/scratch.h"
 #include "tests/suite.h"
 
 /*

@@ -4,7 +4,7 @@
 #include "proxy/base/err.h"
 #include "storage/chain.h"
 #include "storage/store.h"
-#include "tests/storage/scratch.h"
+#include "tests/scratch.h"
 #include "tests/storage/world.h"
 
 /*

@@ -7,7 +7,7 @@
 
 #include "proxy/base/err.h"
 #include "storage/log.h"
-#include "tests/storage/scratch.h"
+#include "tests/scratch.h"
 #include "tests/storage/world.h"
 
 /*

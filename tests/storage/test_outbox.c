@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "proxy/base/err.h"
-#include "tests/storage/scratch.h"
+#include "tests/scratch.h"
 #include "tests/suite.h"
 
 /*

@@ -37,7 +37,7 @@ SAYINGS = (
     "A cursor remembers for you.",
 )
 
-log = logging.getLogger("ticker")
+log = logging.getLogger("publisher")
 
 
 class Refused(Exception):
@@ -123,9 +123,9 @@ def tick(publisher, every, stop):
     return n - 1
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description="Publish an event a second, and lose none.")
+def run(description, publish):
+    """A program that publishes until it is told to stop."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("url", help="such as http://127.0.0.1:8081")
     parser.add_argument("channel")
     parser.add_argument("--every", type=float, default=1, metavar="SECONDS")
@@ -139,7 +139,7 @@ def main():
     try:
         publisher = Publisher(options.url, options.channel)
         log.info("publishing to %s as channel %s", options.url, options.channel)
-        n = tick(publisher, options.every, stop)
+        n = publish(publisher, options.every, stop)
     except (Refused, ValueError) as error:
         log.error("the gateway refuses: %s", error)
         return 1
@@ -149,4 +149,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("Publish an event a second, and lose none.", tick))

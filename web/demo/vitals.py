@@ -6,15 +6,11 @@
 As ticker.py, whose publisher it uses: nothing is lost, nothing twice.
 """
 
-import argparse
 import json
-import logging
 import secrets
-import signal
 import sys
-import threading
 
-from ticker import Publisher, Refused
+from ticker import run
 
 
 def read_cpu():
@@ -38,7 +34,7 @@ def read_load():
 
 
 def publish_vitals(publisher, every, stop):
-    run, n = secrets.token_hex(4), 0
+    name, n = secrets.token_hex(4), 0
     before = read_cpu()
     while not stop.wait(every):
         now = read_cpu()
@@ -48,31 +44,9 @@ def publish_vitals(publisher, every, stop):
                            "memory": round(read_memory(), 1),
                            "load": read_load()})
         n += 1
-        publisher.publish(body, f"vitals-{run}-{n}", stop)
-
-
-def main():
-    parser = argparse.ArgumentParser(
-        description="Publish how this machine is.")
-    parser.add_argument("url", help="such as http://127.0.0.1:8081")
-    parser.add_argument("channel")
-    parser.add_argument("--every", type=float, default=1, metavar="SECONDS")
-    options = parser.parse_args()
-
-    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s",
-                        level=logging.INFO)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        publisher = Publisher(options.url, options.channel)
-        publish_vitals(publisher, options.every, stop)
-    except (Refused, ValueError) as error:
-        logging.getLogger("vitals").error("the gateway refuses: %s", error)
-        return 1
-    publisher.close()
-    return 0
+        publisher.publish(body, f"vitals-{name}-{n}", stop)
+    return n
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("Publish how this machine is.", publish_vitals))

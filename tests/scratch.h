@@ -1,5 +1,5 @@
-#ifndef SPILLWAY_TESTS_STORAGE_SCRATCH_H
-#define SPILLWAY_TESTS_STORAGE_SCRATCH_H
+#ifndef SPILLWAY_TESTS_SCRATCH_H
+#define SPILLWAY_TESTS_SCRATCH_H
 
 #include <check.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@ scratch_make(void)
 {
 	const char *base = getenv("TMPDIR");
 
-	snprintf(scratch_dir, sizeof(scratch_dir), "%s/spillway-storage-XXXXXX",
+	snprintf(scratch_dir, sizeof(scratch_dir), "%s/spillway-test-XXXXXX",
 	    base == NULL || *base == '\0' ? "/tmp" : base);
 	ck_assert_ptr_nonnull(mkdtemp(scratch_dir));
 	log_set(LOG_ERROR, false);
