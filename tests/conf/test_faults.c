@@ -644,7 +644,7 @@ START_TEST(a_file_may_have_any_signs_in_it)
 	unsigned random = (unsigned)_i * 7919 + 1;
 
 	file_write("other.conf", "workers = 3\n");
-	for (int i = 0; i < 400; i++) {
+	for (int i = 0; i < 50; i++) {
 		memcpy(text, story, sizeof(text));
 		for (int j = 0; j < 1 + i % 4; j++) {
 			random = random * 1103515245 + 12345;
