@@ -153,11 +153,34 @@ loss_trim(struct subscriber *s, struct link *l)
 	tell_trimmed(s, &before, first);
 }
 
-void
+/*
+ * Does the window of each channel that nothing was found of go on where the
+ * read ended? What it has dropped meanwhile may be kept in the store.
+ */
+static bool
+windows_go_on(struct subscriber *s, const struct replay *r)
+{
+	const struct history_query *q = &r->read.query;
+
+	for (size_t i = 0; i < q->part_count; i++) {
+		const struct history_part *p = &r->parts[i];
+		const struct link *l = subscriber_find(s, p->channel);
+		bool nothing = p->gap ? p->first == 0 : q->count == 0;
+
+		if (nothing && l != NULL && is_stored(l) &&
+		    l->channel->window.after > r->upto)
+			return false;
+	}
+	return true;
+}
+
+bool
 loss_after_read(struct subscriber *s, const struct replay *r)
 {
 	const struct history_query *q = &r->read.query;
 
+	if (!windows_go_on(s, r))
+		return false;
 	loss_tell(s, q->count > 0 ? q->events[0]->id : 0);
 	for (size_t i = 0; i < q->part_count; i++) {
 		const struct history_part *p = &r->parts[i];
@@ -176,6 +199,7 @@ loss_after_read(struct subscriber *s, const struct replay *r)
 			l->pos = r->upto;
 		tell_trimmed(s, &before, first);
 	}
+	return true;
 }
 
 void

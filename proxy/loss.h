@@ -34,7 +34,11 @@ void loss_trim(struct subscriber *s, struct link *l);
 /* Of channels that only memory keeps, what the windows dropped is skipped. */
 void loss_skip_memory(struct subscriber *s, bool alone);
 
-/* What a read of history found missing. */
-void loss_after_read(struct subscriber *s, const struct replay *r);
+/*
+ * What a read of history found missing. False: it found nothing, and the
+ * windows have moved on since then, so that nobody knows where things go on:
+ * read again.
+ */
+bool loss_after_read(struct subscriber *s, const struct replay *r);
 
 #endif

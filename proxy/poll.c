@@ -397,7 +397,10 @@ poll_replayed(struct subscriber *s, struct replay *r)
 		subscriber_close(s, CLOSE_STORE);
 		return;
 	}
-	loss_after_read(s, r);
+	if (!loss_after_read(s, r)) {
+		proceed(s);
+		return;
+	}
 	if (!more)
 		replay_advance(s, r, r->upto);
 	if (q->count == 0) {

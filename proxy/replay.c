@@ -84,7 +84,8 @@ finish(struct replay *r)
 		s->replay = NULL;
 		deliver_replayed(s, r);
 	}
-	if (r->shared && r->read.err == SW_OK) {
+	/* That there is nothing left of it may be wrong soon. */
+	if (r->shared && r->read.err == SW_OK && r->read.query.count > 0) {
 		list_append(&h->kept_replays, &r->node);
 		h->kept_replay_count++;
 	} else {

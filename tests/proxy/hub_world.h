@@ -29,6 +29,7 @@ hub_world_init(struct hub_world *w, size_t window_bytes, uint32_t window_events)
 	w->conf.window_events = window_events;
 	w->worker.conf = &w->conf;
 	w->worker.channels = w->world.channels;
+	ck_assert_int_eq(loop_new(&w->worker.loop), SW_OK);
 	w->hub = &w->worker.hub;
 	ck_assert_int_eq(log_open(&w->worker.log, &o), SW_OK);
 	ck_assert_int_eq(hub_init(w->hub, &w->worker), SW_OK);
@@ -40,6 +41,7 @@ hub_world_fini(struct hub_world *w)
 {
 	hub_fini(w->hub);
 	log_close(w->worker.log);
+	loop_free(w->worker.loop);
 	ck_assert_uint_eq(event_memory(), 0);
 	world_fini(&w->world);
 }

@@ -5,13 +5,10 @@ import select
 import socket
 import threading
 
-from gateway import (BINARY, Closed, EventStream, Gateway, STREAMS, Scenario,
+from gateway import (BINARY, Closed, EventStream, STREAMS, Scenario,
                      SseSubscriber, WebSocket, Wire, WsSubscriber, main,
                      request_head)
 
-# What a sanitizer keeps of freed memory would hide what is held.
-LEAN = {"ASAN_OPTIONS": ":".join(filter(None, (
-    os.environ.get("ASAN_OPTIONS"), "quarantine_size_mb=8")))}
 BLOCK = "x" * 50000
 
 
@@ -40,11 +37,6 @@ message-max = "1m"
 history-events = 100000
 stall-timeout = "10m"
 """
-
-    def setUp(self):
-        self.gateway = Gateway(self.conf, env=LEAN)
-        self.addCleanup(self.gateway.close)
-        self.gateway.start()
 
     def subscribe(self, kinds, *args, **params):
         found = [kind(self.gateway, *args, **params) for kind in kinds]

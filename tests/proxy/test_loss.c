@@ -1,0 +1,170 @@
+#include "proxy/loss.h"
+
+#include "proxy/replay.h"
+#include "tests/proxy/hub_world.h"
+
+/* What the subscriber is told, instead of being told. */
+static struct notice told[8];
+static size_t told_count;
+
+void __wrap_subscriber_notice(struct subscriber *s, const struct notice *n);
+
+void
+__wrap_subscriber_notice(struct subscriber *s, const struct notice *n)
+{
+	(void)s;
+	ck_assert_uint_lt(told_count, COUNT(told));
+	told[told_count++] = *n;
+}
+
+static struct hub_world w;
+static struct conn conn;
+static struct subscriber subscriber;
+/* A read of one channel. */
+static struct {
+	struct replay replay;
+	struct history_part part;
+} read_of;
+
+/*
+ * A channel whose window holds events from `first` to `last`, and a subscriber
+ * at `pos` who has read history up to `upto`.
+ */
+static struct link *
+set_up(uint64_t first, uint64_t last, uint64_t pos, uint64_t upto)
+{
+	struct link *l = &subscriber.first;
+	struct hub_channel *hc;
+
+	hub_world_init(&w, 64 << 20, 4096);
+	hc = hub_world_channel(&w, "a");
+	memset(&subscriber, 0, sizeof(subscriber));
+	memset(&read_of, 0, sizeof(read_of));
+	told_count = 0;
+	conn.worker = &w.worker;
+	conn.owner = &subscriber;
+	subscriber.conn = &conn;
+	subscriber.transport = &transports[TRANSPORT_SSE];
+	subscriber.link_count = 1;
+	l->subscriber = &subscriber;
+	ck_assert_int_eq(hub_link(w.hub, l, hc, pos), SW_OK);
+	while (w.id < last)
+		hub_world_publish(&w, "a", 1);
+	while (hc->window.count > 0 && window_at(&hc->window, 0)->id < first)
+		window_pop(&hc->window);
+	read_of.replay.upto = upto;
+	read_of.replay.read.query.parts = read_of.replay.parts;
+	read_of.replay.read.query.part_count = 1;
+	read_of.replay.parts[0].channel = hc->channel;
+	read_of.replay.parts[0].after = pos;
+	return l;
+}
+
+static void
+clean_up(void)
+{
+	hub_unlink(w.hub, &subscriber.first);
+	/* What was popped past the hub is not in its sums. */
+	w.hub->bytes = w.hub->events = 0;
+	hub_world_fini(&w);
+}
+
+static bool
+ends_with(bool gap, uint64_t first)
+{
+	read_of.replay.parts[0].gap = gap;
+	read_of.replay.parts[0].first = first;
+	return loss_after_read(&subscriber, &read_of.replay);
+}
+
+START_TEST(what_the_store_still_has_comes_after_the_gap)
+{
+	struct link *l = set_up(90, 100, 10, 80);
+
+	ck_assert(ends_with(true, 40));
+	ck_assert_uint_eq(told_count, 1);
+	ck_assert_uint_eq(told[0].after.seq, 10);
+	ck_assert_uint_eq(told[0].first, 40);
+	ck_assert_uint_eq(l->pos, 39);
+	clean_up();
+}
+END_TEST
+
+START_TEST(when_it_has_nothing_the_window_goes_on)
+{
+	struct link *l = set_up(81, 100, 10, 80);
+
+	ck_assert(ends_with(true, 0));
+	ck_assert_uint_eq(told_count, 1);
+	ck_assert_uint_eq(told[0].after.seq, 10);
+	ck_assert_uint_eq(told[0].first, 81);
+	ck_assert_uint_eq(l->pos, 80);
+	clean_up();
+}
+END_TEST
+
+/*
+ * Nothing up to 80 was kept, but 81 to 89, which the window has dropped since
+ * then, may be: to say that things go on with 90 would be wrong.
+ */
+START_TEST(when_the_window_has_moved_on_it_is_read_again)
+{
+	struct link *l = set_up(90, 100, 10, 80);
+
+	ck_assert(!ends_with(true, 0));
+	ck_assert_uint_eq(told_count, 0);
+	ck_assert_uint_eq(l->pos, 10);
+	clean_up();
+}
+END_TEST
+
+/* A cursor of another log: it is told where things go on when that is known. */
+START_TEST(a_loss_that_was_noted_waits_for_it_as_well)
+{
+	struct cursor after = { .epoch = { "other" }, .seq = 7 };
+	struct link *l = set_up(90, 100, 80, 80);
+
+	ck_assert_int_eq(
+	    loss_note(&subscriber, GAP_EPOCH, &after, NULL), SW_OK);
+	ck_assert(!ends_with(false, 0));
+	ck_assert_uint_eq(told_count, 0);
+	/* The next read ends where the window begins. */
+	read_of.replay.upto = 89;
+	l->pos = 89;
+	ck_assert(ends_with(false, 0));
+	ck_assert_uint_eq(told_count, 1);
+	ck_assert_int_eq(told[0].reason, GAP_EPOCH);
+	ck_assert_uint_eq(told[0].first, 90);
+	clean_up();
+}
+END_TEST
+
+START_TEST(without_a_loss_nothing_is_told)
+{
+	struct link *l = set_up(81, 100, 10, 80);
+
+	ck_assert(ends_with(false, 11));
+	ck_assert_uint_eq(told_count, 0);
+	ck_assert_uint_eq(l->pos, 10);
+	clean_up();
+}
+END_TEST
+
+START_TEST(who_began_with_all_there_is_misses_nothing)
+{
+	struct link *l = set_up(90, 100, 0, 80);
+
+	l->from_start = true;
+	ck_assert(ends_with(true, 40));
+	ck_assert_uint_eq(told_count, 0);
+	ck_assert_uint_eq(l->pos, 39);
+	clean_up();
+}
+END_TEST
+
+SUITE("loss", TEST(what_the_store_still_has_comes_after_the_gap),
+    TEST(when_it_has_nothing_the_window_goes_on),
+    TEST(when_the_window_has_moved_on_it_is_read_again),
+    TEST(a_loss_that_was_noted_waits_for_it_as_well),
+    TEST(without_a_loss_nothing_is_told),
+    TEST(who_began_with_all_there_is_misses_nothing))
