@@ -64,19 +64,34 @@ obey(struct outbox *o, struct outbox_query *q)
 {
 	struct revival revival = { o, q };
 
+	if (q->order == OUTBOX_LIST)
+		return SW_OK; /* it is read already */
 	q->count = 0;
 	q->err = SW_OK;
-	/* A list changes nothing: if it fails, it has failed who asked. */
-	if (q->order == OUTBOX_LIST) {
-		q->err = outbox_db_visit(
-		    o->db, true, q->after, q->limit, count_letter, q);
-		return SW_OK;
-	}
 	if (q->order == OUTBOX_DROP)
 		return outbox_db_drop(o->db, q->id, &q->count);
 	/* The id that is wanted is the first one behind the one before it. */
 	return outbox_db_visit(o->db, true, q->id == 0 ? 0 : q->id - 1,
 	    q->id == 0 ? OUTBOX_LETTERS_MAX : 1, revive_wanted, &revival);
+}
+
+/*
+ * A list changes nothing: if it fails, it has failed who asked. SQLite may end
+ * the transaction it is in, so it is in none.
+ */
+static void
+read_lists(struct outbox *o)
+{
+	list_each (node, &o->queries) {
+		struct outbox_query *q =
+		    container_of(node, struct outbox_query, node);
+
+		if (q->order != OUTBOX_LIST)
+			continue;
+		q->count = 0;
+		q->err = outbox_db_visit(
+		    o->db, true, q->after, q->limit, count_letter, q);
+	}
 }
 
 /* One letter to the file; its lane and its place there come first. */
@@ -244,6 +259,7 @@ outbox_commit(struct outbox *o)
 		list_empty(&o->queries)) ||
 	    (timer_is_set(&o->store_retry) && !o->hushed))
 		return;
+	read_lists(o);
 	if ((err = store_all(o)) == SW_OK)
 		group_stored(o);
 	else
