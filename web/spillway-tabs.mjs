@@ -1588,7 +1588,8 @@ function joined(t, link, m) {
 	t._joinTimer();
 	t._leader = m.from;
 	t._number = m.number;
-	link._patience = s._o.proofTimeout;
+	if (!link._proven)
+		link._patience = s._o.proofTimeout;
 	link._opened = now(s._o);
 	heard(s, link);
 	take(s, link, {

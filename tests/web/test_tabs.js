@@ -97,6 +97,27 @@ for (const [how, locks] of [['a lock', true], ['a lease', false]]) {
 		});
 }
 
+test('a change of leaders is no failure for those who follow', async () => {
+	const b = new Browser(14);
+
+	for (let i = 0; i < 4; i++)
+		b.tab();
+	await b.world.clock.advance(SECOND);
+	for (let i = 0; i < 2; i++) {
+		const before = b.leaders[0];
+
+		before.shut();
+		/* Quiet for longer than they wait for a proof. */
+		await b.world.clock.advance(MINUTE);
+		assert.notEqual(b.leaders[0], before);
+		for (const tab of b.tabs)
+			assert.deepEqual(tab.told.filter((e) =>
+				e.type === 'error'), []);
+	}
+	await publishes(b, 3);
+	sawAll(b);
+});
+
 test('an answer that a leader took along does not store it twice',
 	async () => {
 		const b = new Browser(4);
