@@ -118,6 +118,25 @@ test('a change of leaders is no failure for those who follow', async () => {
 	sawAll(b);
 });
 
+for (const [how, locks] of [['a lock', true], ['a lease', false]])
+	test(`what a leader says that thaws leads nobody astray (${how})`,
+		async () => {
+			const b = new Browser(13, locks), old = b.tab();
+
+			await b.world.clock.advance(SECOND);
+			old.frozen = true;
+			/* Both ask to join it: it will answer, too late. */
+			b.tab();
+			b.tab();
+			await b.world.clock.advance(10 * SECOND);
+			old.thaw();
+			await publishes(b, 5);
+			assert.equal(b.leaders.length, 1);
+			/* At the latest when the new one answers. */
+			await b.world.clock.advance(20 * SECOND);
+			sawAll(b);
+		});
+
 test('an answer that a leader took along does not store it twice',
 	async () => {
 		const b = new Browser(4);

@@ -230,6 +230,13 @@ function heardEvent(t, link, m) {
 		catchUp(t, link);
 }
 
+/* Another one leads than was joined: that one was frozen, and late. */
+function answeredBy(t, link, m) {
+	take(t._stream, link, m.m);
+	if (m.from !== t._leader && !link._dead)
+		join(t);
+}
+
 function openTab(s, link) {
 	var t = s._tabs;
 
@@ -289,7 +296,7 @@ function hearFollowing(t, m) {
 	else if (m.kind === 'wait')
 		t._joinTimer();
 	else if (m.kind === 'answer')
-		take(s, link, m.m);
+		answeredBy(t, link, m);
 	else if (m.from !== t._leader)
 		return;
 	else if (m.kind === 'event')
