@@ -107,6 +107,16 @@ hand_over(struct conn *c, uint8_t *bytes, size_t n)
 }
 
 /*
+ * Do answers come first, or do they wait for the client to read them? Who asks
+ * and asks without reading would have us keep them all.
+ */
+static bool
+waits(const struct conn *c)
+{
+	return c->answers > 0 || conn_pending(c);
+}
+
+/*
  * Deal with the request at `bytes`, whose head is in `r`; `*used` tells how
  * much of the input it took.
  */
@@ -119,7 +129,7 @@ dispatch(struct conn *c, const struct request *r, uint8_t *bytes, size_t n,
 
 	if (is_stream(c, r, &rest)) {
 		/* Answers leave in the order of the requests. */
-		if (c->answers > 0) {
+		if (waits(c)) {
 			*used = 0;
 			return PAUSED;
 		}
@@ -136,7 +146,7 @@ dispatch(struct conn *c, const struct request *r, uint8_t *bytes, size_t n,
 	if (c->in_lab)
 		lab_leave(c);
 	if (proxy_takes(c, r)) {
-		if (c->answers > 0) {
+		if (waits(c)) {
 			*used = 0;
 			return PAUSED;
 		}
@@ -388,15 +398,16 @@ look_resume(struct conn *c, bool keep_alive)
 static void
 look_ready(struct conn *c, uint32_t events)
 {
-	if ((events & EPOLLOUT) != 0 && conn_pending(c) &&
-	    conn_flush(c) == SW_ECLOSED) {
+	bool waited = conn_pending(c);
+
+	if ((events & EPOLLOUT) != 0 && waited && conn_flush(c) == SW_ECLOSED) {
 		conn_close(c);
 		return;
 	}
 	/* The end of the stream is read like everything else. */
 	if (c->half_open)
 		c->readable = true;
-	look_at(c, false);
+	look_at(c, waited && !conn_pending(c));
 }
 
 /* Has a request begun? On a fresh connection it is still in the socket. */
@@ -413,6 +424,9 @@ look_timeout(struct conn *c)
 {
 	if (c->answers > 0) {
 		arm_header(c); /* it waits for us */
+	} else if (conn_pending(c)) {
+		METRIC_LIMIT(c->worker, LIMIT_STALL_TIMEOUT);
+		conn_close(c);
 	} else if (!has_begun(c)) {
 		METRIC_LIMIT(c->worker, LIMIT_IDLE_TIMEOUT);
 		conn_close(c);

@@ -405,7 +405,7 @@ keep_ready(struct upstream_request *r)
 {
 	struct upstream_origin *o = r->origin;
 
-	if (!is_plain(r) || r->http_1_0 ||
+	if (!is_plain(r) || !r->has_head || r->http_1_0 ||
 	    r->generation != r->upstream->generation)
 		return false;
 	if (o->ready_count == sizeof(o->ready) / sizeof(o->ready[0]))
@@ -414,6 +414,20 @@ keep_ready(struct upstream_request *r)
 	curl_easy_setopt(r->easy, CURLOPT_ERRORBUFFER, NULL);
 	curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, NULL);
 	o->ready[o->ready_count++] = r->easy;
+	return true;
+}
+
+/* What went wrong may have left something in the handle that no reset takes. */
+static bool
+keep_spare(struct upstream_request *r)
+{
+	struct upstream *u = r->upstream;
+
+	if (!r->has_head ||
+	    u->spare_count == sizeof(u->spare) / sizeof(u->spare[0]))
+		return false;
+	curl_easy_reset(r->easy);
+	u->spare[u->spare_count++] = r->easy;
 	return true;
 }
 
@@ -458,13 +472,8 @@ transfer_end(struct upstream_request *r)
 	tunnel_close(r);
 	curl_multi_remove_handle(u->multi, r->easy);
 	upstream_sockets_leave(r);
-	if (keep_ready(r)) {
-	} else if (u->spare_count < sizeof(u->spare) / sizeof(u->spare[0])) {
-		curl_easy_reset(r->easy);
-		u->spare[u->spare_count++] = r->easy;
-	} else {
+	if (!keep_ready(r) && !keep_spare(r))
 		curl_easy_cleanup(r->easy);
-	}
 	r->easy = NULL;
 }
 

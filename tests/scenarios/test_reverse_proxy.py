@@ -108,6 +108,25 @@ class Passing(Proxied):
         self.serve(self.path_of)
         self.pipelined(self.wire())
 
+    def test_who_asks_without_reading_is_held_back(self):
+        count = 2000
+        head = (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nX: " +
+                b"x" * 30000 + b"\r\n\r\n")
+        g = self.serve(lambda r, c: head)
+        w = Wire(self.front.port, receive_buffer=4096)
+        self.addCleanup(w.close)
+        w.send(asking("HEAD / HTTP/1.1\nHost: a\n") * count)
+        seen = []
+
+        def rests():
+            seen.append(len(self.backend.requests))
+            return len(seen) > 50 and seen[-50] == seen[-1] > 0
+        g.until(rests)
+        self.assertLess(seen[-1], count)
+        for _ in range(count):
+            self.assertIn(b"x" * 30000, w.until(b"\r\n\r\n"))
+        self.assertEqual(len(self.backend.requests), count)
+
     def test_as_many_may_be_pipelined_behind_what_was_relayed(self):
         self.serve(self.path_of)
         w = self.wire()
