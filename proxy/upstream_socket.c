@@ -161,6 +161,8 @@ on_watch(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
 	}
 	if (w != NULL && stays(w)) {
 		w->idle = true;
+		/* libcurl may say it twice. */
+		list_remove(&w->node);
 		list_append(&u->idle, &w->node);
 	} else if (w != NULL) {
 		forget(u, w);
