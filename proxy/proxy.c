@@ -94,8 +94,10 @@ unchunk(struct passage *p, uint8_t *bytes, size_t n)
 	}
 	if (p->chunks.state == CHUNKS_END) {
 		p->body_ended = true;
-		if (input_put_back(p->conn, bytes + at, n - at) != SW_OK)
+		if (input_put_back(p->conn, bytes + at, n - at) != SW_OK) {
+			p->keep_alive = false; /* the next one is lost */
 			return SW_ECLOSED;
+		}
 	}
 	return (ssize_t)total;
 }
