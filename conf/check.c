@@ -158,6 +158,12 @@ check_bridge(const struct check *k, const struct setting *s)
 		faults_add(k->faults, s->at,
 		    "write a bridge-path that begins with /, such as "
 		    "/spillway-events");
+	if (!d->channel &&
+	    d->offset == offsetof(struct conf, backend_probe_path) &&
+	    s->text[0] != '/' && strcmp(s->text, "off") != 0)
+		faults_add(k->faults, s->at,
+		    "write a backend-probe-path that begins with /, such as "
+		    "/healthz, or \"off\"");
 }
 
 static bool

@@ -132,6 +132,9 @@ struct conf {
 	uint64_t backend_header_max;
 	uint64_t backend_failures;
 	uint64_t backend_fail_time_ms;
+	char *backend_probe_path; /* or "off" */
+	uint64_t backend_probe_interval_ms;
+	uint64_t backend_probe_timeout_ms;
 	/* As written; the networks proper. */
 	char **trusted_proxy_text;
 	size_t trusted_proxy_text_count;

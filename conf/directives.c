@@ -542,6 +542,23 @@ const struct directive directives[] = {
 	    .help = "How long an address of the backend that failed is left "
 		    "alone. Then one request tries it; while it fails, it "
 		    "is left alone again." },
+	{ "backend-probe-path", KIND_PATH, GROUP_BACKEND,
+	    GLOBAL(backend_probe_path), .fallback = "off",
+	    .words = WORDS("off"),
+	    .help = "A path that each worker asks each address of the backend "
+		    "for, every backend-probe-interval: an answer of 200 to "
+		    "399 within backend-probe-timeout means that it is well, "
+		    "anything else is a failure. An address that failed is "
+		    "then left alone "
+		    "until a probe succeeds; \"off\": there are none." },
+	{ "backend-probe-interval", KIND_MSEC, GROUP_BACKEND,
+	    GLOBAL(backend_probe_interval_ms), .fallback = "5s", .min = 10,
+	    .max = HOUR,
+	    .help = "How often an address of the backend is probed, but not "
+		    "before the last probe of it has ended." },
+	{ "backend-probe-timeout", KIND_MSEC, GROUP_BACKEND,
+	    GLOBAL(backend_probe_timeout_ms), .fallback = "5s", .min = 10,
+	    .max = 5 * MINUTE, .help = "Time for a probe and its answer." },
 	{ "trusted-proxy", KIND_NETWORKS, GROUP_BACKEND,
 	    LIST(trusted_proxy_text), .example = "10.0.0.0/8",
 	    .help = "Proxies of yours in front of this one: addresses, "

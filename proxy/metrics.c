@@ -449,6 +449,13 @@ print_backend(
 	simple(out, "backend_retries_total", "counter",
 	    "Requests that another address of the backend was asked for.",
 	    (double)SUM(upstream_retries));
+	head(out, "backend_probes_total", "counter",
+	    "Probes of the backend's addresses that ended, by how.");
+	for (size_t i = 0; i < 2; i++)
+		buf_printf(out,
+		    "spillway_backend_probes_total{result=\"%s\"} %" PRId64
+		    "\n",
+		    i == 0 ? "failed" : "ok", SUM(upstream_probes[i]));
 	simple(out, "backend_sent_bytes_total", "counter",
 	    "Bytes of bodies sent to the backend.", (double)SUM(upstream_sent));
 	simple(out, "backend_received_bytes_total", "counter",

@@ -96,6 +96,7 @@ struct metrics {
 	_Atomic int64_t proxied_now;
 	_Atomic int64_t upstream_running, upstream_waiting, upstream_tunnels;
 	_Atomic uint64_t upstream_ends[UPSTREAM_ENDS];
+	_Atomic uint64_t upstream_probes[2]; /* failed, and well */
 	_Atomic uint64_t upstream_retries, upstream_sent, upstream_received;
 	_Atomic uint64_t bridge[BRIDGE_KINDS][BRIDGE_OUTCOMES];
 };

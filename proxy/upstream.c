@@ -193,7 +193,7 @@ try_another(struct upstream_request *r, enum upstream_end end)
 {
 	struct upstream *u = r->upstream;
 
-	if (r->cancelled || r->tries >= u->origin_count ||
+	if (r->cancelled || r->only != NULL || r->tries >= u->origin_count ||
 	    (end != UPSTREAM_UNREACHABLE &&
 		(end != UPSTREAM_TIMEOUT || transfer_sent(r))))
 		return false;
@@ -213,9 +213,9 @@ complete(struct upstream_request *r, CURLcode code)
 	enum upstream_end end = transfer_judge(r, code);
 	bool failed = blames_origin(r, end);
 
-	if (failed)
+	if (r->only == NULL && failed)
 		origin_note(r->upstream, r->origin, true);
-	else if (!r->has_head)
+	else if (r->only == NULL && !r->has_head)
 		r->origin->probing = false;
 	if (failed && try_another(r, end))
 		return;
@@ -260,7 +260,7 @@ begin(struct upstream_request *r)
 {
 	struct upstream *u = r->upstream;
 
-	r->origin = origin_choose(u, &r->tried);
+	r->origin = r->only != NULL ? r->only : origin_choose(u, &r->tried);
 	if (r->origin == NULL) {
 		finish(r, UPSTREAM_DOWN, ends[UPSTREAM_DOWN].sentence);
 		return;
@@ -450,11 +450,13 @@ upstream_new(struct upstream **out, struct worker *w)
 	list_init(&u->dead_watches);
 	list_init(&u->headed);
 	timer_init(&u->timer, NULL);
+	timer_init(&u->probe_timer, NULL);
 	if ((err = origins_load(u)) != SW_OK || !start_library(u)) {
 		log_error("upstream: libcurl does not start");
 		upstream_free(u);
 		return err != SW_OK ? err : SW_ENOMEM;
 	}
+	probes_begin(u);
 	*out = u;
 	return SW_OK;
 }
@@ -465,6 +467,7 @@ upstream_configure(struct upstream *u)
 	u->generation++;
 	for (size_t i = 0; i < u->origin_count; i++)
 		origin_forget_ready(&u->origins[i]);
+	probes_configure(u);
 }
 
 static void
@@ -487,6 +490,7 @@ upstream_free(struct upstream *u)
 	free_requests(&u->cancelled);
 	while (u->spare_count > 0)
 		curl_easy_cleanup(u->spare[--u->spare_count]);
+	probes_end(u);
 	origins_free(u);
 	if (u->multi != NULL)
 		curl_multi_cleanup(u->multi);

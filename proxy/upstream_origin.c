@@ -12,7 +12,8 @@ static bool
 is_down(const struct upstream *u, const struct upstream_origin *o)
 {
 	return o->failures >= u->worker->conf->backend_failures &&
-	    (o->probing || loop_now_ms(u->worker->loop) < o->down_until_ms);
+	    (o->probing || probes_are_on(u) ||
+		loop_now_ms(u->worker->loop) < o->down_until_ms);
 }
 
 /* Its bit among those that a request has tried; beyond 64 there is none. */

@@ -19,7 +19,8 @@ struct upstream_origin {
 	int64_t credit;    /* of the weighted round */
 	uint64_t failures; /* in a row */
 	uint64_t down_until_ms;
-	bool probing; /* after its time off, one request tries it */
+	bool probing;        /* after its time off, one request tries it */
+	struct probe *probe; /* on its way; NULL: none */
 	/* Handles that were used for a GET, with this configuration. */
 	CURL *ready[32];
 	size_t ready_count;
@@ -28,8 +29,9 @@ struct upstream_origin {
 struct upstream {
 	struct worker *worker;
 	CURLM *multi;
-	struct timer timer;  /* libcurl's */
-	bool due;            /* libcurl wants to be called at once */
+	struct timer timer; /* libcurl's */
+	bool due;           /* libcurl wants to be called at once */
+	struct timer probe_timer;
 	bool stirred;        /* a socket was served: look for what has ended */
 	struct list waiting; /* for their turn, in order */
 	struct list refused; /* there was no room to wait in */
@@ -88,7 +90,8 @@ struct upstream_request {
 	CURL *easy;
 	unsigned generation; /* of the configuration it was set up with */
 	struct upstream_origin *origin;
-	uint64_t tried; /* a bit for each of the origins */
+	struct upstream_origin *only; /* it is a probe of that; or NULL */
+	uint64_t tried;               /* a bit for each of the origins */
 	unsigned tries;
 	struct timer timer;
 	/* Why it is to end, where libcurl would only know that it was told. */
@@ -123,6 +126,12 @@ void origin_note(struct upstream *u, struct upstream_origin *o, bool failed);
 void origin_forget_ready(struct upstream_origin *o);
 int origins_load(struct upstream *u);
 void origins_free(struct upstream *u);
+
+/* Probes of the origins, if the configuration wants them. */
+bool probes_are_on(const struct upstream *u);
+void probes_begin(struct upstream *u);
+void probes_configure(struct upstream *u); /* it may be another one */
+void probes_end(struct upstream *u);
 
 /* Into `headers`: SW_OK, SW_ENOMEM, or SW_EINVAL for what none may be. */
 int headers_copy(struct upstream_request *r, const struct upstream_ask *ask);

@@ -179,7 +179,8 @@ end_of_head(struct upstream_request *r)
 	if (r->http_1_0)
 		curl_easy_setopt(r->easy, CURLOPT_FORBID_REUSE, 1L);
 	/* It lives. That the response ends, perhaps in days, says nothing. */
-	origin_note(r->upstream, r->origin, false);
+	if (r->only == NULL)
+		origin_note(r->upstream, r->origin, false);
 	if (r->status == 101) {
 		if (tunnel_open(r) != SW_OK) {
 			judge(r, UPSTREAM_CROWDED, "There is no descriptor.");

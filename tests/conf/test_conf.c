@@ -749,6 +749,8 @@ static const char rich[] =
     "backend-requests-max = 6 backend-queue-max = 7\n"
     "backend-header-max = 8k backend-failures = 9\n"
     "backend-fail-time = 10s access-log = yes\n"
+    "backend-probe-path = /up backend-probe-interval = 13s\n"
+    "backend-probe-timeout = 14s\n"
     "upgrade = { websocket, x } upgrade-idle-timeout = 11s\n"
     "trusted-proxy = { 10.0.0.0/8, \"fd00::/8\", unix }\n"
     "proxy-protocol = 10.1.1.1\n"
