@@ -20,11 +20,7 @@ __wrap_subscriber_notice(struct subscriber *s, const struct notice *n)
 static struct hub_world w;
 static struct conn conn;
 static struct subscriber subscriber;
-/* A read of one channel. */
-static struct {
-	struct replay replay;
-	struct history_part part;
-} read_of;
+static struct replay *read_of; /* one channel */
 
 /*
  * A channel whose window holds events from `first` to `last`, and a subscriber
@@ -39,7 +35,8 @@ set_up(uint64_t first, uint64_t last, uint64_t pos, uint64_t upto)
 	hub_world_init(&w, 64 << 20, 4096);
 	hc = hub_world_channel(&w, "a");
 	memset(&subscriber, 0, sizeof(subscriber));
-	memset(&read_of, 0, sizeof(read_of));
+	read_of = calloc(1, sizeof(*read_of) + sizeof(read_of->parts[0]));
+	ck_assert_ptr_nonnull(read_of);
 	told_count = 0;
 	conn.worker = &w.worker;
 	conn.owner = &subscriber;
@@ -52,17 +49,18 @@ set_up(uint64_t first, uint64_t last, uint64_t pos, uint64_t upto)
 		hub_world_publish(&w, "a", 1);
 	while (hc->window.count > 0 && window_at(&hc->window, 0)->id < first)
 		window_pop(&hc->window);
-	read_of.replay.upto = upto;
-	read_of.replay.read.query.parts = read_of.replay.parts;
-	read_of.replay.read.query.part_count = 1;
-	read_of.replay.parts[0].channel = hc->channel;
-	read_of.replay.parts[0].after = pos;
+	read_of->upto = upto;
+	read_of->read.query.parts = read_of->parts;
+	read_of->read.query.part_count = 1;
+	read_of->parts[0].channel = hc->channel;
+	read_of->parts[0].after = pos;
 	return l;
 }
 
 static void
 clean_up(void)
 {
+	free(read_of);
 	hub_unlink(w.hub, &subscriber.first);
 	/* What was popped past the hub is not in its sums. */
 	w.hub->bytes = w.hub->events = 0;
@@ -72,9 +70,9 @@ clean_up(void)
 static bool
 ends_with(bool gap, uint64_t first)
 {
-	read_of.replay.parts[0].gap = gap;
-	read_of.replay.parts[0].first = first;
-	return loss_after_read(&subscriber, &read_of.replay);
+	read_of->parts[0].gap = gap;
+	read_of->parts[0].first = first;
+	return loss_after_read(&subscriber, read_of);
 }
 
 START_TEST(what_the_store_still_has_comes_after_the_gap)
@@ -129,7 +127,7 @@ START_TEST(a_loss_that_was_noted_waits_for_it_as_well)
 	ck_assert(!ends_with(false, 0));
 	ck_assert_uint_eq(told_count, 0);
 	/* The next read ends where the window begins. */
-	read_of.replay.upto = 89;
+	read_of->upto = 89;
 	l->pos = 89;
 	ck_assert(ends_with(false, 0));
 	ck_assert_uint_eq(told_count, 1);
