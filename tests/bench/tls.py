@@ -8,73 +8,12 @@ the daemon uses for it, so that other work on the machine disturbs little.
 """
 
 import multiprocessing
-import os
-import selectors
 import socket
-import ssl
 import statistics
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
-                                "..", "scenarios"))
-
-# Behind the path that it comes by.
-# pylint: disable=wrong-import-position
-from certificates import certificate  # noqa: E402
-from gateway import (EventStream, Gateway, WebSocket)  # noqa: E402
-
-PAYLOAD = "x" * 100
-TICK = os.sysconf("SC_CLK_TCK")
-
-
-def gateway(workers=1):
-    g = Gateway(workers=workers, certificates=[certificate()])
-    # Its own configuration is for tests, which want to see everything.
-    with open(g.conf_path, encoding="utf-8") as f:
-        text = f.read().replace("log-level = debug", "log-level = info")
-    with open(g.conf_path, "w", encoding="utf-8") as f:
-        f.write(text + 'heartbeat = "10m"\n')
-    return g.start()
-
-
-def cpu(g):
-    """Seconds that the daemon has used."""
-    with open(f"/proc/{g.process.pid}/stat", encoding="ascii") as f:
-        fields = f.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
-class Crowd:
-    def __init__(self, port, count):
-        self.selector = selectors.DefaultSelector()
-        self.got = 0
-        self.sockets = []
-        for _ in range(count):
-            w = WebSocket(port, "/stream/a?format=raw", "spillway.raw")
-            assert w.status == 101
-            w.s.setblocking(False)
-            self.sockets.append(w)
-            self.selector.register(w.s, selectors.EVENT_READ, w)
-
-    def read(self, w):
-        try:
-            while True:
-                data = w.s.recv(65536)
-                if not data:
-                    raise EOFError
-                self.got += len(data)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            pass
-
-    def wait(self, size):
-        while self.got < size:
-            for key, _ in self.selector.select(1):
-                self.read(key.data)
-
-    def close(self):
-        for w in self.sockets:
-            w.close()
+from live import PAYLOAD, Crowd, cpu, gateway, latencies
 
 
 def fan_out(secure, subscribers, events):
@@ -109,22 +48,6 @@ def idle(secure, connections):
         return grown / connections
 
 
-def latencies(g, seconds):
-    """From publishing to the arrival on a stream, in milliseconds."""
-    stream = EventStream(g.plain_port, "/stream/live")
-    found = []
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        began = time.monotonic()
-        g.publish("live", PAYLOAD)
-        while stream.block()[0] != "message":
-            pass
-        found.append((time.monotonic() - began) * 1000)
-        time.sleep(0.005)
-    stream.close()
-    return statistics.quantiles(found, n=100)[98]
-
-
 def shake(port, rate, seconds):
     """New sessions at a pace, from another process."""
     due = end = time.monotonic()
@@ -139,12 +62,12 @@ def shake(port, rate, seconds):
 def handshakes(rate, seconds):
     """Full ones for each second of CPU; live p99 without and with them."""
     with gateway() as g:
-        alone = latencies(g, seconds)
+        _, alone = latencies(g, seconds)
         before, began = cpu(g), time.monotonic()
         client = multiprocessing.Process(
             target=shake, args=(g.secure_port, rate, seconds))
         client.start()
-        crowded = latencies(g, seconds)
+        _, crowded = latencies(g, seconds)
         used, passed = cpu(g) - before, time.monotonic() - began
         done = g.metric("tls_handshakes_total", '{result="full"}')
         client.join()
