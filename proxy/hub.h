@@ -66,6 +66,7 @@ struct hub {
 	struct poll_cache *poll_cache;
 	struct list replays, kept_replays;
 	unsigned kept_replay_count;
+	size_t kept_replay_bytes;
 	/* Deliveries since the clock was read last, see hub_deliver. */
 	uint64_t delivered[TRANSPORT_COUNT];
 };

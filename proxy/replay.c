@@ -12,6 +12,7 @@
 enum {
 	KEEP_MAX = 64,  /* results kept for those who come later */
 	KEEP_MS = 1000, /* how long */
+	KEEP_SHARE = 8, /* of what the windows may have, in bytes */
 	/* One read: about what a socket takes at once. */
 	READ_EVENTS = 1024,
 	READ_BYTES = 256 << 10,
@@ -33,6 +34,7 @@ static void
 forget_one(struct hub *h, struct replay *r)
 {
 	h->kept_replay_count--;
+	h->kept_replay_bytes -= r->bytes;
 	replay_free(r);
 }
 
@@ -47,6 +49,23 @@ replay_forget(struct hub *h, const struct channel *c)
 	}
 }
 
+static void
+keep(struct hub *h, struct replay *r)
+{
+	for (size_t i = 0; i < r->read.query.count; i++)
+		r->bytes += r->read.query.events[i]->size;
+	list_append(&h->kept_replays, &r->node);
+	h->kept_replay_count++;
+	h->kept_replay_bytes += r->bytes;
+}
+
+static bool
+keeps_too_much(const struct hub *h)
+{
+	return h->kept_replay_count > KEEP_MAX ||
+	    h->kept_replay_bytes > h->worker->conf->window_bytes / KEEP_SHARE;
+}
+
 /* Drop kept results that are too old, or too many. */
 static void
 expire(struct hub *h)
@@ -58,8 +77,7 @@ expire(struct hub *h)
 		    container_of(h->kept_replays.next, struct replay, node);
 
 		if (r->users > 0 ||
-		    (h->kept_replay_count <= KEEP_MAX &&
-			r->done_ms + KEEP_MS > now))
+		    (!keeps_too_much(h) && r->done_ms + KEEP_MS > now))
 			break;
 		forget_one(h, r);
 	}
@@ -85,12 +103,10 @@ finish(struct replay *r)
 		deliver_replayed(s, r);
 	}
 	/* That there is nothing left of it may be wrong soon. */
-	if (r->shared && r->read.err == SW_OK && r->read.query.count > 0) {
-		list_append(&h->kept_replays, &r->node);
-		h->kept_replay_count++;
-	} else {
+	if (r->shared && r->read.err == SW_OK && r->read.query.count > 0)
+		keep(h, r);
+	else
 		replay_free(r);
-	}
 	expire(h);
 }
 

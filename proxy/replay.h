@@ -25,6 +25,7 @@ struct replay {
 	unsigned users; /* who look at the result right now */
 	bool shared;    /* of one channel: others may join */
 	uint64_t done_ms;
+	size_t bytes; /* of its events, when it is kept */
 	/* Of a link that catches up apart from the others. */
 	bool alone;
 	struct history_part parts[];
