@@ -12,7 +12,7 @@
 enum {
 	KEEP_MAX = 64,  /* results kept for those who come later */
 	KEEP_MS = 1000, /* how long */
-	KEEP_SHARE = 8, /* of what the windows may have, in bytes */
+	KEEP_SHARE = 8, /* of window-bytes, an eighth; but one of them always */
 	/* One read: about what a socket takes at once. */
 	READ_EVENTS = 1024,
 	READ_BYTES = 256 << 10,
@@ -63,7 +63,9 @@ static bool
 keeps_too_much(const struct hub *h)
 {
 	return h->kept_replay_count > KEEP_MAX ||
-	    h->kept_replay_bytes > h->worker->conf->window_bytes / KEEP_SHARE;
+	    (h->kept_replay_count > 1 &&
+		h->kept_replay_bytes >
+		    h->worker->conf->window_bytes / KEEP_SHARE);
 }
 
 /* Drop kept results that are too old, or too many. */

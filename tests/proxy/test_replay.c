@@ -1,0 +1,213 @@
+#include "proxy/replay.h"
+
+#include "proxy/deliver.h"
+#include "proxy/subscriber.h"
+#include "tests/proxy/hub_world.h"
+
+enum { SUBSCRIBERS = 100, SIZE = 50000, ROOM = 8 << 20 };
+
+/* What the store is asked, and answers when the test says so. */
+static struct log_read *asked[SUBSCRIBERS];
+static size_t asked_count;
+/* Who was given something. */
+static struct subscriber *served[10 * SUBSCRIBERS];
+static size_t served_count;
+
+int __wrap_log_read(struct log *l, struct log_read *r);
+void __wrap_deliver_replayed(struct subscriber *s, struct replay *r);
+
+int
+__wrap_log_read(struct log *l, struct log_read *r)
+{
+	(void)l;
+	ck_assert_uint_lt(asked_count, SUBSCRIBERS);
+	asked[asked_count++] = r;
+	return SW_OK;
+}
+
+void
+__wrap_deliver_replayed(struct subscriber *s, struct replay *r)
+{
+	(void)r;
+	ck_assert_uint_lt(served_count, COUNT(served));
+	served[served_count++] = s;
+}
+
+static struct hub_world w;
+static struct conn conns[SUBSCRIBERS];
+static struct subscriber subscribers[SUBSCRIBERS];
+
+/* Subscribers of one channel, each at its own place if `apart`. */
+static void
+set_up(bool apart)
+{
+	struct hub_channel *hc;
+
+	hub_world_init(&w, ROOM, 4096);
+	hc = hub_world_channel(&w, "a");
+	memset(conns, 0, sizeof(conns));
+	memset(subscribers, 0, sizeof(subscribers));
+	asked_count = served_count = 0;
+	for (size_t i = 0; i < SUBSCRIBERS; i++) {
+		struct subscriber *s = &subscribers[i];
+
+		conns[i].worker = &w.worker;
+		s->conn = &conns[i];
+		s->link_count = 1;
+		s->first.subscriber = s;
+		list_init(&s->waiting);
+		ck_assert_int_eq(
+		    hub_link(w.hub, &s->first, hc, apart ? i + 1 : 1), SW_OK);
+	}
+}
+
+static void
+clean_up(void)
+{
+	replay_forget(w.hub, NULL);
+	ck_assert_uint_eq(w.hub->kept_replay_count, 0);
+	ck_assert_uint_eq(w.hub->kept_replay_bytes, 0);
+	for (size_t i = 0; i < SUBSCRIBERS; i++)
+		hub_unlink(w.hub, &subscribers[i].first);
+	hub_world_fini(&w);
+}
+
+static void
+start(size_t i)
+{
+	ck_assert_int_eq(
+	    replay_start(w.hub, &subscribers[i], NULL, 0, 0), SW_OK);
+}
+
+/* The store has found so many events. */
+static void
+answer(size_t i, size_t events)
+{
+	struct history_query *q = &asked[i]->query;
+
+	q->events = calloc(events == 0 ? 1 : events, sizeof(*q->events));
+	ck_assert_ptr_nonnull(q->events);
+	for (; q->count < events; q->count++)
+		q->events[q->count] =
+		    make_sized_event(q->parts[0].channel, SIZE);
+	asked[i]->task.run(&asked[i]->task);
+}
+
+START_TEST(who_stands_at_the_same_place_shares_a_read)
+{
+	set_up(false);
+	for (size_t i = 0; i < 10; i++)
+		start(i);
+	ck_assert_uint_eq(asked_count, 1);
+	ck_assert_uint_eq(served_count, 0);
+	answer(0, 3);
+	ck_assert_uint_eq(served_count, 10);
+	/* And so does who comes a little later. */
+	start(10);
+	ck_assert_uint_eq(asked_count, 1);
+	ck_assert_uint_eq(served_count, 11);
+	ck_assert_ptr_eq(served[10], &subscribers[10]);
+	clean_up();
+}
+END_TEST
+
+START_TEST(who_stands_elsewhere_has_its_own)
+{
+	set_up(true);
+	start(0);
+	start(1);
+	ck_assert_uint_eq(asked_count, 2);
+	answer(1, 1);
+	ck_assert_uint_eq(served_count, 1);
+	ck_assert_ptr_eq(served[0], &subscribers[1]);
+	answer(0, 1);
+	ck_assert_uint_eq(served_count, 2);
+	clean_up();
+}
+END_TEST
+
+START_TEST(who_leaves_is_served_nothing)
+{
+	set_up(false);
+	start(0);
+	start(1);
+	replay_leave(&subscribers[0]);
+	answer(0, 1);
+	ck_assert_uint_eq(served_count, 1);
+	ck_assert_ptr_eq(served[0], &subscribers[1]);
+	clean_up();
+}
+END_TEST
+
+/* The newest of them; together they have a part of what windows may have. */
+START_TEST(what_is_kept_has_a_bound_in_bytes)
+{
+	set_up(true);
+	for (size_t i = 0; i < 60; i++) {
+		start(i);
+		answer(i, 5);
+		ck_assert_uint_le(w.hub->kept_replay_bytes, ROOM / 8);
+	}
+	ck_assert_uint_gt(w.hub->kept_replay_count, 1);
+	ck_assert_uint_eq(
+	    w.hub->kept_replay_bytes, w.hub->kept_replay_count * 5 * SIZE);
+	/* One alone may be larger than that. */
+	start(60);
+	answer(60, 40);
+	ck_assert_uint_eq(w.hub->kept_replay_count, 1);
+	ck_assert_uint_eq(w.hub->kept_replay_bytes, 40 * SIZE);
+	clean_up();
+}
+END_TEST
+
+START_TEST(what_is_kept_has_a_bound_in_number)
+{
+	set_up(true);
+	w.conf.window_bytes = UINT64_MAX;
+	for (size_t i = 0; i < 80; i++) {
+		start(i);
+		answer(i, 1);
+	}
+	ck_assert_uint_eq(w.hub->kept_replay_count, 64);
+	clean_up();
+}
+END_TEST
+
+/* By then there may be something. */
+START_TEST(that_nothing_was_found_is_not_kept)
+{
+	set_up(false);
+	start(0);
+	answer(0, 0);
+	ck_assert_uint_eq(served_count, 1);
+	ck_assert_uint_eq(w.hub->kept_replay_count, 0);
+	start(1);
+	ck_assert_uint_eq(asked_count, 2);
+	answer(1, 0);
+	clean_up();
+}
+END_TEST
+
+START_TEST(a_channel_that_is_cleared_is_forgotten)
+{
+	struct channel *other;
+
+	set_up(false);
+	start(0);
+	answer(0, 1);
+	other = world_channel(&w.world, "other");
+	replay_forget(w.hub, other);
+	ck_assert_uint_eq(w.hub->kept_replay_count, 1);
+	replay_forget(w.hub, subscribers[0].first.channel->channel);
+	ck_assert_uint_eq(w.hub->kept_replay_count, 0);
+	channel_unref(other);
+	clean_up();
+}
+END_TEST
+
+SUITE("replay", TEST(who_stands_at_the_same_place_shares_a_read),
+    TEST(who_stands_elsewhere_has_its_own), TEST(who_leaves_is_served_nothing),
+    TEST(what_is_kept_has_a_bound_in_bytes),
+    TEST(what_is_kept_has_a_bound_in_number),
+    TEST(that_nothing_was_found_is_not_kept),
+    TEST(a_channel_that_is_cleared_is_forgotten))
