@@ -31,21 +31,29 @@ TROUBLE = re.compile(
     r"AddressSanitizer|ThreadSanitizer|LeakSanitizer|runtime error:|Assertion")
 
 
+LEASES = []
+
+
 def free_ports(count):
     """
-    Ports that nobody uses now, on 127.0.0.1. They are not among those that the
-    system gives to clients: one could have it by the time, or after a restart.
+    Ports on 127.0.0.1 that nobody uses, nor will before this process ends. They
+    are not among those that the system gives to clients: one could have it by
+    the time, or after a restart. For the tests beside this one, which draw from
+    the same ports, a name in the abstract namespace says which are taken.
     """
     ports = []
     while len(ports) < count:
         port = random.randrange(10000, 32000)
-        with socket.socket() as s:
-            try:
+        lease = socket.socket(socket.AF_UNIX)
+        try:
+            lease.bind(f"\0spillway-test-port-{port}")
+            with socket.socket() as s:
                 s.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in ports:
-            ports.append(port)
+        except OSError:
+            lease.close()
+            continue
+        LEASES.append(lease)
+        ports.append(port)
     return ports
 
 
@@ -151,8 +159,11 @@ drain-time = "300ms"
                 sum(bool(seen.search(l)) for l in self.lines) >= count, GUARD)
             found = [l for l in self.lines if seen.search(l)]
             if not ok or len(found) < count:
+                state = self.process.poll()
                 raise AssertionError(
-                    f"no log line {pattern!r}:\n" + "\n".join(self.lines[-30:]))
+                    f"no log line {pattern!r} ("
+                    f"{'it runs' if state is None else f'it ended: {state}'})"
+                    ":\n" + "\n".join(self.lines[-30:]))
             return found[-1]
 
     def wait_end(self):

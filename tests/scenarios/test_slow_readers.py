@@ -36,6 +36,7 @@ window-bytes = "1m"
 message-max = "1m"
 history-events = 100000
 stall-timeout = "10m"
+heartbeat = "10m"
 """
 
     def subscribe(self, kinds, *args, **params):
