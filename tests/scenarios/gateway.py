@@ -14,7 +14,6 @@ import re
 import shutil
 import signal
 import socket
-import ssl
 import struct
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import unittest
 import zlib
 
 from certificates import certificate, trusting
+from two_ways import TwoWaySocket
 
 GUARD = float(os.environ.get("SPILLWAY_TEST_GUARD", "60"))
 DAEMON = os.environ.get("SPILLWAY", "./spillway")
@@ -74,6 +74,7 @@ class SecurePort(int):
         return self
 
     def wrap(self, s, **options):
+        self.context.sslsocket_class = TwoWaySocket
         return self.context.wrap_socket(s, server_hostname=self.name,
                                         **options)
 
