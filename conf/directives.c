@@ -206,9 +206,9 @@ const struct directive directives[] = {
 	    .restart = true, .fallback = "off", .words = WORDS("off"),
 	    .help = "Addresses, usually with port 80, where whoever comes with "
 		    "http is sent to the same with https; \"off\" for none. "
-		    "Requests below /.well-known/acme-challenge/ are passed on "
-		    "to the backend, if there is one: with them authorities "
-		    "see whose a name is." },
+		    "Requests for a token in /.well-known/acme-challenge/ are "
+		    "passed on to the backend, if there is one: with them "
+		    "authorities see whose a name is." },
 	{ "redirect-port", KIND_COUNT, GROUP_TLS, GLOBAL(redirect_port),
 	    .fallback = "0", .min = 1, .max = 65535,
 	    .zero = "that of the first listen-tls address",

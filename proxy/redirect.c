@@ -57,10 +57,23 @@ name_of(struct str host)
 	return host;
 }
 
+/* A token is of base64url alone (RFC 8555 8.3): not `..`, no more slashes. */
 bool
 redirect_excepts(const struct request *r)
 {
-	return str_starts(r->path, "/.well-known/acme-challenge/");
+	static const char directory[] = "/.well-known/acme-challenge/";
+	static const char of_tokens[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					"abcdefghijklmnopqrstuvwxyz"
+					"0123456789-_";
+	size_t begin = sizeof(directory) - 1;
+
+	if (!str_starts(r->path, directory) || r->path.len == begin)
+		return false;
+	for (size_t i = begin; i < r->path.len; i++)
+		if (memchr(of_tokens, r->path.p[i], sizeof(of_tokens) - 1) ==
+		    NULL)
+			return false;
+	return true;
 }
 
 void

@@ -85,6 +85,16 @@ class Redirect(Scenario):
         self.assertTrue(self.place("/.well-known/other"))
         self.assertEqual(len(self.backend.requests), 1)
 
+    def test_a_challenge_is_no_way_around_to_other_paths(self):
+        self.begin(f'backend = "http://127.0.0.1:{self.backend.port}"\n')
+        for rest in ("", "../../admin", "%2e%2e/x", "a/b", "a/../../b", "a.b",
+                     "a%2fb", "a//"):
+            path = "/.well-known/acme-challenge/" + rest
+            status, headers, _ = self.ask(GET.format(path, "example.org"))
+            self.assertIn(status, (301, 308, 400), path)
+            self.assertEqual("location" in headers, status != 400, path)
+        self.assertEqual(self.backend.requests, [])
+
     def test_without_a_backend_they_are_sent_on_as_well(self):
         self.begin()
         path = "/.well-known/acme-challenge/token"
