@@ -5,25 +5,26 @@
 #include <string.h>
 #include <time.h>
 
-/* A response is a few kilobytes at most. */
-enum { RESPONSE_MAX = 64 << 10 };
-
-static OCSP_BASICRESP *
-open_response(const char *path)
+static OCSP_RESPONSE *
+response_in(const char *path)
 {
 	BIO *file = BIO_new_file(path, "rb");
-	OCSP_RESPONSE *response;
-	OCSP_BASICRESP *basic = NULL;
+	OCSP_RESPONSE *response = NULL;
 
-	if (file == NULL)
-		return NULL;
-	response = d2i_OCSP_RESPONSE_bio(file, NULL);
+	if (file != NULL)
+		response = d2i_OCSP_RESPONSE_bio(file, NULL);
 	BIO_free(file);
-	if (response != NULL &&
-	    OCSP_response_status(response) == OCSP_RESPONSE_STATUS_SUCCESSFUL)
-		basic = OCSP_response_get1_basic(response);
-	OCSP_RESPONSE_free(response);
-	return basic;
+	return response;
+}
+
+/* NULL: it says nothing of any certificate. */
+static OCSP_BASICRESP *
+basic_of(OCSP_RESPONSE *response)
+{
+	if (response == NULL ||
+	    OCSP_response_status(response) != OCSP_RESPONSE_STATUS_SUCCESSFUL)
+		return NULL;
+	return OCSP_response_get1_basic(response);
 }
 
 /* What is said of the certificate, which its serial number is enough for. */
@@ -74,39 +75,39 @@ judge(struct tls_staple *s, OCSP_SINGLERESP *one)
 }
 
 static void
-keep(struct tls_staple *s, const char *path)
+keep(struct tls_staple *s, OCSP_RESPONSE *response)
 {
-	unsigned char bytes[RESPONSE_MAX];
-	BIO *file = BIO_new_file(path, "rb");
-	size_t n = 0;
+	int n = i2d_OCSP_RESPONSE(response, &s->bytes);
 
-	if (file == NULL || BIO_read_ex(file, bytes, sizeof(bytes), &n) != 1 ||
-	    n == sizeof(bytes) || (s->bytes = OPENSSL_memdup(bytes, n)) == NULL)
-		s->state = TLS_STAPLE_UNREADABLE;
+	if (n > 0)
+		s->len = (size_t)n;
 	else
-		s->len = n;
-	BIO_free(file);
+		s->state = TLS_STAPLE_UNREADABLE;
 }
 
 void
 tls_staple_read(struct tls_staple *s, const char *path, const X509 *certificate)
 {
+	OCSP_RESPONSE *response;
 	OCSP_BASICRESP *basic;
 	OCSP_SINGLERESP *one;
 
 	*s = (struct tls_staple){ .state = TLS_STAPLE_NONE };
 	if (path == NULL)
 		return;
-	if ((basic = open_response(path)) == NULL) {
+	response = response_in(path);
+	basic = basic_of(response);
+	if (basic == NULL) {
 		s->state = TLS_STAPLE_UNREADABLE;
 	} else if ((one = find_certificate(basic, certificate)) == NULL) {
 		s->state = TLS_STAPLE_FOREIGN;
 	} else {
 		judge(s, one);
 		if (s->state == TLS_STAPLE_GOOD)
-			keep(s, path);
+			keep(s, response);
 	}
 	OCSP_BASICRESP_free(basic);
+	OCSP_RESPONSE_free(response);
 	ERR_clear_error();
 }
 

@@ -2,9 +2,9 @@
 #define SPILLWAY_PROXY_TLS_STAPLE_H
 
 #include <openssl/x509.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#include "proxy/base/buf.h"
 #include "proxy/tls.h"
 
 /*
