@@ -279,8 +279,8 @@ check_certificates(const struct check *k)
 	check_needs(k, "api-listen-tls",
 	    c->api_listen_tls_count > 0 && certificates == 0,
 	    "tls-certificate = \"...\"", "needs it");
-	check_needs(k, "api-client-ca", certificates == 0,
-	    "tls-certificate = \"...\"", "needs it");
+	check_needs(k, "api-client-ca", c->api_listen_tls_count == 0,
+	    "api-listen-tls = \"...\"", "is for those who come there");
 	check_needs(k, "redirect-listen",
 	    c->redirect_listen_count > 0 && c->listen_tls_count == 0 &&
 		c->redirect_port == 0,

@@ -280,7 +280,8 @@ company_of(const struct directive *d)
 	} pairs[] = {
 		{ "listen-tls", "tls-certificate = a\n" },
 		{ "api-listen-tls", "tls-certificate = a\n" },
-		{ "api-client-ca", "tls-certificate = a\n" },
+		{ "api-client-ca",
+		    "api-listen-tls = '127.0.0.1:2' tls-certificate = a\n" },
 		{ "tls-key", "tls-certificate = a\n" },
 		{ "tls-ocsp", "tls-certificate = a\n" },
 		{ "redirect-listen", "redirect-port = 443\n" },

@@ -240,8 +240,8 @@ static const struct {
 	    ":2: write tls-certificate = \"...\" as well: api-listen-tls "
 	    "needs it\n" },
 	{ "\napi-client-ca = a\n",
-	    ":2: write tls-certificate = \"...\" as well: api-client-ca needs "
-	    "it\n" },
+	    ":2: write api-listen-tls = \"...\" as well: api-client-ca is "
+	    "for those who come there\n" },
 	{ "tls-certificate = a\napi-listen-tls = \":1\"\n",
 	    ":2: write api-token = \"...\" as well, or listen on loopback: "
 	    "others reach \":1\"\n" },
