@@ -1,12 +1,11 @@
 """Connections to the backend that do not come about, and those that are kept."""
 
 import socket
-import ssl
 import threading
 
 from backend import Backend, response
-from certificates import certificate
 from gateway import GUARD, main
+from test_proxy_tls import BackendWithTls
 from test_reverse_proxy import Proxied, asking
 
 
@@ -143,15 +142,8 @@ class Kept(Proxied):
                          {"HTTP/1.1"})
 
 
-class KeptOverHttps(Kept):
-    def serve(self, respond, more="", **options):
-        c = certificate()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(c.path, c.key)
-        self.backend = Backend(respond, context=context)
-        self.addCleanup(self.backend.close)
-        return self.gate([f"https://localhost:{self.backend.port}"],
-                         f'backend-ca = "{c.path}"\n{more}')
+class KeptOverHttps(BackendWithTls, Kept):
+    pass
 
 
 if __name__ == "__main__":

@@ -194,7 +194,8 @@ class Connect(Asked):
         """All in one segment."""
         ws.send(b"".join(ws.frame(TEXT, json.dumps(c)) for c in commands))
 
-    def test_what_follows_waits_for_the_answer(self):
+    def hold_connects(self):
+        """The backend accepts them when what it returns is set."""
         go_on = threading.Event()
         self.addCleanup(go_on.set)
 
@@ -203,6 +204,10 @@ class Connect(Asked):
             return GRANTED
 
         self.answers["spillway.connect"] = answer
+        return go_on
+
+    def test_what_follows_waits_for_the_answer(self):
+        go_on = self.hold_connects()
         ws = self.socket("free")
         self.message(ws, type="spillway.caughtup")
         self.commands(
@@ -224,14 +229,7 @@ class Connect(Asked):
              ("spillway.subscribe", "asked-2")])
 
     def test_who_goes_leaves_what_waits_behind(self):
-        go_on = threading.Event()
-        self.addCleanup(go_on.set)
-
-        def answer(_):
-            go_on.wait()
-            return GRANTED
-
-        self.answers["spillway.connect"] = answer
+        go_on = self.hold_connects()
         ws = self.socket("free")
         self.commands(ws, {"op": "subscribe", "channel": "asked"},
                       {"op": "subscribe", "channel": "told"})

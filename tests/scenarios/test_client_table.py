@@ -6,14 +6,9 @@ before, meanwhile and afterwards. Whatever it was: each pane has what was
 published except what it was told is lost, once and in order.
 """
 
-import os
-import shutil
-import tempfile
-
 import test_third_party
 from gateway import main, query
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 PANES = ["long-stream", "long-streameventsource", "short-stream",
          "short-streamwebsocket", "sse-stream", "sse-streameventsource",
          "ws-stream", "ws-streamwebsocket"]
@@ -32,11 +27,8 @@ class Table(test_third_party.Browsers):
     workers = 1  # "epoch" is told once by each
 
     def setUp(self):
-        place = tempfile.mkdtemp(prefix="spillway-page-")
-        self.addCleanup(shutil.rmtree, place, ignore_errors=True)
-        for name in ("web/spillway.js", "tests/web/table.html",
-                     "tests/web/table.js"):
-            shutil.copy(os.path.join(ROOT, name), place)
+        place = self.web_root("web/spillway.js", "tests/web/table.html",
+                              "tests/web/table.js")
         self.conf = f"""
 demo = yes
 web-root = "{place}"

@@ -1,27 +1,19 @@
 """Seven tabs with one connection between them, in the browsers of Debian."""
 
-import os
 import pathlib
-import shutil
-import tempfile
 import urllib.parse
 import urllib.request
 
 import test_third_party
 from gateway import GUARD, main
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-
 
 class Tabs(test_third_party.Browsers):
     how = "lock"
 
     def setUp(self):
-        place = tempfile.mkdtemp(prefix="spillway-page-")
-        self.addCleanup(shutil.rmtree, place, ignore_errors=True)
-        for name in ("web/spillway-tabs.js", "tests/web/tab.html",
-                     "tests/web/tab.js"):
-            shutil.copy(os.path.join(ROOT, name), place)
+        place = self.web_root("web/spillway-tabs.js", "tests/web/tab.html",
+                              "tests/web/tab.js")
         self.conf = f"""
 web-root = "{place}"
 retry = "100ms"

@@ -27,6 +27,19 @@ def speaking_tls(c):
     return type(c.__name__ + "OverTls", (OverTls, c), {})
 
 
+class BackendWithTls:
+    """The same stories, with a backend that speaks TLS."""
+
+    def serve(self, respond, more="", **options):
+        c = certificate()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(c.path, c.key)
+        self.backend = Backend(respond, context=context)
+        self.addCleanup(self.backend.close)
+        return self.gate([f"https://localhost:{self.backend.port}"],
+                         f'backend-ca = "{c.path}"\n{more}')
+
+
 class ToBackend(Proxied):
     """A backend with a certificate, which is verified."""
 

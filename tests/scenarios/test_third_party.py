@@ -21,6 +21,7 @@ import websockets
 
 from gateway import DAEMON, GUARD, Scenario, main
 
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                       "..", "clients")
 AGAIN = 0.1  # seconds until a client tries again
@@ -285,6 +286,14 @@ channel "report" {{ send = publish }}
     page = "page.html"
     transports = ["EventSource", "WebSocket", "fetch stream", "long poll",
                   "short poll"]
+
+    def web_root(self, *names):
+        """A folder with these files of the project."""
+        place = tempfile.mkdtemp(prefix="spillway-page-")
+        self.addCleanup(shutil.rmtree, place, ignore_errors=True)
+        for name in names:
+            shutil.copy(os.path.join(ROOT, name), place)
+        return place
 
     def browse(self, command, pages=None):
         """Started in a group of its own: a browser is many processes."""

@@ -9,9 +9,8 @@ import threading
 import unittest
 
 from backend import Backend, response
-from certificates import certificate
 from gateway import BINARY, GUARD, TEXT, WebSocket, main
-from test_proxy_tls import speaking_tls
+from test_proxy_tls import BackendWithTls, speaking_tls
 from test_reverse_proxy import Proxied, asking
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -339,17 +338,8 @@ class OverUnix(Upgrades):
         return self.gate([f"unix:{path}"], more)
 
 
-class OverHttps(Upgrades):
+class OverHttps(BackendWithTls, Upgrades):
     """The same to a backend with TLS."""
-
-    def serve(self, respond, more="", **options):
-        c = certificate()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(c.path, c.key)
-        self.backend = Backend(respond, context=context)
-        self.addCleanup(self.backend.close)
-        return self.gate([f"https://localhost:{self.backend.port}"],
-                         f'backend-ca = "{c.path}"\n{more}')
 
 
 def load_tests(loader, own, pattern):
