@@ -35,6 +35,12 @@ class TwoWaySocket(ssl.SSLSocket):
     def setblocking(self, flag):
         self.settimeout(None if flag else 0)
 
+    def shutdown(self, how):
+        """From now on what comes is taken as it is."""
+        super().shutdown(how)
+        self.turn = None
+        self.settimeout(self.patience)
+
     def read(self, *args):
         return self._alternate(super().read, *args)
 
@@ -42,6 +48,8 @@ class TwoWaySocket(ssl.SSLSocket):
         return self._alternate(super().send, *args)
 
     def _alternate(self, operation, *args):
+        if self.turn is None:
+            return operation(*args)
         patience = self.gettimeout()
         end = None if patience is None else time.monotonic() + patience
         while True:
