@@ -25,6 +25,16 @@ struct suite_entry {
 	}
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
+/*
+ * How much of something: `less` where each instruction takes its time and only
+ * memory is looked at (valgrind), of what is about sizes or about all values.
+ */
+static inline size_t
+usually(size_t n, size_t less)
+{
+	return getenv("SPILLWAY_TESTS_LESS") == NULL ? n : less;
+}
+
 static inline int
 suite_run(const char *name, const struct suite_entry *entries, size_t count)
 {

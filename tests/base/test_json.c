@@ -620,7 +620,7 @@ END_TEST
 /* And as escapes: all of the plane, by their four digits. */
 START_TEST(every_escape_of_four_digits_is_understood)
 {
-	for (unsigned c = 0; c < 0x10000; c++) {
+	for (unsigned c = 0; c < 0x10000; c += (unsigned)usually(1, 11)) {
 		char raw[9], digits[16];
 		struct buf out, again;
 

@@ -202,7 +202,7 @@ START_TEST(a_deflated_frame_inflates_to_the_message)
 
 	setup();
 	buf_init(&envelope, 2 << 20);
-	for (size_t k = 0; k < COUNT(sizes); k++)
+	for (size_t k = 0; k < usually(COUNT(sizes), COUNT(sizes) - 1); k++)
 		for (int binary = 0; binary < 2; binary++) {
 			char *payload = malloc(sizes[k]);
 			struct event *e;
@@ -279,13 +279,13 @@ END_TEST
 
 START_TEST(a_large_event_leaves_no_large_buffers)
 {
-	enum { SIZE = 8 << 20 };
-	char *payload = calloc(1, SIZE);
+	size_t size = usually(8 << 20, 1 << 20);
+	char *payload = calloc(1, size);
 	struct event *e;
 
 	setup();
 	ck_assert_ptr_nonnull(payload);
-	e = event_of(EVENT_BINARY, "", "", bytes_of(payload, SIZE));
+	e = event_of(EVENT_BINARY, "", "", bytes_of(payload, size));
 	for (int f = 0; f < FORM_COUNT; f++)
 		ck_assert_ptr_nonnull(codec_form(&codec, e, (enum form)f));
 	ck_assert_uint_le(codec.scratch.cap, 64 << 10);

@@ -133,7 +133,7 @@ START_TEST(a_message_comes_back_from_every_compressor)
 	struct ws_deflate *d = open_level(_i % 9 + 1);
 	bool small = _i / 9 % 2 != 0, noise = _i / 18 != 0;
 
-	for (size_t k = 0; k < COUNT(sizes); k++) {
+	for (size_t k = 0; k < usually(COUNT(sizes), COUNT(sizes) - 1); k++) {
 		char *bytes = make_message(sizes[k], noise);
 		struct str message = bytes_of(bytes, sizes[k]);
 		struct buf packed, back;
@@ -221,7 +221,8 @@ START_TEST(a_message_of_any_peer_is_read)
 	struct ws_deflate *d = open_level(1);
 
 	for (size_t p = 0; p < COUNT(peers); p++)
-		for (size_t k = 0; k < COUNT(sizes); k++) {
+		for (size_t k = 0; k < usually(COUNT(sizes), COUNT(sizes) - 1);
+		     k++) {
 			char *bytes = make_message(sizes[k], p % 2 != 0);
 			struct buf packed, back;
 
