@@ -1,4 +1,5 @@
 #include "conf/check.h"
+#include "conf/check_routes.h"
 
 #include <netinet/in.h>
 
@@ -29,12 +30,13 @@ check_pair(const struct check *k, const struct directive_pair *pair)
 	const struct directive *low = directive_find(str_of(pair->low));
 	const struct directive *high = directive_find(str_of(pair->high));
 	const struct setting *at = find_setting(k, low);
-	uint64_t high_value = field_number(high, k->conf);
+	uint64_t high_value = field_number(high, conf_base(k->conf, high));
 	struct buf limit;
 
 	if (at == NULL)
 		at = find_setting(k, high);
-	if (at == NULL || field_number(low, k->conf) <= high_value)
+	if (at == NULL ||
+	    field_number(low, conf_base(k->conf, low)) <= high_value)
 		return;
 	buf_init(&limit, 64);
 	field_put_number(high, high_value, &limit);
@@ -144,7 +146,7 @@ check_bridge(const struct check *k, const struct setting *s)
 {
 	const struct directive *d = s->directive;
 
-	if (tells_backend(s) && k->conf->backend_count == 0)
+	if (tells_backend(s) && conf_backend(k->conf)->backend_count == 0)
 		faults_add(k->faults, s->at,
 		    "write backend = \"...\" as well: %s = %s needs it",
 		    d->name, s->text);
@@ -153,13 +155,11 @@ check_bridge(const struct check *k, const struct setting *s)
 		faults_add(k->faults, s->at,
 		    "write bridge-secret = \"...\" as well: by its signatures "
 		    "the backend knows our requests from those of clients");
-	if (!d->channel && d->offset == offsetof(struct conf, bridge_path) &&
-	    s->text[0] != '/')
+	if (str_is(str_of(d->name), "bridge-path") && s->text[0] != '/')
 		faults_add(k->faults, s->at,
 		    "write a bridge-path that begins with /, such as "
 		    "/spillway-events");
-	if (!d->channel &&
-	    d->offset == offsetof(struct conf, backend_probe_path) &&
+	if (str_is(str_of(d->name), "backend-probe-path") &&
 	    s->text[0] != '/' && strcmp(s->text, "off") != 0)
 		faults_add(k->faults, s->at,
 		    "write a backend-probe-path that begins with /, such as "
@@ -304,6 +304,7 @@ settings_check(
 	for (size_t i = 0; i < directive_pair_count; i++)
 		check_pair(&k, &directive_pairs[i]);
 	check_certificates(&k);
+	routes_check(s, c, faults);
 	for (size_t i = 0; i < s->count; i++) {
 		const struct setting *it = &s->items[i];
 

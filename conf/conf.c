@@ -81,7 +81,10 @@ on_block(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 
 	(void)opt;
 	*(const char **)result = value;
-	settings_add_block(&l->settings, place_in(l, cfg), cfg->title);
+	settings_add_block(&l->settings, place_in(l, cfg),
+	    strcmp(cfg->name, block_names[BLOCK_ROUTE]) == 0 ? BLOCK_ROUTE :
+							       BLOCK_CHANNEL,
+	    cfg->title);
 	return 0;
 }
 
@@ -204,42 +207,53 @@ on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 	return 0;
 }
 
+/* The directives that may stand there, behind the first `n`; how many then. */
+static size_t
+describe_directives(cfg_opt_t *out, size_t n, enum block_kind kind)
+{
+	for (size_t i = 0; i < directive_count; i++)
+		if (directive_stands_in(&directives[i], kind))
+			out[n++] = (cfg_opt_t)CFG_STR_LIST_CB(
+			    directives[i].name, NULL, CFGF_NODEFAULT, on_value);
+	return n;
+}
+
 /*
- * libconfuse's view of the directives: global ones, and those of a channel,
- * which may also stand in a block. It copies what it is given.
+ * libconfuse's view of the directives: all of them, and those of a channel or
+ * of a route once more in a block. It copies what it is given.
  */
 static cfg_t *
 describe(void)
 {
-	cfg_opt_t *all = calloc(directive_count + 3, sizeof(*all));
-	cfg_opt_t *channel = calloc(directive_count + 2, sizeof(*channel));
+	enum { EXTRA = BLOCK_KINDS + 2 };
+	cfg_opt_t *all = calloc(directive_count + EXTRA, sizeof(*all));
+	cfg_opt_t *blocks[BLOCK_KINDS] = { NULL };
 	char any_value[] = "{ x }";
-	size_t n = 0, m = 0;
 	cfg_t *cfg = NULL;
+	bool fine = all != NULL;
+	size_t n = 0;
 
-	if (all == NULL || channel == NULL)
-		goto done;
-	channel[m++] = (cfg_opt_t)CFG_STR_LIST_CB(
-	    BLOCK_BEGIN, any_value, CFGF_NONE, on_block);
-	for (size_t i = 0; i < directive_count; i++) {
-		const char *name = directives[i].name;
-		cfg_opt_t opt =
-		    CFG_STR_LIST_CB(name, NULL, CFGF_NODEFAULT, on_value);
-
-		all[n++] = opt;
-		if (directives[i].channel)
-			channel[m++] = opt;
+	for (size_t i = BLOCK_CHANNEL; i < BLOCK_KINDS && fine; i++) {
+		blocks[i] = calloc(directive_count + EXTRA, sizeof(*all));
+		fine = blocks[i] != NULL;
+		if (!fine)
+			break;
+		blocks[i][0] = (cfg_opt_t)CFG_STR_LIST_CB(
+		    BLOCK_BEGIN, any_value, CFGF_NONE, on_block);
+		blocks[i][describe_directives(
+		    blocks[i], 1, (enum block_kind)i)] = (cfg_opt_t)CFG_END();
+		all[n++] = (cfg_opt_t)CFG_SEC(
+		    block_names[i], blocks[i], CFGF_MULTI | CFGF_TITLE);
 	}
-	channel[m] = (cfg_opt_t)CFG_END();
-	all[n++] =
-	    (cfg_opt_t)CFG_SEC("channel", channel, CFGF_MULTI | CFGF_TITLE);
-	all[n++] = (cfg_opt_t)CFG_FUNC("include", on_include);
-	all[n] = (cfg_opt_t)CFG_END();
-	cfg = cfg_init(all, CFGF_NONE);
-
-done:
+	if (fine) {
+		n = describe_directives(all, n, BLOCK_NONE);
+		all[n++] = (cfg_opt_t)CFG_FUNC("include", on_include);
+		all[n] = (cfg_opt_t)CFG_END();
+		cfg = cfg_init(all, CFGF_NONE);
+	}
 	free(all);
-	free(channel);
+	for (size_t i = 0; i < BLOCK_KINDS; i++)
+		free(blocks[i]);
 	return cfg;
 }
 
@@ -308,14 +322,45 @@ conf_load(struct conf **out, const char *path, struct buf *faults)
 	return err;
 }
 
+void *
+conf_base(const struct conf *c, const struct directive *d)
+{
+	if (d->channel)
+		return &c->policies[c->policy_count - 1];
+	if (d->route)
+		return &c->routes[c->route_count - 1];
+	return (void *)(uintptr_t)c;
+}
+
+static void
+route_clear(struct route *r)
+{
+	for (size_t i = 0; i < directive_count; i++)
+		if (directives[i].route)
+			field_clear(&directives[i], r);
+	free(r->pattern);
+	free(r->bare);
+	*r = (struct route){ .pattern = NULL };
+}
+
+static void
+free_routes(struct conf *c)
+{
+	while (c->route_count > 0)
+		route_clear(&c->routes[--c->route_count]);
+	free(c->routes);
+	c->routes = NULL;
+}
+
 void
 conf_free(struct conf *c)
 {
 	if (c == NULL)
 		return;
 	for (size_t i = 0; i < directive_count; i++)
-		if (!directives[i].channel)
+		if (!directives[i].channel && !directives[i].route)
 			field_clear(&directives[i], c);
+	free_routes(c);
 	while (c->api_token_count > 0)
 		api_token_fini(&c->api_token[--c->api_token_count]);
 	free(c->api_token);
@@ -354,22 +399,38 @@ put_policy(const struct policy *p, struct buf *out)
 	buf_puts(out, "}\n");
 }
 
+static void
+put_route(const struct route *r, struct buf *out)
+{
+	buf_puts(out, "\nroute ");
+	field_put_quoted(out, r->pattern);
+	buf_puts(out, " {\n");
+	for (size_t i = 0; i < directive_count; i++) {
+		const struct directive *d = &directives[i];
+
+		/* To name a backend is to have one of one's own. */
+		if (d->route &&
+		    (r->own || (!d->pool && d->kind != KIND_BACKENDS)))
+			put_directive(d, r, "\t", out);
+	}
+	buf_puts(out, "}\n");
+}
+
 int
 conf_print(const struct conf *c, struct buf *out)
 {
-	const struct policy *defaults = &c->policies[c->policy_count - 1];
-
 	for (size_t i = 0; i < directive_count; i++) {
 		const struct directive *d = &directives[i];
 
 		if (i == 0 || d->group != directives[i - 1].group)
 			buf_printf(out, "%s# %s\n", i == 0 ? "" : "\n",
 			    directive_groups[d->group]);
-		put_directive(
-		    d, d->channel ? (const void *)defaults : c, "", out);
+		put_directive(d, conf_base(c, d), "", out);
 	}
 	for (size_t i = 0; i + 1 < c->policy_count; i++)
 		put_policy(&c->policies[i], out);
+	for (size_t i = 0; i + 1 < c->route_count; i++)
+		put_route(&c->routes[i], out);
 	return buf_error(out);
 }
 
@@ -383,6 +444,31 @@ conf_policy(const struct conf *c, struct str channel)
 	return p;
 }
 
+static void
+put_name(struct buf *names, const char *name)
+{
+	if (buf_len(names) > 0)
+		buf_puts(names, ", ");
+	buf_puts(names, name);
+}
+
+static bool
+same_routes(const struct conf *a, const struct conf *b)
+{
+	const struct directive *backend = directive_find(STR("backend"));
+
+	if (a->route_count != b->route_count)
+		return false;
+	for (size_t i = 0; i + 1 < a->route_count; i++) {
+		const struct route *r = &a->routes[i], *s = &b->routes[i];
+
+		if (strcmp(r->pattern, s->pattern) != 0 || r->own != s->own ||
+		    (r->own && !field_same(backend, r, s)))
+			return false;
+	}
+	return true;
+}
+
 int
 conf_needs_restart(
     const struct conf *now, const struct conf *next, struct buf *names)
@@ -390,11 +476,56 @@ conf_needs_restart(
 	for (size_t i = 0; i < directive_count; i++) {
 		const struct directive *d = &directives[i];
 
-		if (!d->restart || field_same(d, now, next))
-			continue;
-		if (buf_len(names) > 0)
-			buf_puts(names, ", ");
-		buf_puts(names, d->name);
+		if (d->restart &&
+		    !field_same(d, conf_base(now, d), conf_base(next, d)))
+			put_name(names, d->name);
 	}
+	if (!same_routes(now, next))
+		put_name(names, "route");
 	return buf_error(names);
+}
+
+static int
+route_copy(struct route *to, const struct route *from)
+{
+	int err = SW_OK;
+
+	*to = (struct route){ .own = from->own };
+	for (size_t i = 0; i < directive_count && err == SW_OK; i++)
+		if (directives[i].route)
+			err = field_copy(&directives[i], to, from);
+	to->pattern = strdup(from->pattern);
+	to->bare = from->bare == NULL ? NULL : strdup(from->bare);
+	return err != SW_OK || to->pattern == NULL ||
+		(from->bare != NULL && to->bare == NULL) ?
+	    SW_ENOMEM :
+	    SW_OK;
+}
+
+int
+conf_keep_routes(struct conf *next, const struct conf *now)
+{
+	struct conf kept = { .route_count = 0 };
+	int err = SW_OK;
+
+	if (same_routes(now, next))
+		return SW_OK;
+	kept.routes = calloc(now->route_count, sizeof(*kept.routes));
+	if (kept.routes == NULL)
+		return SW_ENOMEM;
+	/* What is outside of routes is not theirs. */
+	while (kept.route_count + 1 < now->route_count && err == SW_OK) {
+		err = route_copy(&kept.routes[kept.route_count],
+		    &now->routes[kept.route_count]);
+		kept.route_count++;
+	}
+	if (err != SW_OK) {
+		free_routes(&kept);
+		return err;
+	}
+	kept.routes[kept.route_count++] = next->routes[--next->route_count];
+	free_routes(next);
+	next->routes = kept.routes;
+	next->route_count = kept.route_count;
+	return SW_OK;
 }

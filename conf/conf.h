@@ -6,12 +6,14 @@
 #include <stdint.h>
 
 #include "conf/api_token.h"
+#include "conf/route.h"
 #include "conf/token_key.h"
 #include "proxy/base/buf.h"
 #include "proxy/base/log.h"
 #include "proxy/base/policy.h"
 #include "proxy/base/str.h"
 
+struct directive;
 struct network;
 
 /* What to do at start with a store that is damaged. */
@@ -115,26 +117,6 @@ struct conf {
 	char *web_root; /* a path, or "off" */
 	bool demo;      /* the compare page may publish and measure */
 
-	char **backend; /* see value_backend; none: nothing is passed on */
-	size_t backend_count;
-	char *backend_ca; /* a path, or "system" */
-	uint64_t backend_connect_timeout_ms;
-	uint64_t backend_response_timeout_ms;
-	uint64_t backend_idle_timeout_ms;
-	uint64_t backend_total_timeout_ms; /* 0: no limit */
-	uint64_t backend_keep_alive_ms;
-	uint64_t backend_resolve_interval_ms;
-	char **upgrade; /* protocols, in lower case */
-	size_t upgrade_count;
-	uint64_t upgrade_idle_timeout_ms;
-	uint64_t backend_requests_max;
-	uint64_t backend_queue_max;
-	uint64_t backend_header_max;
-	uint64_t backend_failures;
-	uint64_t backend_fail_time_ms;
-	char *backend_probe_path; /* or "off" */
-	uint64_t backend_probe_interval_ms;
-	uint64_t backend_probe_timeout_ms;
 	/* As written; the networks proper. */
 	char **trusted_proxy_text;
 	size_t trusted_proxy_text_count;
@@ -144,7 +126,6 @@ struct conf {
 	size_t proxy_protocol_text_count;
 	struct network *proxy_protocol;
 	size_t proxy_protocol_count;
-	bool access_log;
 	char *bridge_path; /* at the backend */
 	/* Secrets as written; the secrets proper, checked. */
 	char **bridge_secret_text;
@@ -192,6 +173,10 @@ struct conf {
 	 */
 	struct policy *policies;
 	size_t policy_count;
+
+	/* Likewise for each `route` block, and what is outside of these. */
+	struct route *routes;
+	size_t route_count;
 };
 
 /*
@@ -212,6 +197,16 @@ void conf_free(struct conf *c); /* accepts NULL */
  */
 int conf_print(const struct conf *c, struct buf *out);
 
+/* The struct that has the directive's field, as it is set outside of blocks. */
+void *conf_base(const struct conf *c, const struct directive *d);
+
+/* The backend outside of routes, to which clients' events go as well. */
+static inline const struct route *
+conf_backend(const struct conf *c)
+{
+	return &c->routes[c->route_count - 1];
+}
+
 /* The first policy that matches; borrowed from the configuration. */
 const struct policy *conf_policy(const struct conf *c, struct str channel);
 
@@ -221,5 +216,12 @@ const struct policy *conf_policy(const struct conf *c, struct str channel);
  */
 int conf_needs_restart(
     const struct conf *now, const struct conf *next, struct buf *names);
+
+/*
+ * Routes are fixed once and for all, but not what they say: if `next` has other
+ * ones, or others of them have a backend, it gets copies of those of `now`
+ * instead. SW_ENOMEM; then `next` can only be freed.
+ */
+int conf_keep_routes(struct conf *next, const struct conf *now);
 
 #endif

@@ -9,6 +9,10 @@
 #define LIST(field) \
 	FIELD(conf, field), .count_offset = offsetof(struct conf, field##_count)
 #define POLICY(field) .channel = true, FIELD(policy, field)
+#define ROUTE(field) .route = true, FIELD(route, field)
+#define ROUTE_LIST(field) \
+	ROUTE(field), .count_offset = offsetof(struct route, field##_count)
+#define POOL(field) .pool = true, ROUTE(field)
 
 #define KIB UINT64_C(1024)
 #define MIB (1024 * KIB)
@@ -33,6 +37,11 @@
 #define LOG_LEVELS WORDS("error", "warn", "info", "debug")
 #define LOG_FORMATS WORDS("text", "json")
 #define CORRUPT_STORES WORDS("refuse", "move-aside")
+
+const char *const block_names[BLOCK_KINDS] = {
+	[BLOCK_CHANNEL] = "channel",
+	[BLOCK_ROUTE] = "route",
+};
 
 const char *const directive_groups[GROUP_COUNT] = {
 	[GROUP_EVERYDAY] = "Everyday settings",
@@ -461,38 +470,42 @@ const struct directive directives[] = {
 		    "nobody else reaches: all addresses have to be loopback "
 		    "or Unix sockets." },
 
-	{ "backend", KIND_BACKENDS, GROUP_BACKEND, LIST(backend),
+	{ "backend", KIND_BACKENDS, GROUP_BACKEND, ROUTE_LIST(backend),
 	    .restart = true, .example = "http://127.0.0.1:3000",
+	    .words = WORDS("off"),
 	    .help = "Where the application is, to which every request goes "
 		    "that is not the gateway's own: http://host:port, "
 		    "https://host:port or unix:/path. There may be several, "
 		    "which share the requests, evenly or by what stands "
 		    "behind the address: \"http://10.0.0.2:3000 weight=2\". "
-		    "None: such requests are answered 404." },
-	{ "backend-ca", KIND_PATH, GROUP_BACKEND, GLOBAL(backend_ca),
+		    "None, or \"off\": such requests are answered 404. A "
+		    "route may have a backend of its own, which fails and is "
+		    "limited apart from all others; clients' events always go "
+		    "to the one outside of routes." },
+	{ "backend-ca", KIND_PATH, GROUP_BACKEND, POOL(backend_ca),
 	    .fallback = "system", .words = WORDS("system"),
 	    .help = "File of the certificates in PEM that vouch for a backend "
 		    "with https; \"system\" for those of the system." },
 	{ "backend-connect-timeout", KIND_MSEC, GROUP_BACKEND,
-	    GLOBAL(backend_connect_timeout_ms), .fallback = "5s", .min = 10,
+	    POOL(backend_connect_timeout_ms), .fallback = "5s", .min = 10,
 	    .max = 5 * MINUTE,
 	    .help = "Time for a connection to the backend, TLS included." },
 	{ "backend-response-timeout", KIND_MSEC, GROUP_BACKEND,
-	    GLOBAL(backend_response_timeout_ms), .fallback = "60s", .min = 10,
+	    ROUTE(backend_response_timeout_ms), .fallback = "60s", .min = 10,
 	    .max = HOUR,
 	    .help = "How long the backend may take to begin its response, "
 		    "from the last byte of the request on that it took." },
 	{ "backend-idle-timeout", KIND_MSEC, GROUP_BACKEND,
-	    GLOBAL(backend_idle_timeout_ms), .fallback = "60s", .min = 10,
+	    ROUTE(backend_idle_timeout_ms), .fallback = "60s", .min = 10,
 	    .max = 24 * HOUR,
 	    .help = "How long a response that has begun may stand still, on "
 		    "the side of the backend or of the client." },
 	{ "backend-total-timeout", KIND_MSEC, GROUP_BACKEND,
-	    GLOBAL(backend_total_timeout_ms), .fallback = "0", .min = 10,
+	    ROUTE(backend_total_timeout_ms), .fallback = "0", .min = 10,
 	    .max = 24 * HOUR, .zero = "no limit",
 	    .help = "Time for a request to the backend and all of its "
 		    "response." },
-	{ "upgrade", KIND_TEXTS, GROUP_BACKEND, LIST(upgrade),
+	{ "upgrade", KIND_TEXTS, GROUP_BACKEND, ROUTE_LIST(upgrade),
 	    .fallback = "websocket", .words = WORDS("off"),
 	    .help = "Protocols that a client and the backend may switch to, "
 		    "by a request with Upgrade on any path that is the "
@@ -500,51 +513,49 @@ const struct directive directives[] = {
 		    "both pass as they are. Do not allow h2c: it would carry "
 		    "requests past all that is checked here." },
 	{ "upgrade-idle-timeout", KIND_MSEC, GROUP_BACKEND,
-	    GLOBAL(upgrade_idle_timeout_ms), .fallback = "5m", .min = 10,
+	    ROUTE(upgrade_idle_timeout_ms), .fallback = "5m", .min = 10,
 	    .max = DAY,
 	    .help = "Longest silence of both sides after such a switch." },
 	{ "backend-keep-alive", KIND_MSEC, GROUP_BACKEND,
-	    GLOBAL(backend_keep_alive_ms), .fallback = "30s", .min = SECOND,
+	    POOL(backend_keep_alive_ms), .fallback = "30s", .min = SECOND,
 	    .max = HOUR,
 	    .help = "How long a connection to the backend is kept without a "
 		    "request. Less than the backend's own time." },
 	{ "backend-resolve-interval", KIND_MSEC, GROUP_BACKEND,
-	    GLOBAL(backend_resolve_interval_ms), .fallback = "30s",
-	    .min = SECOND, .max = DAY,
+	    POOL(backend_resolve_interval_ms), .fallback = "30s", .min = SECOND,
+	    .max = DAY,
 	    .help = "How long the addresses of a backend's name are used "
 		    "before it is looked up again, and how old a connection "
 		    "to the backend may be to be used again." },
 	{ "backend-requests-max", KIND_COUNT, GROUP_BACKEND,
-	    GLOBAL(backend_requests_max), .fallback = "512", .min = 1,
+	    POOL(backend_requests_max), .fallback = "512", .min = 1,
 	    .max = 100 * THOUSAND,
 	    .help = "Most requests under way to the backend at a time, shared "
 		    "evenly by the workers. More of them wait." },
 	{ "backend-queue-max", KIND_COUNT, GROUP_BACKEND,
-	    GLOBAL(backend_queue_max), .fallback = "1024", .max = MILLION,
+	    POOL(backend_queue_max), .fallback = "1024", .max = MILLION,
 	    .help = "Most requests that wait for their turn, shared likewise. "
 		    "More of them are answered 503. One that has waited for "
 		    "backend-response-timeout is answered 504." },
 	{ "backend-header-max", KIND_BYTES, GROUP_BACKEND,
-	    GLOBAL(backend_header_max), .fallback = "64k", .min = KIB,
-	    .max = MIB,
+	    POOL(backend_header_max), .fallback = "64k", .min = KIB, .max = MIB,
 	    .help = "Largest head of a response of the backend, interim "
 		    "responses before it included." },
-	{ "backend-failures", KIND_COUNT, GROUP_BACKEND,
-	    GLOBAL(backend_failures), .fallback = "3", .min = 1, .max = 1000,
+	{ "backend-failures", KIND_COUNT, GROUP_BACKEND, POOL(backend_failures),
+	    .fallback = "3", .min = 1, .max = 1000,
 	    .help = "Requests in a row that have to fail, in one worker, for "
 		    "an address of the backend to be left alone for "
 		    "backend-fail-time. It failed if there was no connection, "
 		    "and, where there are several addresses, if there was no "
 		    "response in time, or a broken one." },
 	{ "backend-fail-time", KIND_MSEC, GROUP_BACKEND,
-	    GLOBAL(backend_fail_time_ms), .fallback = "2s", .min = 10,
+	    POOL(backend_fail_time_ms), .fallback = "2s", .min = 10,
 	    .max = HOUR,
 	    .help = "How long an address of the backend that failed is left "
 		    "alone. Then one request tries it; while it fails, it "
 		    "is left alone again." },
 	{ "backend-probe-path", KIND_PATH, GROUP_BACKEND,
-	    GLOBAL(backend_probe_path), .fallback = "off",
-	    .words = WORDS("off"),
+	    POOL(backend_probe_path), .fallback = "off", .words = WORDS("off"),
 	    .help = "A path that each worker asks each address of the backend "
 		    "for, every backend-probe-interval: an answer of 200 to "
 		    "399 within backend-probe-timeout means that it is well, "
@@ -552,12 +563,12 @@ const struct directive directives[] = {
 		    "then left alone "
 		    "until a probe succeeds; \"off\": there are none." },
 	{ "backend-probe-interval", KIND_MSEC, GROUP_BACKEND,
-	    GLOBAL(backend_probe_interval_ms), .fallback = "5s", .min = 10,
+	    POOL(backend_probe_interval_ms), .fallback = "5s", .min = 10,
 	    .max = HOUR,
 	    .help = "How often an address of the backend is probed, but not "
 		    "before the last probe of it has ended." },
 	{ "backend-probe-timeout", KIND_MSEC, GROUP_BACKEND,
-	    GLOBAL(backend_probe_timeout_ms), .fallback = "5s", .min = 10,
+	    POOL(backend_probe_timeout_ms), .fallback = "5s", .min = 10,
 	    .max = 5 * MINUTE, .help = "Time for a probe and its answer." },
 	{ "trusted-proxy", KIND_NETWORKS, GROUP_BACKEND,
 	    LIST(trusted_proxy_text), .example = "10.0.0.0/8",
@@ -567,10 +578,31 @@ const struct directive directives[] = {
 		    "X-Forwarded headers of requests from there go to the "
 		    "backend, and the address they came from is added; "
 		    "everybody else's are replaced. None: nobody is trusted." },
-	{ "access-log", KIND_FLAG, GROUP_BACKEND, GLOBAL(access_log),
+	{ "access-log", KIND_FLAG, GROUP_BACKEND, ROUTE(access_log),
 	    .fallback = "no",
 	    .help = "Whether each request that went to the backend is a line "
 		    "in the log." },
+	{ "strip-prefix", KIND_FLAG, GROUP_BACKEND, ROUTE(strip_prefix),
+	    .fallback = "no",
+	    .help = "Whether the backend gets the path without what is "
+		    "before the star of its route: of \"/api/*\" /api/a?b is "
+		    "/a?b for it, /api and /api/ are /. It is told in "
+		    "X-Forwarded-Prefix what was taken away, and has to "
+		    "write links, cookies' paths and redirects by that: what "
+		    "it says of paths in its responses, such as a Location, "
+		    "is not changed." },
+	{ "request-header", KIND_HEADERS, GROUP_BACKEND,
+	    ROUTE_LIST(request_header), .example = "X-Team: a",
+	    .help = "Headers that the backend gets with each request, "
+		    "\"Name: value\", in place of all of that name that the "
+		    "client or the gateway wrote; \"Name:\" leaves it out. "
+		    "At most 32. Those of a connection and of a body are the "
+		    "gateway's own." },
+	{ "response-header", KIND_HEADERS, GROUP_BACKEND,
+	    ROUTE_LIST(response_header), .example = "X-Frame-Options: DENY",
+	    .help = "The same for what the client gets with each response of "
+		    "the backend; not with what the gateway answers itself, "
+		    "when the backend is away." },
 
 	{ "bridge-path", KIND_PATH, GROUP_BRIDGE, GLOBAL(bridge_path),
 	    .fallback = "/spillway-events",
@@ -726,7 +758,7 @@ edit_distance(struct str a, struct str b)
 }
 
 const char *
-directive_nearest(struct str name, bool in_channel)
+directive_nearest(struct str name, enum block_kind kind)
 {
 	/* A third of the letters may be wrong. */
 	size_t best = (name.len + 2) / 3 + 1;
@@ -734,15 +766,17 @@ directive_nearest(struct str name, bool in_channel)
 
 	if (name.len > NAME_MAX_COMPARED)
 		return NULL;
-	if (!in_channel && edit_distance(name, STR("channel")) < best)
-		return "channel";
-	if (!in_channel && edit_distance(name, STR("include")) < best)
+	for (size_t i = BLOCK_CHANNEL; kind == BLOCK_NONE && i < BLOCK_KINDS;
+	     i++)
+		if (edit_distance(name, str_of(block_names[i])) < best)
+			return block_names[i];
+	if (kind == BLOCK_NONE && edit_distance(name, STR("include")) < best)
 		return "include";
 	for (size_t i = 0; i < directive_count; i++) {
 		const struct directive *d = &directives[i];
 		size_t distance = edit_distance(name, str_of(d->name));
 
-		if (distance < best && (d->channel || !in_channel)) {
+		if (distance < best && directive_stands_in(d, kind)) {
 			best = distance;
 			nearest = d->name;
 		}

@@ -35,6 +35,7 @@ enum directive_kind {
 	KIND_ORIGINS, /* likewise */
 	KIND_BACKENDS,
 	KIND_NETWORKS,
+	KIND_HEADERS,
 	KIND_NAME, /* char * */
 };
 
@@ -60,8 +61,10 @@ struct directive {
 	enum directive_kind kind;
 	enum directive_group group;
 	bool channel;  /* of a channel: may stand in a block, sets a policy */
+	bool route;    /* of a route: likewise, sets a struct route */
+	bool pool;     /* in a route only with a `backend` of its own */
 	bool restart;  /* a change needs one; others are re-read on SIGHUP */
-	size_t offset; /* of the field in struct conf, or struct policy */
+	size_t offset; /* of the field in struct conf, policy or route */
 	size_t size;   /* of the field */
 	size_t count_offset;  /* of a list's count */
 	const char *fallback; /* as a file would say it; NULL: an empty list */
@@ -90,16 +93,26 @@ extern const size_t directive_pair_count;
 /* NULL if there is none. */
 const struct directive *directive_find(struct str name);
 
-/*
- * The name that `name` may have meant, in a `channel` block or outside; NULL if
- * none is near.
- */
-const char *directive_nearest(struct str name, bool in_channel);
+/* Where a setting may stand. */
+enum block_kind { BLOCK_NONE, BLOCK_CHANNEL, BLOCK_ROUTE, BLOCK_KINDS };
+
+/* What begins such a block; NULL for BLOCK_NONE. */
+extern const char *const block_names[BLOCK_KINDS];
+
+static inline bool
+directive_stands_in(const struct directive *d, enum block_kind kind)
+{
+	return kind == BLOCK_NONE || (kind == BLOCK_CHANNEL && d->channel) ||
+	    (kind == BLOCK_ROUTE && d->route);
+}
+
+/* The name that `name` may have meant there; NULL if none is near. */
+const char *directive_nearest(struct str name, enum block_kind kind);
 
 static inline bool
 directive_is_list(const struct directive *d)
 {
-	return d->kind >= KIND_ADDRESSES && d->kind <= KIND_NETWORKS;
+	return d->kind >= KIND_ADDRESSES && d->kind <= KIND_HEADERS;
 }
 
 static inline bool

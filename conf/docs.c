@@ -39,6 +39,23 @@ static const char sample_channels[] =
     "holds;\n"
     "# what it does not set is as above.\n";
 
+static const char sample_routes[] =
+    "\n"
+    "# Some paths may have another backend, or other settings of these, in a "
+    "block:\n"
+    "#\n"
+    "#     route \"/api/*\" {\n"
+    "#             backend = { \"http://10.0.0.2:4000\", "
+    "\"http://10.0.0.3:4000\" }\n"
+    "#             strip-prefix = yes\n"
+    "#             backend-response-timeout = 5s\n"
+    "#     }\n"
+    "#     route \"/internal/*\" { backend = off }\n"
+    "#\n"
+    "# A * stands for any text; \"/api/*\" means /api as well. The first "
+    "block in the\n"
+    "# file that matches a path holds; what it does not set is as above.\n";
+
 static const char manual_head[] =
     ".\\\" Made from the table of directives by conf/gendoc.\n"
     ".Dd November 20, 2026\n"
@@ -165,7 +182,66 @@ static const char manual_head[] =
     "The first one in the file whose pattern matches the name of a channel\n"
     "holds for it.\n"
     "What it does not set is inherited from the settings outside of blocks,\n"
-    "wherever they stand, and these also hold for all other channels.\n";
+    "wherever they stand, and these also hold for all other channels.\n"
+    ".Ss Route blocks\n"
+    "Directives that are marked\n"
+    ".Dq By route\n"
+    "may also stand in a block for the requests to some paths, which go\n"
+    "through the reverse proxy:\n"
+    ".Bd -literal -offset indent\n"
+    "backend = \"http://127.0.0.1:3000\"\n"
+    "\n"
+    "route \"/api/*\" {\n"
+    "        backend = { \"http://10.0.0.2:4000\", "
+    "\"http://10.0.0.3:4000\" }\n"
+    "        strip\\-prefix = yes\n"
+    "        request\\-header = { \"X\\-Team: a\", \"Cookie:\" }\n"
+    "        backend\\-response\\-timeout = 5s\n"
+    "}\n"
+    "route \"/internal/*\" { backend = off }\n"
+    ".Ed\n"
+    ".Pp\n"
+    "As with channels a\n"
+    ".Ql *\n"
+    "stands for any text, the first block in the file whose pattern matches\n"
+    "holds, and what it does not set is inherited from outside of blocks.\n"
+    "A block that could never hold, because one before it has all of its\n"
+    "paths, is a fault.\n"
+    "A pattern with\n"
+    ".Ql /*\n"
+    "at its end also means the path without it:\n"
+    ".Ql /api/*\n"
+    "is /api, /api/ and all below, but not /apis.\n"
+    "Upper and lower case differ.\n"
+    "The gateway's own paths (/stream/..., /spillway/..., /healthz, /readyz)\n"
+    "stay its own.\n"
+    ".Pp\n"
+    "A pattern is compared with the path as the client wrote it, without the\n"
+    "query, and the path is passed on as it is.\n"
+    "But a request is refused (400) if any of what servers are known to do to\n"
+    "paths would make the path another route's: to decode its escapes, once "
+    "or\n"
+    "twice, to resolve\n"
+    ".Ql \\&.\n"
+    "and\n"
+    ".Ql .. ,\n"
+    "to merge slashes, to turn\n"
+    ".Ql \\e\n"
+    "into one, to drop parameters behind a\n"
+    ".Ql \\&; .\n"
+    "So with the routes above /api/../internal/x, /api/%2e%2e/internal and\n"
+    "/%69nternal reach nobody, while /api/a%2Fb and /api/a/../b go where\n"
+    "/api/* says.\n"
+    ".Pp\n"
+    "A route that says\n"
+    ".Ic backend\n"
+    "itself has its own connections, limits, failures and probes, and those\n"
+    "directives about them that say so may stand in it; other routes share\n"
+    "what there is outside.\n"
+    "Patterns, their order and backends need a restart: if a reload finds\n"
+    "others, that is logged, and all routes stay as they were, with all that\n"
+    "they say.\n"
+    "Other settings in routes are read again on SIGHUP.\n";
 
 static const char manual_tail[] =
     ".Sh FILES\n"
@@ -316,6 +392,8 @@ docs_sample(struct buf *out)
 
 		if (first && i > 0 && directives[i - 1].group == GROUP_CHANNELS)
 			buf_puts(out, sample_channels);
+		if (first && i > 0 && directives[i - 1].group == GROUP_BACKEND)
+			buf_puts(out, sample_routes);
 		if (first)
 			buf_printf(out, "\n\n# ---- %s ----\n",
 			    directive_groups[d->group]);
@@ -371,6 +449,7 @@ put_argument(const struct directive *d, struct buf *out)
 		[KIND_ORIGINS] = " { Ar origin , No ... }",
 		[KIND_BACKENDS] = " { Ar backend , No ... }",
 		[KIND_NETWORKS] = " { Ar network , No ... }",
+		[KIND_HEADERS] = " { Ar header , No ... }",
 		[KIND_NAME] = " Ar name",
 	};
 
@@ -410,6 +489,10 @@ put_manual_directive(const struct directive *d, struct buf *out)
 	buf_puts(&text,
 	    d->restart ? ". A change needs a restart." :
 			 ". Read again on SIGHUP.");
+	if (d->pool)
+		buf_puts(&text, " By route, beside its own backend.");
+	else if (d->route)
+		buf_puts(&text, " By route.");
 	buf_put(&text, "", 1);
 	put_roff_lines((char *)buf_head(&text), out);
 	buf_fini(&text);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "conf/backend.h"
+#include "conf/route.h"
 #include "conf/values.h"
 #include "proxy/base/err.h"
 
@@ -254,6 +255,8 @@ list_check(const struct directive *d, struct str text, struct buf *advice)
 			return SW_OK;
 		buf_puts(advice, "write some text");
 		return SW_EINVAL;
+	case KIND_HEADERS:
+		return value_header(text, advice);
 	default:
 		return SW_OK; /* secrets were looked at already */
 	}
@@ -312,8 +315,25 @@ field_clear(const struct directive *d, void *base)
 	}
 }
 
-void
+int
 field_copy(const struct directive *d, void *to, const void *from)
 {
-	set_number(d, to, field_number(d, from));
+	struct list_field list;
+	const char *text;
+	int err = SW_OK;
+
+	if (!directive_is_list(d) && !directive_is_text(d)) {
+		set_number(d, to, field_number(d, from));
+		return SW_OK;
+	}
+	field_clear(d, to);
+	if (directive_is_text(d)) {
+		text = *(char **)field_of(d, from);
+		*(char **)field_of(d, to) = strdup(text);
+		return *(char **)field_of(d, to) == NULL ? SW_ENOMEM : SW_OK;
+	}
+	list = list_of(d, from);
+	for (size_t i = 0; i < *list.count && err == SW_OK; i++)
+		err = list_add(d, to, str_of((*list.items)[i]));
+	return err;
 }

@@ -7,7 +7,8 @@
 
 /*
  * The field that a directive sets: in `base`, which is a struct policy for a
- * directive of channels and a struct conf for all others.
+ * directive of channels, a struct route for one of routes, and a struct conf
+ * for all others.
  */
 
 /*
@@ -21,8 +22,8 @@ int field_set(
 /* Free what the field owns, and leave it empty. */
 void field_clear(const struct directive *d, void *base);
 
-/* Copy the field, which must be a number, from one base to another. */
-void field_copy(const struct directive *d, void *to, const void *from);
+/* Copy the field from one base to another, in place of what is there. */
+int field_copy(const struct directive *d, void *to, const void *from);
 
 bool field_same(const struct directive *d, const void *a, const void *b);
 

@@ -15,7 +15,7 @@ void
 settings_init(struct settings *s)
 {
 	*s = (struct settings){ .error = SW_OK };
-	settings_add_block(s, (struct place){ .line = 0 }, "*");
+	settings_add_block(s, (struct place){ .line = 0 }, BLOCK_NONE, "*");
 }
 
 void
@@ -32,7 +32,8 @@ settings_fini(struct settings *s)
 }
 
 void
-settings_add_block(struct settings *s, struct place at, const char *pattern)
+settings_add_block(struct settings *s, struct place at, enum block_kind kind,
+    const char *pattern)
 {
 	struct block *blocks =
 	    realloc(s->blocks, (s->block_count + 1) * sizeof(*blocks));
@@ -46,6 +47,8 @@ settings_add_block(struct settings *s, struct place at, const char *pattern)
 		return;
 	}
 	blocks[s->block_count].at = at;
+	blocks[s->block_count].kind = kind;
+	blocks[s->block_count].index = s->kind_counts[kind]++;
 	blocks[s->block_count].pattern = copy;
 	s->block_count++;
 }
@@ -71,23 +74,24 @@ settings_add(struct settings *s, const struct setting *like, const char *text)
 
 /* A configuration under construction. */
 struct build {
+	const struct settings *settings;
 	struct conf *conf;
 	struct faults *faults;
 	const struct setting **seen; /* by directive, in the same block */
 	int error;
 };
 
-/* The first block is the default: the last policy. */
-static struct policy *
-policy_of(const struct conf *c, size_t block)
-{
-	return &c->policies[block == 0 ? c->policy_count - 1 : block - 1];
-}
-
+/* Where a block's directives are set; outside of blocks, the defaults are. */
 static void *
 base_of(const struct build *b, const struct directive *d, size_t block)
 {
-	return d->channel ? (void *)policy_of(b->conf, block) : b->conf;
+	const struct block *it = &b->settings->blocks[block];
+
+	if (it->kind == BLOCK_CHANNEL)
+		return &b->conf->policies[it->index];
+	if (it->kind == BLOCK_ROUTE)
+		return &b->conf->routes[it->index];
+	return conf_base(b->conf, d);
 }
 
 static int
@@ -233,6 +237,8 @@ apply_setting(struct build *b, const struct setting *s)
 		*seen = s;
 		if (directive_is_list(d))
 			field_clear(d, base_of(b, d, s->block));
+		if (d->kind == KIND_BACKENDS)
+			((struct route *)base_of(b, d, s->block))->own = true;
 	}
 	set_value(b, s);
 }
@@ -264,18 +270,28 @@ apply_globals(struct build *b, const struct settings *s)
 			apply_setting(b, &s->items[i]);
 }
 
+/* All that is set outside of it. */
+static void
+inherit(struct build *b, size_t block)
+{
+	for (size_t i = 0; i < directive_count; i++) {
+		const struct directive *d = &directives[i];
+
+		if (b->error == SW_OK &&
+		    directive_stands_in(d, b->settings->blocks[block].kind))
+			b->error = field_copy(
+			    d, base_of(b, d, block), base_of(b, d, 0));
+	}
+}
+
 /* Blocks inherit, wherever in the file the global settings stand. */
 static void
 apply_blocks(struct build *b, const struct settings *s)
 {
 	size_t block = 0;
 
-	for (size_t i = 0; i < directive_count; i++)
-		for (size_t j = 1; j < s->block_count; j++)
-			if (directives[i].channel)
-				field_copy(&directives[i],
-				    policy_of(b->conf, j),
-				    policy_of(b->conf, 0));
+	for (size_t j = 1; j < s->block_count; j++)
+		inherit(b, j);
 	for (size_t i = 0; i < s->count; i++) {
 		if (s->items[i].block == 0)
 			continue;
@@ -286,56 +302,116 @@ apply_blocks(struct build *b, const struct settings *s)
 	}
 }
 
+/* Of "/a/" and a star it is "/a". */
+static int
+set_route_pattern(struct route *r, const char *pattern)
+{
+	size_t n = strlen(pattern);
+
+	r->pattern = strdup(pattern);
+	if (n >= 2 && strcmp(pattern + n - 2, "/*") == 0)
+		r->bare = strndup(pattern, n - 2);
+	return r->pattern == NULL ||
+		(r->bare == NULL && n >= 2 &&
+		    strcmp(pattern + n - 2, "/*") == 0) ?
+	    SW_ENOMEM :
+	    SW_OK;
+}
+
+static int
+set_pattern(struct conf *c, const struct block *it)
+{
+	struct policy *p =
+	    &c->policies[it->kind == BLOCK_NONE ? c->policy_count - 1 :
+						  it->index];
+
+	if (it->kind == BLOCK_ROUTE)
+		return set_route_pattern(&c->routes[it->index], it->pattern);
+	p->pattern = strdup(it->pattern);
+	return p->pattern == NULL ? SW_ENOMEM : SW_OK;
+}
+
 static void
-apply_patterns(struct build *b, const struct settings *s)
+check_pattern(struct build *b, const struct block *it)
 {
 	char quoted[LOG_QUOTED];
 
-	for (size_t i = 0; i < s->block_count; i++) {
-		const struct block *it = &s->blocks[i];
-		struct policy *p = policy_of(b->conf, i);
-
-		p->pattern = strdup(it->pattern);
-		if (p->pattern == NULL)
-			b->error = SW_ENOMEM;
-		if (!pattern_valid(str_of(it->pattern)))
+	log_quote(quoted, str_of(it->pattern));
+	if (it->kind == BLOCK_ROUTE) {
+		if (!route_pattern_valid(str_of(it->pattern)))
 			faults_add(b->faults, it->at,
-			    "channel %s: write a pattern of 1 to %d of "
-			    "A-Z a-z 0-9 . _ ~ : - and *",
-			    log_quote(quoted, str_of(it->pattern)),
-			    PATTERN_MAX);
-		for (size_t j = 1; j < i; j++) {
-			const struct block *other = &s->blocks[j];
-
-			if (strcmp(it->pattern, other->pattern) != 0)
-				continue;
-			faults_add(b->faults, it->at,
-			    "channel %s has a block at %s:%u already: put all "
-			    "of its settings there",
-			    log_quote(quoted, str_of(it->pattern)),
-			    other->at.path, other->at.line);
-			break;
-		}
+			    "route %s: write a path of 1 to %d characters as "
+			    "it is without escapes, such as \"/api/*\"",
+			    quoted, ROUTE_PATTERN_MAX);
+	} else if (!pattern_valid(str_of(it->pattern))) {
+		faults_add(b->faults, it->at,
+		    "channel %s: write a pattern of 1 to %d of "
+		    "A-Z a-z 0-9 . _ ~ : - and *",
+		    quoted, PATTERN_MAX);
 	}
+	for (size_t j = 1; &b->settings->blocks[j] < it; j++) {
+		const struct block *other = &b->settings->blocks[j];
+
+		if (other->kind != it->kind ||
+		    strcmp(it->pattern, other->pattern) != 0)
+			continue;
+		faults_add(b->faults, it->at,
+		    "%s %s has a block at %s:%u already: put all "
+		    "of its settings there",
+		    block_names[it->kind], quoted, other->at.path,
+		    other->at.line);
+		break;
+	}
+}
+
+static void
+apply_patterns(struct build *b, const struct settings *s)
+{
+	for (size_t i = 0; i < s->block_count && b->error == SW_OK; i++) {
+		b->error = set_pattern(b->conf, &s->blocks[i]);
+		if (i > 0)
+			check_pattern(b, &s->blocks[i]);
+	}
+	if (b->error == SW_OK)
+		b->error = set_route_pattern(
+		    &b->conf->routes[b->conf->route_count - 1], "*");
+}
+
+/* An empty one, with room for all blocks. */
+static bool
+make_room(struct build *b)
+{
+	const size_t *counts = b->settings->kind_counts;
+	struct conf *c = calloc(1, sizeof(*c));
+
+	b->conf = c;
+	b->seen = calloc(directive_count, sizeof(*b->seen));
+	if (c == NULL || b->seen == NULL)
+		return false;
+	c->policies = calloc(counts[BLOCK_CHANNEL] + 1, sizeof(*c->policies));
+	c->routes = calloc(counts[BLOCK_ROUTE] + 1, sizeof(*c->routes));
+	if (c->policies == NULL || c->routes == NULL)
+		return false;
+	c->policy_count = counts[BLOCK_CHANNEL] + 1;
+	c->route_count = counts[BLOCK_ROUTE] + 1;
+	return true;
 }
 
 int
 settings_apply(
     struct conf **out, const struct settings *s, struct faults *faults)
 {
-	struct build b = { .faults = faults, .error = s->error };
+	struct build b = {
+		.settings = s,
+		.faults = faults,
+		.error = s->error,
+	};
 
 	if (b.error != SW_OK)
 		return b.error;
-	b.conf = calloc(1, sizeof(*b.conf));
-	b.seen = calloc(directive_count, sizeof(*b.seen));
-	if (b.conf != NULL)
-		b.conf->policies =
-		    calloc(s->block_count, sizeof(*b.conf->policies));
-	if (b.seen == NULL || b.conf == NULL || b.conf->policies == NULL) {
+	if (!make_room(&b)) {
 		b.error = SW_ENOMEM;
 	} else {
-		b.conf->policy_count = s->block_count;
 		apply_globals(&b, s);
 		apply_blocks(&b, s);
 		apply_patterns(&b, s);

@@ -20,9 +20,11 @@ struct setting {
 	char *text;
 };
 
-/* A `channel` block. The first one stands for what is outside of blocks. */
+/* A block. The first one stands for what is outside of blocks. */
 struct block {
 	struct place at;
+	enum block_kind kind;
+	size_t index; /* among those of its kind */
 	char *pattern;
 };
 
@@ -31,6 +33,7 @@ struct settings {
 	size_t count;
 	struct block *blocks;
 	size_t block_count;
+	size_t kind_counts[BLOCK_KINDS];
 	int error; /* SW_ENOMEM when something could not be kept */
 };
 
@@ -38,8 +41,8 @@ void settings_init(struct settings *s);
 void settings_fini(struct settings *s);
 
 /* The values of a block follow it before the next one begins. */
-void settings_add_block(
-    struct settings *s, struct place at, const char *pattern);
+void settings_add_block(struct settings *s, struct place at,
+    enum block_kind kind, const char *pattern);
 /* One like that, with a copy of `text`. */
 void settings_add(
     struct settings *s, const struct setting *like, const char *text);

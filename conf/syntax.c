@@ -4,15 +4,12 @@
 #include "conf/lexer.h"
 #include "proxy/base/log.h"
 
-/* Where a statement stands. */
-enum scope { SCOPE_FILE, SCOPE_CHANNEL };
-
 /* How a statement begins: "name sign", or "name title {". */
 struct statement {
 	struct token name;
 	struct token title; /* TOKEN_END if there is none */
 	struct token sign;
-	enum scope scope;
+	enum block_kind scope; /* the block that it stands in */
 };
 
 static void
@@ -49,17 +46,23 @@ fault_unknown(struct lexer *l, const struct statement *st)
 {
 	struct place at = source_place(l->source, st->name.line);
 	struct str text = token_text(st->name);
-	const char *nearest =
-	    directive_nearest(text, st->scope == SCOPE_CHANNEL);
+	const char *nearest = directive_nearest(text, st->scope);
 	char quoted[LOG_QUOTED];
 
 	if (st->name.bad)
 		return;
-	if (directive_find(text) != NULL)
+	if (st->scope == BLOCK_ROUTE && directive_find(text) != NULL &&
+	    directive_find(text)->channel)
 		faults_add(l->faults, at,
-		    "write %.*s outside of the channel block: it holds for "
-		    "all channels",
+		    "write %.*s outside of the route block: it is about "
+		    "channels",
 		    STR_ARG(text));
+	else if (directive_find(text) != NULL)
+		faults_add(l->faults, at,
+		    "write %.*s outside of the %s block: it holds for "
+		    "all %ss",
+		    STR_ARG(text), block_names[st->scope],
+		    block_names[st->scope]);
 	else if (nearest != NULL)
 		faults_add(l->faults, at,
 		    "unknown directive %s: did you mean %s?",
@@ -68,6 +71,16 @@ fault_unknown(struct lexer *l, const struct statement *st)
 		faults_add(l->faults, at,
 		    "unknown directive %s: spillway.conf(5) lists them all",
 		    log_quote(quoted, text));
+}
+
+/* The kind of block that the word begins; BLOCK_NONE: none. */
+static enum block_kind
+block_of(struct str word)
+{
+	for (size_t i = BLOCK_CHANNEL; i < BLOCK_KINDS; i++)
+		if (str_is(word, block_names[i]))
+			return (enum block_kind)i;
+	return BLOCK_NONE;
 }
 
 /*
@@ -80,11 +93,12 @@ find_directive(struct lexer *l, const struct statement *st)
 	struct str text = token_text(st->name);
 	const struct directive *d = directive_find(text);
 
-	if (str_is(text, "channel"))
-		fault(l, st->name.line, "write channel \"PATTERN\" { ... }");
+	if (block_of(text) != BLOCK_NONE)
+		faults_add(l->faults, source_place(l->source, st->name.line),
+		    "write %.*s \"PATTERN\" { ... }", STR_ARG(text));
 	else if (str_is(text, "include"))
 		fault(l, st->name.line, "write include(\"FILE\")");
-	else if (d == NULL || (st->scope == SCOPE_CHANNEL && !d->channel))
+	else if (d == NULL || !directive_stands_in(d, st->scope))
 		fault_unknown(l, st);
 	else
 		return d;
@@ -217,10 +231,10 @@ check_call(struct lexer *l, const struct statement *st)
 
 	if (token_is_value(argument))
 		close = lexer_next(l);
-	if (include && st->scope == SCOPE_FILE && token_is_value(argument) &&
+	if (include && st->scope == BLOCK_NONE && token_is_value(argument) &&
 	    !argument.bad && close.kind == TOKEN_RETURN)
 		return;
-	if (include && st->scope == SCOPE_CHANNEL)
+	if (include && st->scope != BLOCK_NONE)
 		fault(l, st->name.line, "write include outside of blocks");
 	else if (!argument.bad && (d = find_directive(l, st)) != NULL)
 		faults_add(l->faults, source_place(l->source, st->name.line),
@@ -269,7 +283,7 @@ drop_stray(struct lexer *l, struct token t)
  * block, whose token is then the name.
  */
 static bool
-next_statement(struct lexer *l, struct statement *st, enum scope scope)
+next_statement(struct lexer *l, struct statement *st, enum block_kind scope)
 {
 	struct token t;
 
@@ -279,7 +293,7 @@ next_statement(struct lexer *l, struct statement *st, enum scope scope)
 		if (st->name.kind == TOKEN_WORD)
 			break;
 		if (st->name.kind == TOKEN_END ||
-		    (st->name.kind == TOKEN_CLOSE && scope == SCOPE_CHANNEL))
+		    (st->name.kind == TOKEN_CLOSE && scope != BLOCK_NONE))
 			return false;
 		drop_stray(l, st->name);
 	}
@@ -335,7 +349,7 @@ check_other_block(struct lexer *l, const struct statement *st)
 	char *end = NULL;
 	bool closed;
 
-	if (st->scope == SCOPE_CHANNEL)
+	if (st->scope != BLOCK_NONE)
 		fault(l, st->name.line,
 		    "close the block above with } first: blocks do not nest");
 	else if ((d = find_directive(l, st)) != NULL)
@@ -346,11 +360,12 @@ check_other_block(struct lexer *l, const struct statement *st)
 }
 
 static void
-check_channel(struct lexer *l, const struct statement *block)
+check_block(
+    struct lexer *l, const struct statement *block, enum block_kind kind)
 {
 	struct statement st;
 
-	while (next_statement(l, &st, SCOPE_CHANNEL)) {
+	while (next_statement(l, &st, kind)) {
 		if (st.sign.kind == TOKEN_OPEN)
 			check_other_block(l, &st);
 		else
@@ -367,12 +382,13 @@ syntax_check(struct source *s, struct faults *faults)
 	struct lexer l;
 
 	lexer_init(&l, s, faults);
-	while (next_statement(&l, &st, SCOPE_FILE)) {
+	while (next_statement(&l, &st, BLOCK_NONE)) {
+		enum block_kind kind = block_of(token_text(st.name));
+
 		if (st.sign.kind != TOKEN_OPEN)
 			check_plain(&l, &st);
-		else if (token_is_value(st.title) &&
-		    str_is(token_text(st.name), "channel"))
-			check_channel(&l, &st);
+		else if (token_is_value(st.title) && kind != BLOCK_NONE)
+			check_block(&l, &st, kind);
 		else
 			check_other_block(&l, &st);
 	}

@@ -314,6 +314,27 @@ conn_send(struct conn *c, const void *p, size_t n)
 }
 
 int
+conn_send_pieces(struct conn *c, struct iovec *iov, int n)
+{
+	ssize_t sent = conn_write(c, iov, n);
+
+	if (sent < 0)
+		return (int)sent;
+	for (int i = 0; i < n; i++) {
+		size_t len = iov[i].iov_len, gone = (size_t)sent;
+
+		if (gone > len)
+			gone = len;
+		sent -= (ssize_t)gone;
+		if (gone < len &&
+		    conn_queue(c, (uint8_t *)iov[i].iov_base + gone,
+			len - gone) != SW_OK)
+			return SW_ENOMEM;
+	}
+	return SW_OK;
+}
+
+int
 conn_flush(struct conn *c)
 {
 	while (conn_pending(c)) {

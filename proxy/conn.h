@@ -157,6 +157,8 @@ ssize_t conn_write_now(struct conn *c, const struct iovec *iov, int n);
  * SW_ENOMEM.
  */
 int conn_send(struct conn *c, const void *p, size_t n);
+/* The same in pieces; while no output is waiting. */
+int conn_send_pieces(struct conn *c, struct iovec *iov, int n);
 
 /* Keep it behind what is waiting, without writing yet. */
 int conn_queue(struct conn *c, const void *p, size_t n);

@@ -141,7 +141,7 @@ open_outbox(struct gateway *g)
 {
 	struct outbox_limits limits = outbox_limits(g->conf);
 
-	if (g->conf->backend_count == 0)
+	if (conf_backend(g->conf)->backend_count == 0)
 		return SW_OK;
 	return outbox_open(&g->outbox, g->conf->store, &limits);
 }
@@ -393,6 +393,11 @@ gateway_reload(struct gateway *g, struct conf *next)
 		log_warn("reload: a restart is needed for: %.*s",
 		    STR_ARG(buf_str(&names)));
 	buf_fini(&names);
+	if (conf_keep_routes(next, old) != SW_OK) {
+		log_error("reload: %s", err_info(SW_ENOMEM)->sentence);
+		conf_free(next);
+		return;
+	}
 	g->conf = next;
 	log_set(next->log_level, next->log_json);
 	limits = admission_limits(next);

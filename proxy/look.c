@@ -11,8 +11,8 @@
 #include "proxy/publish.h"
 #include "proxy/relay.h"
 #include "proxy/response.h"
+#include "proxy/routes.h"
 #include "proxy/stream.h"
-#include "proxy/upstream.h"
 #include "proxy/worker.h"
 #include "transports/http_head.h"
 
@@ -90,7 +90,7 @@ read_head(struct conn *c, struct request *r, struct str bytes)
 	enum head_result result = head_parse(r, bytes);
 
 	if (result != HEAD_OTHER || c->listener != LISTENER_PUBLIC ||
-	    !upstream_exists(c->worker->upstream))
+	    !routes_exist(c->worker->routes))
 		return result;
 	result = head_parse_any(r, bytes);
 	return result == HEAD_OK && !proxy_takes(c, r) ? HEAD_OTHER : result;

@@ -463,6 +463,57 @@ print_backend(
 	    (double)SUM(upstream_received));
 }
 
+/* What all workers have counted at that place in the counters of a route. */
+static uint64_t
+sum_route(const struct metrics *const *workers, size_t count, size_t route,
+    size_t offset, size_t i)
+{
+	uint64_t total = 0;
+
+	for (size_t w = 0; w < count; w++) {
+		const void *m = &workers[w]->routes[route];
+		const _Atomic uint64_t *counters =
+		    (const void *)((const char *)m + offset);
+
+		total +=
+		    atomic_load_explicit(&counters[i], memory_order_relaxed);
+	}
+	return total;
+}
+
+/* By route, where there are any: all workers have the same ones. */
+static void
+print_routes(
+    struct buf *out, const struct metrics *const *workers, size_t count)
+{
+	const struct route_metrics *m = count == 0 ? NULL : workers[0]->routes;
+	size_t routes = m == NULL ? 0 : workers[0]->route_count;
+
+	if (routes == 0)
+		return;
+	head(out, "route_requests_total", "counter",
+	    "Requests that were proxied, by route and hundreds of status.");
+	for (size_t r = 0; r < routes; r++)
+		for (size_t i = 1; i < 6; i++)
+			buf_printf(out,
+			    "spillway_route_requests_total{route=\"%s\","
+			    "status=\"%zuxx\"} %" PRIu64 "\n",
+			    m[r].pattern, i,
+			    sum_route(workers, count, r,
+				offsetof(struct route_metrics, requests), i));
+	head(out, "route_backend_requests_total", "counter",
+	    "Requests to the backend of a route that ended, by how.");
+	for (size_t r = 0; r < routes; r++)
+		for (size_t i = 0; i < UPSTREAM_ENDS && m[r].own; i++)
+			buf_printf(out,
+			    "spillway_route_backend_requests_total{route="
+			    "\"%s\",end=\"%s\"} %" PRIu64 "\n",
+			    m[r].pattern,
+			    upstream_end_name((enum upstream_end)i),
+			    sum_route(workers, count, r,
+				offsetof(struct route_metrics, ends), i));
+}
+
 int
 metrics_print(struct buf *out, const struct metrics *const *workers,
     size_t count, const struct metrics_info *info)
@@ -477,6 +528,7 @@ metrics_print(struct buf *out, const struct metrics *const *workers,
 	print_latency(out, workers, count);
 	print_ends(out, workers, count, info);
 	print_backend(out, workers, count);
+	print_routes(out, workers, count);
 	print_log(out, workers, count, info);
 	print_process(out, info);
 	return buf_error(out);

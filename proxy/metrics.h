@@ -75,6 +75,14 @@ struct transport_metrics {
 	_Atomic uint64_t latency_ns; /* all together */
 };
 
+/* Of one route, and of the backend that it has. */
+struct route_metrics {
+	char *pattern; /* "" for what is outside of blocks */
+	bool own;      /* it has a backend, or none, of its own */
+	_Atomic uint64_t requests[6]; /* by the hundreds of their status */
+	_Atomic uint64_t ends[UPSTREAM_ENDS];
+};
+
 struct metrics {
 	struct transport_metrics transport[TRANSPORT_COUNT];
 	_Atomic uint64_t accepted, refused_connections;
@@ -94,6 +102,8 @@ struct metrics {
 	_Atomic uint64_t limited[LIMIT_COUNT];
 	_Atomic uint64_t proxied[6]; /* by the hundreds of their status */
 	_Atomic int64_t proxied_now;
+	struct route_metrics *routes; /* fixed at start; NULL: no blocks */
+	size_t route_count;
 	_Atomic int64_t upstream_running, upstream_waiting, upstream_tunnels;
 	_Atomic uint64_t upstream_ends[UPSTREAM_ENDS];
 	_Atomic uint64_t upstream_probes[2]; /* failed, and well */

@@ -12,6 +12,7 @@
 #include "proxy/proxy_input.h"
 #include "proxy/redirect.h"
 #include "proxy/response.h"
+#include "proxy/routes.h"
 #include "proxy/upstream.h"
 #include "proxy/worker.h"
 #include "transports/http_chunks.h"
@@ -40,6 +41,8 @@ struct passage {
 	int status;
 	uint64_t began_ms, received, sent;
 	char *method, *target; /* for the log; NULL: none is kept */
+	size_t route; /* the index of what its path takes, if that is: */
+	int chosen;   /* SW_OK */
 };
 
 static void
@@ -52,24 +55,38 @@ passage_free(struct passage *p)
 	free(p);
 }
 
+/* What its route says, as configured now. */
+static const struct route *
+route_of(const struct passage *p)
+{
+	return routes_get(p->conn->worker->routes, p->route);
+}
+
 /* The line of the access log, and what is counted. */
 static void
 account(struct passage *p, const char *end)
 {
 	struct worker *w = p->conn->worker;
 	char peer[ADDRESS_TEXT], method[LOG_QUOTED], target[LOG_QUOTED];
+	char route[LOG_QUOTED] = "none";
 
 	METRIC_ADD(w->metrics.proxied_now, -1);
 	METRIC_ADD(w->metrics.proxied[p->status / 100], 1);
+	if (w->metrics.routes != NULL)
+		METRIC_ADD(
+		    w->metrics.routes[p->route].requests[p->status / 100], 1);
 	if (p->target == NULL)
 		return;
 	log_quote(method, str_of(p->method));
 	log_quote(target, str_of(p->target));
-	log_info("request id=%" PRIu64 " peer=%s method=%s target=%s status=%d "
-		 "ms=%" PRIu64 " received=%" PRIu64 " sent=%" PRIu64 " end=%s",
+	if (w->metrics.routes != NULL && p->route + 1 < w->metrics.route_count)
+		log_quote(route, str_of(route_of(p)->pattern));
+	log_info("request id=%" PRIu64 " peer=%s method=%s target=%s route=%s "
+		 "status=%d ms=%" PRIu64 " received=%" PRIu64 " sent=%" PRIu64
+		 " end=%s",
 	    p->conn->id, address_print(&p->conn->peer, peer), method, target,
-	    p->status, loop_now_ms(w->loop) - p->began_ms, p->received, p->sent,
-	    end);
+	    route, p->status, loop_now_ms(w->loop) - p->began_ms, p->received,
+	    p->sent, end);
 }
 
 /* The request's body, from the client. */
@@ -177,28 +194,6 @@ on_body(void *owner, void *out, size_t n)
 
 /* The response, to the client. */
 
-/* Send all of it, or keep what the socket does not take. */
-static int
-send_pieces(struct conn *c, struct iovec *iov, int n)
-{
-	ssize_t sent = conn_write(c, iov, n);
-
-	if (sent < 0)
-		return (int)sent;
-	for (int i = 0; i < n; i++) {
-		size_t len = iov[i].iov_len, gone = (size_t)sent;
-
-		if (gone > len)
-			gone = len;
-		sent -= (ssize_t)gone;
-		if (gone < len &&
-		    conn_queue(c, (uint8_t *)iov[i].iov_base + gone,
-			len - gone) != SW_OK)
-			return SW_ENOMEM;
-	}
-	return SW_OK;
-}
-
 /* Back to the first look, or away. The passage is gone. */
 static void
 part(struct passage *p, const char *end)
@@ -292,7 +287,8 @@ on_head(void *owner, const struct upstream_head *h)
 	if (!p->body_ended || p->framing == FRAMING_CLOSE ||
 	    c->worker->draining)
 		p->keep_alive = false;
-	response_put_head(&p->head, c->worker, h, p->framing, p->keep_alive);
+	response_put_head(
+	    &p->head, c->worker, route_of(p), h, p->framing, p->keep_alive);
 	if (buf_error(&p->head) != SW_OK ||
 	    (!has_body(p, h) && send_head(p) != SW_OK))
 		conn_close(c);
@@ -333,7 +329,7 @@ on_data(void *owner, const void *data, size_t n)
 	if (p->framing == FRAMING_CHUNKS)
 		iov[count++] = (struct iovec){ (void *)(uintptr_t) "\r\n", 2 };
 	p->sent += n;
-	err = send_pieces(c, iov, count);
+	err = conn_send_pieces(c, iov, count);
 	buf_clear(&p->head);
 	if (err != SW_OK) {
 		conn_close(c);
@@ -467,23 +463,11 @@ proxy_takes(const struct conn *c, const struct request *r)
 {
 	return (c->listener == LISTENER_PUBLIC ||
 		   (c->listener == LISTENER_REDIRECT && redirect_excepts(r))) &&
-	    upstream_exists(c->worker->upstream) &&
+	    routes_exist(c->worker->routes) &&
 	    !str_starts(r->path, "/stream/") &&
 	    !str_starts(r->path, "/spillway/") &&
 	    !str_is(r->path, "/spillway") && !str_is(r->path, "/healthz") &&
 	    !str_is(r->path, "/readyz");
-}
-
-static bool
-is_repeatable(struct str method)
-{
-	static const char *const methods[] = { "GET", "HEAD", "OPTIONS", "PUT",
-		"DELETE" };
-
-	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-		if (str_is(method, methods[i]))
-			return true;
-	return false;
 }
 
 /* What the gateway does not pass on, although it is well-formed. */
@@ -491,6 +475,9 @@ static const char *
 find_refusal(const struct passage *p, const struct request *r, int *status)
 {
 	*status = 400;
+	if (p->chosen == SW_EINVAL)
+		return "The path can be read in several ways, which take "
+		       "different routes.";
 	if (p->is_head && !p->body_ended)
 		return "A HEAD has no body.";
 	*status = 417;
@@ -500,6 +487,9 @@ find_refusal(const struct passage *p, const struct request *r, int *status)
 	if (str_is(r->method_text, "TRACE") ||
 	    str_is(r->method_text, "CONNECT"))
 		return "TRACE and CONNECT are not passed on.";
+	*status = 404;
+	if (routes_upstream(p->conn->worker->routes, p->route) == NULL)
+		return "There is no backend for this path.";
 	return NULL;
 }
 
@@ -508,22 +498,25 @@ static int
 ask(struct passage *p, const struct request *r)
 {
 	struct conn *c = p->conn;
+	const struct route *route = route_of(p);
+	struct target target;
 	struct forwarded f;
-	struct str target = r->path;
-	int err;
+	int err = target_init(&target, r, route);
 
-	if (r->query.p != NULL)
-		target.len += 1 + r->query.len; /* it is right behind */
-	err = forwarded_init(&f, c, r, str_of(p->upgrade));
+	if (err != SW_OK)
+		return err;
+	err =
+	    forwarded_init(&f, c, r, route, target.prefix, str_of(p->upgrade));
 	if (err == SW_OK) {
 		struct upstream_flow flow = {
 			.ask = {
 			    .method = r->method_text,
-			    .target = target,
+			    .target = target.text,
 			    .headers = f.headers,
 			    .header_count = f.count,
-			    .repeatable = is_repeatable(r->method_text),
+			    .repeatable = method_is_repeatable(r->method_text),
 			    .upgrade = p->upgrade != NULL,
+			    .route = route,
 			},
 			.has_length = !p->chunked && p->upgrade == NULL,
 			.content_length = p->left,
@@ -538,9 +531,11 @@ ask(struct passage *p, const struct request *r)
 			.owner = p,
 		};
 
-		err = upstream_start(&p->up, c->worker->upstream, &flow);
+		err = upstream_start(&p->up,
+		    routes_upstream(c->worker->routes, p->route), &flow);
 	}
 	forwarded_fini(&f);
+	target_fini(&target);
 	return err;
 }
 
@@ -548,11 +543,14 @@ static struct passage *
 passage_new(struct conn *c, const struct request *r)
 {
 	struct passage *p = calloc(1, sizeof(*p));
+	const struct route *route;
 	struct str upgrade;
 
 	if (p == NULL)
 		return NULL;
 	p->conn = c;
+	p->chosen = routes_choose(&p->route, c->worker->routes, r->path);
+	route = route_of(p);
 	buf_init(&p->head, 4 << 20);
 	p->left = r->has_length ? r->content_length : 0;
 	p->chunked = r->chunked;
@@ -562,17 +560,16 @@ passage_new(struct conn *c, const struct request *r)
 	p->http_1_0 = r->http_1_0;
 	p->is_head = r->method == METHOD_HEAD;
 	p->began_ms = loop_now_ms(c->worker->loop);
-	upgrade = forwarded_upgrade(c->worker->conf, r);
+	upgrade = forwarded_upgrade(route, r);
 	if (upgrade.p != NULL)
 		p->upgrade = strndup(upgrade.p, upgrade.len);
-	if (c->worker->conf->access_log) {
+	if (route->access_log) {
 		p->method = strndup(r->method_text.p, r->method_text.len);
 		p->target = strndup(r->path.p,
 		    r->path.len + (r->query.p == NULL ? 0 : 1) + r->query.len);
 	}
 	if ((upgrade.p != NULL && p->upgrade == NULL) ||
-	    (c->worker->conf->access_log &&
-		(p->method == NULL || p->target == NULL))) {
+	    (route->access_log && (p->method == NULL || p->target == NULL))) {
 		passage_free(p);
 		return NULL;
 	}
@@ -597,6 +594,6 @@ proxy_open(struct conn *c, const struct request *r)
 		refuse(p, status, refusal, "refused");
 		return;
 	}
-	if (ask(p, r) != SW_OK)
+	if (p->chosen != SW_OK || ask(p, r) != SW_OK)
 		refuse(p, 503, err_info(SW_ENOMEM)->sentence, "memory");
 }

@@ -1,10 +1,15 @@
 #include "proxy/proxy_head.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/base/err.h"
 #include "proxy/base/network.h"
 #include "proxy/response.h"
 #include "proxy/worker.h"
 
 static const char via[] = "1.1 spillway";
+static const char forwarded_prefix[] = "X-Forwarded-Prefix";
 
 /* Is it about this connection, or its framing, alone? */
 static bool
@@ -77,6 +82,21 @@ passes(const struct request *r, struct str name, bool trust)
 	    !str_is_nocase(name, "Forwarded");
 }
 
+/* Does the configuration say what becomes of that header? */
+static bool
+is_edited(char *const *edits, size_t count, struct str name)
+{
+	struct str edited, value;
+
+	for (size_t i = 0; i < count; i++) {
+		header_split(edits[i], &edited, &value);
+		if (edited.len == name.len &&
+		    strncasecmp(edited.p, name.p, name.len) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* All values of a header so far, with a comma behind them. */
 static void
 put_earlier(struct buf *out, const struct request *r, const char *name)
@@ -137,15 +157,15 @@ put_forwarded(
 }
 
 struct str
-forwarded_upgrade(const struct conf *conf, const struct request *r)
+forwarded_upgrade(const struct route *route, const struct request *r)
 {
 	/* HTTP/1.0 has none, and what follows a body is hard to tell. */
 	if (r->http_1_0 || r->chunked || r->content_length > 0 ||
 	    !request_has_token(r, "Connection", "upgrade"))
 		return (struct str){ NULL, 0 };
-	for (size_t i = 0; i < conf->upgrade_count; i++)
-		if (request_has_token(r, "Upgrade", conf->upgrade[i]))
-			return str_of(conf->upgrade[i]);
+	for (size_t i = 0; i < route->upgrade_count; i++)
+		if (request_has_token(r, "Upgrade", route->upgrade[i]))
+			return str_of(route->upgrade[i]);
 	return (struct str){ NULL, 0 };
 }
 
@@ -158,23 +178,80 @@ response_upgrades(const struct upstream_head *h, struct str upgrade)
 	    strncasecmp(got.p, upgrade.p, got.len) == 0;
 }
 
+/* The headers of the route's own. */
+static void
+add_edits(struct forwarded *f, const struct route *route)
+{
+	for (size_t i = 0; i < route->request_header_count; i++) {
+		struct header *h = &f->headers[f->count];
+
+		header_split(route->request_header[i], &h->name, &h->value);
+		f->count += h->value.len > 0;
+	}
+}
+
+bool
+method_is_repeatable(struct str method)
+{
+	static const char *const methods[] = { "GET", "HEAD", "OPTIONS", "PUT",
+		"DELETE" };
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (str_is(method, methods[i]))
+			return true;
+	return false;
+}
+
+int
+target_init(
+    struct target *t, const struct request *r, const struct route *route)
+{
+	size_t n = route->strip_prefix ? route_prefix(route) : 0;
+
+	t->made = NULL;
+	t->prefix = (struct str){ r->path.p, n };
+	t->text = (struct str){ r->path.p + n, r->path.len - n };
+	if (r->query.p != NULL)
+		t->text.len += 1 + r->query.len; /* it is right behind */
+	if (n < r->path.len)
+		return SW_OK;
+	/* All of the path was taken, and every path has a slash. */
+	if (asprintf(&t->made, "/%.*s", STR_ARG(t->text)) < 0) {
+		t->made = NULL;
+		return SW_ENOMEM;
+	}
+	t->text = str_of(t->made);
+	return SW_OK;
+}
+
+void
+target_fini(struct target *t)
+{
+	free(t->made);
+}
+
 int
 forwarded_init(struct forwarded *f, const struct conn *c,
-    const struct request *r, struct str upgrade)
+    const struct request *r, const struct route *route, struct str prefix,
+    struct str upgrade)
 {
 	const struct conf *conf = c->worker->conf;
 	bool trust = networks_have(
 	    conf->trusted_proxy, conf->trusted_proxy_count, &c->peer);
 	const char *proto = c->tls != NULL ? "https" : "http";
 	struct str host = request_header(r, "Host"), ip;
-	struct addition added[5];
+	struct addition added[6];
 	char address[ADDRESS_TEXT];
 	size_t n = 0, at = 0;
 
 	f->count = 0;
 	buf_init(&f->text, 1 << 20);
 	for (size_t i = 0; i < r->header_count; i++)
-		if (passes(r, r->headers[i].name, trust))
+		if (passes(r, r->headers[i].name, trust) &&
+		    !is_edited(route->request_header,
+			route->request_header_count, r->headers[i].name) &&
+		    (prefix.len == 0 ||
+			!str_is_nocase(r->headers[i].name, forwarded_prefix)))
 			f->headers[f->count++] = r->headers[i];
 	ip = host_of(&c->peer, address);
 	if (trust)
@@ -198,15 +275,29 @@ forwarded_init(struct forwarded *f, const struct conn *c,
 		add(f, &added[n++], "X-Forwarded-Host", at);
 		at = buf_len(&f->text);
 	}
+	if (prefix.len > 0) {
+		/* One that a proxy of ours has taken away stood before it. */
+		if (trust)
+			buf_put_str(
+			    &f->text, request_header(r, forwarded_prefix));
+		buf_put_str(&f->text, prefix);
+		add(f, &added[n++], forwarded_prefix, at);
+		at = buf_len(&f->text);
+	}
 	put_earlier(&f->text, r, "Via");
 	buf_puts(&f->text, via);
 	add(f, &added[n++], "Via", at);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		if (is_edited(route->request_header,
+			route->request_header_count, str_of(added[i].name)))
+			continue;
 		f->headers[f->count++] = (struct header){
 			.name = str_of(added[i].name),
 			.value = { buf_str(&f->text).p + added[i].start,
 			    added[i].end - added[i].start },
 		};
+	}
+	add_edits(f, route);
 	if (upgrade.p != NULL) {
 		f->headers[f->count++] =
 		    (struct header){ STR("Connection"), STR("Upgrade") };
@@ -245,8 +336,21 @@ put_framing(
 	}
 }
 
+static void
+put_edits(struct buf *out, const struct route *route)
+{
+	struct str name, value;
+
+	for (size_t i = 0; i < route->response_header_count; i++) {
+		header_split(route->response_header[i], &name, &value);
+		if (value.len > 0)
+			buf_printf(out, "%.*s: %.*s\r\n", STR_ARG(name),
+			    STR_ARG(value));
+	}
+}
+
 void
-response_put_head(struct buf *out, struct worker *w,
+response_put_head(struct buf *out, struct worker *w, const struct route *route,
     const struct upstream_head *h, enum framing framing, bool keep_alive)
 {
 	bool dated = upstream_header(h, "Date").p != NULL;
@@ -259,13 +363,16 @@ response_put_head(struct buf *out, struct worker *w,
 		struct str name = h->headers[i].name;
 
 		if (is_hop_by_hop(name) ||
-		    is_nominated(h->headers, h->header_count, name))
+		    is_nominated(h->headers, h->header_count, name) ||
+		    is_edited(route->response_header,
+			route->response_header_count, name))
 			continue;
 		buf_put_str(out, name);
 		buf_puts(out, ": ");
 		buf_put_str(out, h->headers[i].value);
 		buf_puts(out, "\r\n");
 	}
+	put_edits(out, route);
 	buf_printf(out, "Via: %s\r\n", via);
 	put_framing(out, h, framing);
 	if (h->status == 101)

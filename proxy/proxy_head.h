@@ -1,6 +1,7 @@
 #ifndef SPILLWAY_PROXY_PROXY_HEAD_H
 #define SPILLWAY_PROXY_PROXY_HEAD_H
 
+#include "conf/route.h"
 #include "proxy/conn.h"
 #include "proxy/upstream.h"
 #include "transports/request.h"
@@ -10,9 +11,9 @@
  * here (RFC 9110 7.6.1), and what the next one should know is added.
  */
 
-struct conf;
-
-enum { FORWARDED_HEADERS_MAX = REQUEST_HEADERS_MAX + 10 };
+enum {
+	FORWARDED_HEADERS_MAX = REQUEST_HEADERS_MAX + ROUTE_HEADERS_MAX + 10,
+};
 
 /* The head of a request as the backend gets it; its text is borrowed. */
 struct forwarded {
@@ -25,12 +26,28 @@ struct forwarded {
  * The protocol to switch to, if the request asks for one that is allowed; p is
  * NULL otherwise.
  */
-struct str forwarded_upgrade(const struct conf *conf, const struct request *r);
+struct str forwarded_upgrade(
+    const struct route *route, const struct request *r);
 
-/* SW_OK or SW_ENOMEM; forwarded_fini in both cases. */
+/*
+ * `prefix` is what the route takes away from the path, or empty. SW_OK or
+ * SW_ENOMEM; forwarded_fini in both cases.
+ */
 int forwarded_init(struct forwarded *f, const struct conn *c,
-    const struct request *r, struct str upgrade);
+    const struct request *r, const struct route *route, struct str prefix,
+    struct str upgrade);
 void forwarded_fini(struct forwarded *f);
+
+/* The path and the query without what the route takes away in front. */
+struct target {
+	struct str text, prefix;
+	char *made; /* or NULL: it is a piece of the request */
+};
+
+/* SW_OK, and target_fini when it was used, or SW_ENOMEM. */
+int target_init(
+    struct target *t, const struct request *r, const struct route *route);
+void target_fini(struct target *t);
 
 /* How the body of a response ends. */
 enum framing {
@@ -40,11 +57,15 @@ enum framing {
 	FRAMING_CLOSE, /* with the connection */
 };
 
+/* May it be sent twice (RFC 9110 9.2.2)? */
+bool method_is_repeatable(struct str method);
+
 /* Is this the switch to the protocol that was asked for? */
 bool response_upgrades(const struct upstream_head *h, struct str upgrade);
 
 /* Append the head of a response as the client gets it. */
 void response_put_head(struct buf *out, struct worker *w,
-    const struct upstream_head *h, enum framing framing, bool keep_alive);
+    const struct route *route, const struct upstream_head *h,
+    enum framing framing, bool keep_alive);
 
 #endif

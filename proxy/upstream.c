@@ -162,6 +162,9 @@ finish(struct upstream_request *r, enum upstream_end end, const char *detail)
 	struct upstream *u = r->upstream;
 
 	METRIC_ADD(u->worker->metrics.upstream_ends[end], 1);
+	if (u->worker->metrics.routes != NULL)
+		METRIC_ADD(
+		    u->worker->metrics.routes[u->route_index].ends[end], 1);
 	leave(r);
 	if (!r->cancelled)
 		r->flow.done(r->flow.owner, end, detail);
@@ -287,7 +290,7 @@ ask_again(struct upstream_request *r)
 static void
 catch_up(struct upstream *u)
 {
-	size_t most = share(u, u->worker->conf->backend_requests_max);
+	size_t most = share(u, u->route->backend_requests_max);
 	struct list *node;
 
 	while ((node = list_shift(&u->cancelled)) != NULL)
@@ -306,14 +309,13 @@ catch_up(struct upstream *u)
 		    u->waiting.next, struct upstream_request, node));
 }
 
-static bool
-has_work(const struct upstream *u)
+bool
+upstream_has_work(const struct upstream *u)
 {
 	return u->due || u->stirred || !list_empty(&u->cancelled) ||
 	    !list_empty(&u->resumed) || !list_empty(&u->refused) ||
 	    (!list_empty(&u->waiting) &&
-		u->running_count <
-		    share(u, u->worker->conf->backend_requests_max));
+		u->running_count < share(u, u->route->backend_requests_max));
 }
 
 void
@@ -335,7 +337,7 @@ upstream_turn(struct upstream *u)
 {
 	int running;
 
-	for (int i = 0; i < RUNS_PER_TURN && has_work(u); i++) {
+	for (int i = 0; i < RUNS_PER_TURN && upstream_has_work(u); i++) {
 		catch_up(u);
 		u->stirred = false;
 		if (u->due) {
@@ -347,10 +349,25 @@ upstream_turn(struct upstream *u)
 		read_messages(u);
 	}
 	upstream_sockets_sweep(u);
-	return has_work(u);
+	return upstream_has_work(u);
 }
 
 /* Asking. */
+
+static struct upstream_times
+times_of(const struct upstream *u, const struct upstream_ask *ask)
+{
+	const struct route *route = ask->route != NULL ? ask->route : u->route;
+
+	return (struct upstream_times){
+		.response_ms = route->backend_response_timeout_ms,
+		.idle_ms = route->backend_idle_timeout_ms,
+		.total_ms = ask->timeout_ms != 0 ? ask->timeout_ms :
+		    ask->upgrade                 ? 0 :
+				   route->backend_total_timeout_ms,
+		.tunnel_ms = route->upgrade_idle_timeout_ms,
+	};
+}
 
 int
 upstream_start(struct upstream_request **out, struct upstream *u,
@@ -365,13 +382,14 @@ upstream_start(struct upstream_request **out, struct upstream *u,
 	memset(r, 0, offsetof(struct upstream_request, places));
 	r->upstream = u;
 	r->flow = *flow;
+	r->times = times_of(u, ask);
 	r->hang_up.fd = -1;
 	list_init(&r->node);
 	list_init(&r->resume_node);
 	list_init(&r->headed_node);
 	r->sockets[0] = r->sockets[1] = -1;
 	timer_init(&r->timer, on_timeout);
-	buf_init(&r->head, (size_t)u->worker->conf->backend_header_max + 1);
+	buf_init(&r->head, (size_t)u->route->backend_header_max + 1);
 	r->method = strndup(ask->method.p, ask->method.len);
 	r->target = strndup(ask->target.p, ask->target.len);
 	err = r->method == NULL || r->target == NULL ? SW_ENOMEM :
@@ -386,15 +404,14 @@ upstream_start(struct upstream_request **out, struct upstream *u,
 	enter(r, REQUEST_WAITING);
 	/* It is told so in the turn, not in this call. */
 	if (u->waiting_count + u->running_count >
-	    share(u, u->worker->conf->backend_queue_max) +
-		share(u, u->worker->conf->backend_requests_max)) {
+	    share(u, u->route->backend_queue_max) +
+		share(u, u->route->backend_requests_max)) {
 		METRIC_LIMIT(u->worker, LIMIT_BACKEND_QUEUE);
 		list_remove(&r->node);
 		list_append(&u->refused, &r->node);
 	}
 	loop_set_timer(u->worker->loop, &r->timer,
-	    loop_now_ms(u->worker->loop) +
-		u->worker->conf->backend_response_timeout_ms);
+	    loop_now_ms(u->worker->loop) + r->times.response_ms);
 	*out = r;
 	return SW_OK;
 }
@@ -423,7 +440,7 @@ upstream_cancel(struct upstream_request *r)
 static bool
 start_library(struct upstream *u)
 {
-	long kept = (long)share(u, u->worker->conf->backend_requests_max);
+	long kept = (long)share(u, u->route->backend_requests_max);
 
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return false;
@@ -433,7 +450,7 @@ start_library(struct upstream *u)
 }
 
 int
-upstream_new(struct upstream **out, struct worker *w)
+upstream_new(struct upstream **out, struct worker *w, size_t route)
 {
 	struct upstream *u = calloc(1, sizeof(*u));
 	int err;
@@ -441,6 +458,8 @@ upstream_new(struct upstream **out, struct worker *w)
 	if (u == NULL)
 		return SW_ENOMEM;
 	u->worker = w;
+	u->route = &w->conf->routes[route];
+	u->route_index = route;
 	list_init(&u->waiting);
 	list_init(&u->refused);
 	list_init(&u->running);
@@ -464,6 +483,7 @@ upstream_new(struct upstream **out, struct worker *w)
 void
 upstream_configure(struct upstream *u)
 {
+	u->route = &u->worker->conf->routes[u->route_index];
 	u->generation++;
 	for (size_t i = 0; i < u->origin_count; i++)
 		origin_forget_ready(&u->origins[i]);

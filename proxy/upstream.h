@@ -20,16 +20,20 @@
  */
 struct upstream;
 struct upstream_request;
+struct route;
 struct worker;
 
-int upstream_new(struct upstream **out, struct worker *w);
-/* The worker has another configuration. */
+/* The backend of a route, by its index among those of the configuration. */
+int upstream_new(struct upstream **out, struct worker *w, size_t route);
+/* The worker has another configuration, with the same routes. */
 void upstream_configure(struct upstream *u);
 void upstream_free(struct upstream *u); /* what is under way is not `done` */
 /* Is there a backend at all? */
 bool upstream_exists(const struct upstream *u);
 /* At the end of a turn: start, finish, forget. True: there is more to do. */
 bool upstream_turn(struct upstream *u);
+/* Is there anything for such a turn to do? */
+bool upstream_has_work(const struct upstream *u);
 
 /* How a request ended. */
 enum upstream_end {
@@ -87,6 +91,8 @@ struct upstream_ask {
 	 */
 	bool upgrade;
 	uint64_t timeout_ms; /* for all of it; 0: as configured */
+	/* Whose timeouts hold; NULL: those of the backend's own route. */
+	const struct route *route;
 };
 
 /*

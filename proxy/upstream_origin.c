@@ -11,7 +11,7 @@
 static bool
 is_down(const struct upstream *u, const struct upstream_origin *o)
 {
-	return o->failures >= u->worker->conf->backend_failures &&
+	return o->failures >= u->route->backend_failures &&
 	    (o->probing || probes_are_on(u) ||
 		loop_now_ms(u->worker->loop) < o->down_until_ms);
 }
@@ -49,28 +49,28 @@ origin_choose(struct upstream *u, uint64_t *tried)
 		return NULL;
 	best->credit -= total;
 	*tried |= bit_of(u, best);
-	best->probing = best->failures >= u->worker->conf->backend_failures;
+	best->probing = best->failures >= u->route->backend_failures;
 	return best;
 }
 
 void
 origin_note(struct upstream *u, struct upstream_origin *o, bool failed)
 {
-	const struct conf *conf = u->worker->conf;
+	const struct route *route = u->route;
 
 	o->probing = false;
 	if (!failed) {
-		if (o->failures >= conf->backend_failures)
+		if (o->failures >= route->backend_failures)
 			log_info("backend is back origin=%s", o->url);
 		o->failures = 0;
 		return;
 	}
 	o->failures++;
-	if (o->failures < conf->backend_failures)
+	if (o->failures < route->backend_failures)
 		return;
 	o->down_until_ms =
-	    loop_now_ms(u->worker->loop) + conf->backend_fail_time_ms;
-	if (o->failures == conf->backend_failures)
+	    loop_now_ms(u->worker->loop) + route->backend_fail_time_ms;
+	if (o->failures == route->backend_failures)
 		log_warn("backend fails origin=%s unix=%s failures=%llu",
 		    o->url, o->unix_path == NULL ? "no" : o->unix_path,
 		    (unsigned long long)o->failures);
@@ -86,20 +86,20 @@ origin_forget_ready(struct upstream_origin *o)
 int
 origins_load(struct upstream *u)
 {
-	const struct conf *conf = u->worker->conf;
+	const struct route *route = u->route;
 	struct buf advice;
 
-	if (conf->backend_count == 0)
+	if (route->backend_count == 0)
 		return SW_OK;
-	u->origins = calloc(conf->backend_count, sizeof(*u->origins));
+	u->origins = calloc(route->backend_count, sizeof(*u->origins));
 	if (u->origins == NULL)
 		return SW_ENOMEM;
 	buf_init(&advice, 1024);
-	for (size_t i = 0; i < conf->backend_count; i++) {
+	for (size_t i = 0; i < route->backend_count; i++) {
 		struct upstream_origin *o = &u->origins[i];
 		struct backend_origin b;
 
-		if (value_backend(&b, str_of(conf->backend[i]), &advice) !=
+		if (value_backend(&b, str_of(route->backend[i]), &advice) !=
 		    SW_OK)
 			break; /* the configuration was checked: memory */
 		u->origin_count++;
@@ -113,7 +113,7 @@ origins_load(struct upstream *u)
 			break;
 	}
 	buf_fini(&advice);
-	return u->origin_count == conf->backend_count &&
+	return u->origin_count == route->backend_count &&
 		u->origins[u->origin_count - 1].url != NULL ?
 	    SW_OK :
 	    SW_ENOMEM;

@@ -28,6 +28,8 @@ struct upstream_origin {
 
 struct upstream {
 	struct worker *worker;
+	const struct route *route; /* what is configured; a reload moves it */
+	size_t route_index;
 	CURLM *multi;
 	struct timer timer; /* libcurl's */
 	bool due;           /* libcurl wants to be called at once */
@@ -75,8 +77,14 @@ struct whole {
 	void *owner;
 };
 
+/* As they were when it began. */
+struct upstream_times {
+	uint64_t response_ms, idle_ms, total_ms, tunnel_ms;
+};
+
 struct upstream_request {
 	struct upstream *upstream;
+	struct upstream_times times;
 	struct list node;        /* waiting, running or cancelled */
 	struct list resume_node; /* of the resumed */
 	struct list headed_node; /* of the headed */

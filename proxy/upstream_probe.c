@@ -52,16 +52,16 @@ probe(struct upstream *u, struct upstream_origin *o)
 {
 	const struct header agent = { STR("User-Agent"),
 		STR("spillway-probe") };
-	const struct conf *conf = u->worker->conf;
+	const struct route *route = u->route;
 	struct probe *p = malloc(sizeof(*p));
 	struct upstream_call call = {
 		.ask = {
 		    .method = STR("GET"),
-		    .target = str_of(conf->backend_probe_path),
+		    .target = str_of(route->backend_probe_path),
 		    .headers = &agent,
 		    .header_count = 1,
 		    .repeatable = true,
-		    .timeout_ms = conf->backend_probe_timeout_ms,
+		    .timeout_ms = route->backend_probe_timeout_ms,
 		},
 		.answer_max = PROBE_ANSWER_MAX,
 		.done = on_probed,
@@ -88,14 +88,13 @@ on_probe_time(struct timer *t)
 		if (u->origins[i].probe == NULL)
 			probe(u, &u->origins[i]);
 	loop_set_timer(u->worker->loop, t,
-	    loop_now_ms(u->worker->loop) +
-		u->worker->conf->backend_probe_interval_ms);
+	    loop_now_ms(u->worker->loop) + u->route->backend_probe_interval_ms);
 }
 
 bool
 probes_are_on(const struct upstream *u)
 {
-	return strcmp(u->worker->conf->backend_probe_path, "off") != 0;
+	return strcmp(u->route->backend_probe_path, "off") != 0;
 }
 
 void

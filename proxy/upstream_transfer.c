@@ -34,14 +34,13 @@ broken(struct upstream_request *r, const char *detail)
 void
 transfer_arm(struct upstream_request *r)
 {
-	const struct conf *conf = r->upstream->worker->conf;
 	struct loop *loop = r->upstream->worker->loop;
 
 	loop_set_timer(loop, &r->timer,
 	    loop_now_ms(loop) +
-		(r->state == REQUEST_TUNNEL ? conf->upgrade_idle_timeout_ms :
-			r->has_head         ? conf->backend_idle_timeout_ms :
-					      conf->backend_response_timeout_ms));
+		(r->state == REQUEST_TUNNEL ? r->times.tunnel_ms :
+			r->has_head         ? r->times.idle_ms :
+					      r->times.response_ms));
 }
 
 /* The head of the response, line by line. */
@@ -206,7 +205,7 @@ on_header(char *p, size_t size, size_t n, void *ctx)
 	if (r->cancelled)
 		return 0;
 	r->head_bytes += line.len;
-	if (r->head_bytes > r->upstream->worker->conf->backend_header_max) {
+	if (r->head_bytes > r->upstream->route->backend_header_max) {
 		broken(r, "Its head is above backend-header-max.");
 		return 0;
 	}
@@ -327,7 +326,7 @@ set_method(struct upstream_request *r)
 static bool
 set_place(struct upstream_request *r)
 {
-	const struct conf *conf = r->upstream->worker->conf;
+	const struct route *route = r->upstream->route;
 
 	return SET(CURLOPT_URL, r->origin->url) &&
 	    SET(CURLOPT_PATH_AS_IS, 1L) &&
@@ -335,28 +334,25 @@ set_place(struct upstream_request *r)
 	    SET(CURLOPT_PROTOCOLS_STR, "http,https") &&
 	    /* Whatever http_proxy may be in our environment. */
 	    SET(CURLOPT_PROXY, "") &&
-	    (strcmp(conf->backend_ca, "system") == 0 ||
-		(SET(CURLOPT_CAINFO, conf->backend_ca) &&
+	    (strcmp(route->backend_ca, "system") == 0 ||
+		(SET(CURLOPT_CAINFO, route->backend_ca) &&
 		    SET(CURLOPT_CAPATH, NULL)));
 }
 
 static bool
 set_limits(struct upstream_request *r)
 {
-	const struct conf *conf = r->upstream->worker->conf;
-	uint64_t total = r->flow.ask.timeout_ms != 0 ? r->flow.ask.timeout_ms :
-	    r->flow.ask.upgrade                      ? 0 :
-				  conf->backend_total_timeout_ms;
-	long resolve_s = (long)(conf->backend_resolve_interval_ms / 1000);
+	const struct route *route = r->upstream->route;
+	long resolve_s = (long)(route->backend_resolve_interval_ms / 1000);
 
 	return SET(CURLOPT_NOSIGNAL, 1L) &&
 	    /* Not to wait for the end of the thread that asks for a name. */
 	    SET(CURLOPT_QUICK_EXIT, 1L) &&
 	    SET(CURLOPT_CONNECTTIMEOUT_MS,
-		(long)conf->backend_connect_timeout_ms) &&
-	    SET(CURLOPT_TIMEOUT_MS, (long)total) &&
+		(long)route->backend_connect_timeout_ms) &&
+	    SET(CURLOPT_TIMEOUT_MS, (long)r->times.total_ms) &&
 	    SET(CURLOPT_MAXAGE_CONN,
-		(long)(conf->backend_keep_alive_ms / 1000)) &&
+		(long)(route->backend_keep_alive_ms / 1000)) &&
 	    /* A connection goes where the name has led once. */
 	    SET(CURLOPT_DNS_CACHE_TIMEOUT, resolve_s) &&
 	    SET(CURLOPT_MAXLIFETIME_CONN, resolve_s) &&
@@ -386,8 +382,8 @@ static bool
 is_plain(const struct upstream_request *r)
 {
 	return r->flow.body == NULL && !r->flow.ask.upgrade &&
-	    r->flow.ask.timeout_ms == 0 && r->flow.ask.repeatable &&
-	    strcmp(r->method, "GET") == 0;
+	    r->times.total_ms == r->upstream->route->backend_total_timeout_ms &&
+	    r->flow.ask.repeatable && strcmp(r->method, "GET") == 0;
 }
 
 /* A handle that was used for the same; NULL: there is none. */
@@ -458,8 +454,7 @@ transfer_begin(struct upstream_request *r)
 	/* The connection has a time of its own before. */
 	loop_set_timer(u->worker->loop, &r->timer,
 	    loop_now_ms(u->worker->loop) +
-		u->worker->conf->backend_connect_timeout_ms +
-		u->worker->conf->backend_response_timeout_ms);
+		u->route->backend_connect_timeout_ms + r->times.response_ms);
 	return SW_OK;
 }
 

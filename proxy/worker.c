@@ -16,6 +16,7 @@
 #include "proxy/look.h"
 #include "proxy/publish.h"
 #include "proxy/relay.h"
+#include "proxy/routes.h"
 #include "proxy/subscriber.h"
 #include "proxy/upstream.h"
 
@@ -71,8 +72,8 @@ worker_configure(struct worker *w, const struct conf *conf)
 		.channels = (size_t)conf->channels_per_connection,
 	};
 	w->codec.deflate_min = (size_t)conf->deflate_min;
-	if (w->upstream != NULL)
-		upstream_configure(w->upstream);
+	if (w->routes != NULL)
+		routes_configure(w->routes);
 }
 
 /* News and answers came while a turn's events are being handled: at once. */
@@ -115,7 +116,7 @@ turn(void *ctx)
 	publish_flush(w);
 	more = hub_deliver(&w->hub, DELIVERIES_PER_TURN);
 	http_turn(w->http);
-	more = upstream_turn(w->upstream) || more;
+	more = routes_turn(w->routes) || more;
 	log_kick(w->log, &w->stage);
 	free_dead(w);
 	return more;
@@ -159,7 +160,9 @@ worker_new(struct worker **out, struct gateway *g, unsigned index,
 	worker_configure(w, conf);
 	if ((err = loop_new(&w->loop)) != SW_OK ||
 	    (err = hub_init(&w->hub, w)) != SW_OK ||
-	    (err = upstream_new(&w->upstream, w)) != SW_OK ||
+	    (err = upstream_new(&w->upstream, w, conf->route_count - 1)) !=
+		SW_OK ||
+	    (err = routes_new(&w->routes, w)) != SW_OK ||
 	    (err = bridge_new(&w->bridge, w)) != SW_OK ||
 	    (err = http_new(&w->http, w)) != SW_OK ||
 	    (conf->demo && (err = lab_new(&w->lab, w)) != SW_OK)) {
@@ -200,6 +203,7 @@ worker_free(struct worker *w)
 		free_dead(w);
 	http_free(w->http);
 	bridge_free(w->bridge);
+	routes_free(w->routes);
 	upstream_free(w->upstream);
 	if (w->loop != NULL) {
 		free_dead(w);

@@ -27,6 +27,7 @@ struct http;
 struct lab;
 struct listener;
 struct outbox;
+struct routes;
 struct tls_context;
 struct upstream;
 
@@ -48,10 +49,11 @@ struct worker {
 	struct hub hub;
 	struct codec codec;
 	struct http *http;
-	struct upstream *upstream;
-	struct bridge *bridge; /* to the backend */
-	struct outbox *outbox; /* the gateway's; NULL without a backend */
-	struct lab *lab;       /* of the demo, or NULL */
+	struct upstream *upstream; /* the backend outside of routes */
+	struct routes *routes;     /* that one, and theirs */
+	struct bridge *bridge;     /* to the backend */
+	struct outbox *outbox;     /* the gateway's; NULL without a backend */
+	struct lab *lab;           /* of the demo, or NULL */
 	struct listener **listeners;
 	size_t listener_count;
 	struct list conns;

@@ -19,7 +19,7 @@ last_policy(const struct conf *c)
 static const void *
 base_of(const struct conf *c, const struct directive *d)
 {
-	return d->channel ? (const void *)last_policy(c) : c;
+	return conf_base(c, d);
 }
 
 START_TEST(without_a_file_everything_has_its_default)
@@ -267,6 +267,8 @@ some_value(const struct directive *d, int which)
 		return "10.0.0.0/8";
 	if (d->kind == KIND_BACKENDS)
 		return "http://127.0.0.1:3000";
+	if (d->kind == KIND_HEADERS)
+		return "X-Team: a";
 	return d->fallback == NULL ? "0123456789abcdef0123456789abcdef" :
 				     d->fallback;
 }
@@ -750,6 +752,8 @@ static const char rich[] =
     "backend-requests-max = 6 backend-queue-max = 7\n"
     "backend-header-max = 8k backend-failures = 9\n"
     "backend-fail-time = 10s access-log = yes\n"
+    "request-header = { \"X-Team: a\", \"Cookie:\" }\n"
+    "response-header = \"X-Frame-Options: DENY\" strip-prefix = yes\n"
     "backend-probe-path = /up backend-probe-interval = 13s\n"
     "backend-probe-timeout = 14s\n"
     "upgrade = { websocket, x } upgrade-idle-timeout = 11s\n"
@@ -775,7 +779,11 @@ static const char rich[] =
     "bridge-path = /hook bridge-header = Cookie bridge-timeout = 3s\n"
     "bridge-secret = whsec_MDEyMzQ1Njc4OWFiY2RlZmdo bridge-queue-bytes = 2m\n"
     "channel \"room-*\" { durability = memory history-events = 11 }\n"
-    "channel \"*\" { send = echo history-age = 25h }\n";
+    "channel \"*\" { send = echo history-age = 25h }\n"
+    "route \"/api/*\" { backend-total-timeout = 1m upgrade = off }\n"
+    "route \"/own/*\" { backend = { \"http://c\" } backend-ca = /d.pem\n"
+    "request-header = {} }\n"
+    "route \"/no/*\" { backend = off access-log = no }\n";
 
 static void
 check_same(const struct conf *a, const struct conf *b)
@@ -792,7 +800,13 @@ check_same(const struct conf *a, const struct conf *b)
 		const struct directive *d = &directives[i];
 
 		if (!d->channel)
-			ck_assert_msg(field_same(d, a, b), "%s", d->name);
+			ck_assert_msg(
+			    field_same(d, base_of(a, d), base_of(b, d)), "%s",
+			    d->name);
+		for (size_t j = 0; d->route && j < a->route_count; j++)
+			ck_assert_msg(
+			    field_same(d, &a->routes[j], &b->routes[j]),
+			    "%s of %s", d->name, a->routes[j].pattern);
 		for (size_t j = 0; d->channel && j < a->policy_count; j++)
 			ck_assert_msg(
 			    field_same(d, &a->policies[j], &b->policies[j]),
@@ -801,6 +815,11 @@ check_same(const struct conf *a, const struct conf *b)
 	for (size_t j = 0; j < a->policy_count; j++)
 		ck_assert_str_eq(
 		    a->policies[j].pattern, b->policies[j].pattern);
+	ck_assert_uint_eq(a->route_count, b->route_count);
+	for (size_t j = 0; j + 1 < a->route_count; j++) {
+		ck_assert_str_eq(a->routes[j].pattern, b->routes[j].pattern);
+		ck_assert(a->routes[j].own == b->routes[j].own);
+	}
 }
 
 START_TEST(the_rich_example_differs_from_every_default)

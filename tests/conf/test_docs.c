@@ -93,12 +93,12 @@ check_defaults(const struct conf *c)
 	struct conf *defaults = load(NULL);
 
 	ck_assert_uint_eq(c->policy_count, 1);
+	ck_assert_uint_eq(c->route_count, 1);
 	for (size_t i = 0; i < directive_count; i++) {
 		const struct directive *d = &directives[i];
 
-		ck_assert_msg(d->channel ?
-			field_same(d, c->policies, defaults->policies) :
-			field_same(d, c, defaults),
+		ck_assert_msg(
+		    field_same(d, conf_base(c, d), conf_base(defaults, d)),
 		    "%s", d->name);
 	}
 	conf_free(defaults);

@@ -92,6 +92,11 @@ check_origin(const struct forwarded *f, const char *seen, bool trust)
 	must(trust || count_of(f, "X-Real-IP", &value) == 0);
 	must(count_of(f, "X-Forwarded-Proto", &value) >= 1);
 	must(trust || str_is(value, "http"));
+	/* What the route says, whoever else says something. */
+	must(count_of(f, "Cookie", &value) == 0);
+	must(count_of(f, "X-Team", &value) == 1 && str_is(value, "a"));
+	must(count_of(f, "X-Forwarded-Prefix", &value) == 1);
+	must(trust ? ends_with(value, "/p") : str_is(value, "/p"));
 }
 
 int
@@ -100,11 +105,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct network any[] = { { .family = AF_INET },
 		{ .family = AF_INET6 }, { .family = AF_UNIX } };
 	char *upgrade[] = { (char *)(uintptr_t) "websocket" };
-	struct conf conf = {
-		.trusted_proxy = any,
+	char *edits[] = { (char *)(uintptr_t) "Cookie:",
+		(char *)(uintptr_t) "X-Team: a" };
+	struct route route = {
 		.upgrade = upgrade,
 		.upgrade_count = 1,
+		.request_header = edits,
+		.request_header_count = 2,
 	};
+	struct conf conf = { .trusted_proxy = any };
 	static struct worker w;
 	struct conn c = { .worker = &w };
 	struct forwarded f;
@@ -123,8 +132,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	c.peer = peer_of(peer);
 	buf_init(&text, SIZE_MAX / 2);
 	if (fuzz_head(&r, &text, "GET /p HTTP/1.1\r\n", data + 1, size - 1)) {
-		protocol = forwarded_upgrade(&conf, &r);
-		must(forwarded_init(&f, &c, &r, protocol) == SW_OK);
+		protocol = forwarded_upgrade(&route, &r);
+		must(forwarded_init(&f, &c, &r, &route, STR("/p"), protocol) ==
+		    SW_OK);
 		check_lines(&f, protocol.p != NULL);
 		check_origin(&f, peers[peer].seen, trust);
 		forwarded_fini(&f);
