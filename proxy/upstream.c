@@ -93,6 +93,7 @@ request_free(struct upstream_request *r)
 	free(r->headers);
 	whole_free(r->whole);
 	buf_fini(&r->head);
+	buf_fini(&r->rescued);
 	free(r->method);
 	free(r->target);
 	free(r);
@@ -213,9 +214,17 @@ try_another(struct upstream_request *r, enum upstream_end end)
 static void
 complete(struct upstream_request *r, CURLcode code)
 {
-	enum upstream_end end = transfer_judge(r, code);
-	bool failed = blames_origin(r, end);
+	enum upstream_end end;
+	bool failed;
 
+	if (code != CURLE_OK && buf_len(&r->rescued) > 0)
+		code = rescue_replay(r);
+	if (r->cancelled) {
+		request_free(r);
+		return;
+	}
+	end = transfer_judge(r, code);
+	failed = blames_origin(r, end);
 	if (r->only == NULL && failed)
 		origin_note(r->upstream, r->origin, true);
 	else if (r->only == NULL && !r->has_head)

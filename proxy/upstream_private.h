@@ -114,7 +114,9 @@ struct upstream_request {
 	int status;
 	bool http_1_0;
 	bool in_head;
-	bool has_head; /* the final one */
+	bool has_head;       /* the final one */
+	struct watch *watch; /* of the socket that libcurl uses for it */
+	struct buf rescued;  /* an answer that libcurl did not read */
 	/* Of one that may switch protocols: */
 	int sockets[2];    /* libcurl's; -1: none */
 	struct io hang_up; /* fd -1: not watched */
@@ -158,6 +160,11 @@ void upstream_sockets_close(struct upstream *u); /* libcurl has ended */
 /* It has switched protocols: no longer a request. */
 void request_becomes_tunnel(struct upstream_request *r);
 
+/* Its socket is about to be closed: keep an answer that is still in it. */
+void rescue_read(struct upstream_request *r, int fd);
+/* Tell what was kept, as libcurl would have, and what that would have said. */
+CURLcode rescue_replay(struct upstream_request *r);
+
 /* Watch for the end that the backend makes; SW_EIO. */
 int tunnel_open(struct upstream_request *r);
 void tunnel_close(struct upstream_request *r);
@@ -166,6 +173,9 @@ void tunnel_close(struct upstream_request *r);
 int transfer_begin(struct upstream_request *r);
 /* Take it away from libcurl; harmless if it has not got it. */
 void transfer_end(struct upstream_request *r);
+/* A line of its answer's head, or some of the body; false: it ends here. */
+bool transfer_header(struct upstream_request *r, struct str line);
+bool transfer_data(struct upstream_request *r, uint8_t *p, size_t n);
 /* How it ended, by what libcurl says. */
 enum upstream_end transfer_judge(struct upstream_request *r, CURLcode code);
 /* Was anything of the request sent? */

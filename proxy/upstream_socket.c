@@ -24,6 +24,7 @@ struct watch {
 	bool idle;        /* libcurl does not want to know */
 	bool connected;   /* so on_close will tell of its end */
 	struct upstream_request *tunnel; /* whose connection it is, or NULL */
+	struct upstream_request *user;   /* whose `watch` this is, or NULL */
 };
 
 static void
@@ -101,12 +102,31 @@ leave_tunnel(struct watch *w)
 	w->tunnel = NULL;
 }
 
+/* Whose answer comes that way; NULL: nobody's. */
+static void
+set_user(struct watch *w, struct upstream_request *r)
+{
+	if (w->user == r)
+		return;
+	if (w->user != NULL)
+		w->user->watch = NULL;
+	if (r != NULL) {
+		if (r->watch != NULL)
+			r->watch->user = NULL;
+		r->watch = w;
+		/* That was of another connection, which was not its last. */
+		buf_clear(&r->rescued);
+	}
+	w->user = r;
+}
+
 static void
 forget(struct upstream *u, struct watch *w)
 {
 	if (w->events != 0)
 		loop_remove(u->worker->loop, &w->io);
 	leave_tunnel(w);
+	set_user(w, NULL);
 	u->watches[w->io.fd] = NULL;
 	w->io.fd = -1;
 	list_remove(&w->node);
@@ -151,13 +171,17 @@ on_watch(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
 {
 	struct upstream *u = ctx;
 	struct watch *w = find(u, fd);
+	struct upstream_request *r = NULL;
 
-	(void)easy;
 	(void)socket_ctx;
 	if (what != CURL_POLL_REMOVE) {
 		if (w == NULL)
 			w = add(u, fd);
-		return w == NULL ? -1 : update(u, w, events_of(what));
+		if (w == NULL)
+			return -1;
+		curl_easy_getinfo(easy, CURLINFO_PRIVATE, &r);
+		set_user(w, r);
+		return update(u, w, events_of(what));
 	}
 	if (w != NULL && stays(w)) {
 		w->idle = true;
@@ -165,6 +189,9 @@ on_watch(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
 		list_remove(&w->node);
 		list_append(&u->idle, &w->node);
 	} else if (w != NULL) {
+		/* After a reset it has no peer any more. */
+		if (w->ours && w->user != NULL)
+			rescue_read(w->user, fd);
 		forget(u, w);
 	}
 	return 0;
@@ -181,6 +208,7 @@ begin_anew(struct upstream *u, struct watch *w)
 	uint32_t events = w->idle ? 0 : w->events;
 
 	leave_tunnel(w);
+	set_user(w, NULL);
 	w->events = 0;
 	w->idle = w->connected = false;
 	list_remove(&w->node);
@@ -233,6 +261,8 @@ on_close(void *ctx, curl_socket_t fd)
 	struct upstream *u = ctx;
 	struct watch *w = find(u, fd);
 
+	if (w != NULL && w->user != NULL)
+		rescue_read(w->user, fd);
 	if (w != NULL)
 		forget(u, w);
 	return close(fd);
@@ -256,6 +286,8 @@ upstream_sockets_prepare(struct upstream_request *r)
 void
 upstream_sockets_leave(struct upstream_request *r)
 {
+	if (r->watch != NULL)
+		set_user(r->watch, NULL);
 	for (size_t i = 0; i < 2; i++) {
 		struct watch *w =
 		    r->sockets[i] < 0 ? NULL : find(r->upstream, r->sockets[i]);

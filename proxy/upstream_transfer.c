@@ -274,6 +274,18 @@ on_body(char *p, size_t size, size_t n, void *ctx)
 	return (size_t)got;
 }
 
+bool
+transfer_header(struct upstream_request *r, struct str line)
+{
+	return on_header((char *)(uintptr_t)line.p, 1, line.len, r) == line.len;
+}
+
+bool
+transfer_data(struct upstream_request *r, uint8_t *p, size_t n)
+{
+	return on_data((char *)p, 1, n, r) == n;
+}
+
 /* Only a body that is here as a whole can be sent once more. */
 static int
 on_seek(void *ctx, curl_off_t offset, int whence)
@@ -420,7 +432,7 @@ keep_spare(struct upstream_request *r)
 {
 	struct upstream *u = r->upstream;
 
-	if (!r->has_head ||
+	if (!r->has_head || buf_len(&r->rescued) > 0 ||
 	    u->spare_count == sizeof(u->spare) / sizeof(u->spare[0]))
 		return false;
 	curl_easy_reset(r->easy);
