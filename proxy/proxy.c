@@ -207,6 +207,10 @@ part(struct passage *p, const char *end)
 	look_resume(c, keep_alive);
 }
 
+/* With a 405 (RFC 9110 15.5.6): what is passed on, whatever else may be. */
+static const char allowed[] =
+    "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
+
 static void
 refuse(struct passage *p, int status, const char *detail, const char *end)
 {
@@ -217,7 +221,8 @@ refuse(struct passage *p, int status, const char *detail, const char *end)
 	if (!p->body_ended)
 		p->keep_alive = false;
 	buf_init(&out, 1 << 16);
-	response_put_problem(&out, c->worker, status, detail, p->keep_alive);
+	response_put_refusal(&out, c->worker, status, detail, p->keep_alive,
+	    str_of(status == 405 ? allowed : ""));
 	/* The response to a HEAD is a head. */
 	if (p->is_head && buf_error(&out) == SW_OK)
 		out.tail = out.head +
