@@ -31,6 +31,8 @@ class Event:
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    # Of hundreds that connect at once the kernel would reset some.
+    request_queue_size = 1024
 
     def __init__(self, *args):
         self.open, self.lock = set(), threading.Lock()
