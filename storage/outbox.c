@@ -125,18 +125,27 @@ outbox_put_free(struct outbox_put *p)
 	free(p);
 }
 
+/* Room for the letter, until the backend has taken it. */
+static int
+take_room(struct outbox *o, const struct outbox_put *p)
+{
+	uint64_t bytes = atomic_fetch_add(&o->stats.bytes, p->data.len);
+
+	if (p->must || bytes + p->data.len <= atomic_load(&o->max_bytes))
+		return SW_OK;
+	atomic_fetch_sub(&o->stats.bytes, p->data.len);
+	return SW_EBUSY;
+}
+
 int
 outbox_put(struct outbox *o, struct outbox_put *p)
 {
-	uint64_t bytes;
+	int err;
 
 	if (p->stored != NULL && atomic_load(&o->closed))
 		return SW_ECLOSED;
-	bytes = atomic_fetch_add(&o->stats.bytes, p->data.len);
-	if (!p->must && bytes + p->data.len > atomic_load(&o->max_bytes)) {
-		atomic_fetch_sub(&o->stats.bytes, p->data.len);
-		return SW_EBUSY;
-	}
+	if (p->what == OUTBOX_LETTER && (err = take_room(o, p)) != SW_OK)
+		return err;
 	p->outbox = o;
 	p->task.run = on_put;
 	loop_post(o->loop, &p->task);
@@ -172,6 +181,8 @@ outbox_stats(const struct outbox *o, struct outbox_stats *out)
 		.waiting = atomic_load(&o->stats.waiting),
 		.bytes = atomic_load(&o->stats.bytes),
 		.dead = atomic_load(&o->stats.dead),
+		.wills = atomic_load(&o->stats.wills),
+		.executed = atomic_load(&o->stats.executed),
 		.stored = atomic_load(&o->stats.stored),
 		.delivered = atomic_load(&o->stats.delivered),
 		.refused = atomic_load(&o->stats.refused),
@@ -180,29 +191,19 @@ outbox_stats(const struct outbox *o, struct outbox_stats *out)
 	};
 }
 
-/* Life. */
-
-static int
-load_waiting(void *ctx, const struct outbox_letter *found)
+uint64_t
+outbox_connections(const struct outbox *o)
 {
-	struct outbox *o = ctx;
-	struct letter *letter;
-	struct lane *l;
-	int err;
-
-	if ((err = outbox_lane_get(&l, o, found->lane)) != SW_OK)
-		return err;
-	if ((letter = malloc(sizeof(*letter))) == NULL) {
-		outbox_lane_free_idle(l);
-		return SW_ENOMEM;
-	}
-	letter->id = found->id;
-	letter->created_ms = found->created_ms;
-	letter->size = found->size;
-	atomic_fetch_add(&o->stats.bytes, found->size);
-	outbox_lane_append(l, letter);
-	return SW_OK;
+	return outbox_db_reserved(o->db);
 }
+
+bool
+outbox_failing(const struct outbox *o)
+{
+	return atomic_load(&o->stats.failing);
+}
+
+/* Life. */
 
 static int
 load_dead(void *ctx, const struct outbox_letter *found)
@@ -247,12 +248,15 @@ outbox_open(
 	    (err = outbox_db_open(&o->db, path)) != SW_OK)
 		goto fail;
 	if ((err = outbox_db_visit(
-		 o->db, false, 0, INT64_MAX, load_waiting, o)) != SW_OK ||
+		 o->db, false, 0, INT64_MAX, outbox_lane_load, o)) != SW_OK ||
 	    (err = outbox_db_visit(o->db, true, 0, INT64_MAX, load_dead, o)) !=
 		SW_OK) {
 		log_error("outbox: %s", outbox_db_reason(o->db));
 		goto fail;
 	}
+	o->wills.left = true;
+	if (outbox_wills_execute(o) != SW_OK)
+		outbox_leave_store_alone(o, "reading wills");
 	if (o->stats.waiting > 0)
 		log_info("outbox waiting=%" PRIu64 " dead=%" PRIu64,
 		    o->stats.waiting, o->stats.dead);

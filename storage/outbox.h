@@ -20,6 +20,11 @@
  * becomes a dead letter, for the operator to retry or to drop. When nobody is
  * there to take letters, all lanes wait together, and one letter tries it for
  * all.
+ *
+ * A connection may leave a will: the letter that is to be sent should nobody be
+ * there any more to put it, after a kill -9. The letter that tells of its end
+ * makes it void, in one transaction; those that a start finds become letters,
+ * behind what their lanes have.
  */
 struct outbox;
 
@@ -41,6 +46,13 @@ int outbox_open(
     struct outbox **out, const char *path, const struct outbox_limits *limits);
 int outbox_start(
     struct outbox *o, const struct outbox_carrier *carriers, size_t count);
+/*
+ * The numbers of this run's connections have to be above: no connection with a
+ * will has had one, in no run.
+ */
+uint64_t outbox_connections(const struct outbox *o);
+/* The file does not take letters just now; from any thread. */
+bool outbox_failing(const struct outbox *o);
 /* Another thread's, when a reload has changed them. */
 void outbox_reload(struct outbox *o, const struct outbox_limits *limits);
 /*
@@ -52,7 +64,14 @@ void outbox_hush(struct outbox *o);
 /* Store what is left, and end; no loop runs any more. Accepts NULL. */
 void outbox_close(struct outbox *o);
 
-/* A letter to be stored, made by outbox_put_new. */
+/* What has to be stored. */
+enum outbox_what {
+	OUTBOX_LETTER,
+	OUTBOX_WILL,   /* in the place of the one that its connection had */
+	OUTBOX_REVOKE, /* the will of that connection is void */
+};
+
+/* A letter or a will to be stored, made by outbox_put_new. */
 struct outbox_put {
 	struct task task;
 	struct list node;
@@ -66,10 +85,14 @@ struct outbox_put {
 	struct loop *loop;
 	void *owner;
 	int err;
-	bool must; /* there is always room for it */
+	bool must; /* there is always room for it, and for wills */
+	enum outbox_what what;
+	/* A will's; or a letter's that makes its will void; 0: it has none. */
+	uint64_t connection;
 	/* The outbox's: */
 	uint64_t id, created_ms;
 	bool revived; /* a dead letter until the commit */
+	int8_t wills; /* more in the file with it */
 	struct letter *letter;
 	struct lane *lane;
 	struct str name;
@@ -140,6 +163,8 @@ struct outbox_stats {
 	uint64_t waiting; /* letters and their bytes */
 	uint64_t bytes;
 	uint64_t dead;
+	uint64_t wills;    /* of this run's connections */
+	uint64_t executed; /* at the start: those of the run before */
 	uint64_t stored, delivered, refused, retries, died;
 };
 

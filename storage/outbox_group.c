@@ -96,7 +96,7 @@ read_lists(struct outbox *o)
 
 /* One letter to the file; its lane and its place there come first. */
 static int
-store(struct outbox *o, struct outbox_put *p)
+store_letter(struct outbox *o, struct outbox_put *p)
 {
 	int err = SW_OK;
 
@@ -109,10 +109,22 @@ store(struct outbox *o, struct outbox_put *p)
 }
 
 static int
+store(struct outbox *o, struct outbox_put *p)
+{
+	int err = p->what == OUTBOX_LETTER ? store_letter(o, p) : SW_OK;
+
+	return err != SW_OK || p->connection == 0 ? err :
+						    outbox_wills_store(o, p);
+}
+
+static int
 store_all(struct outbox *o)
 {
-	int err = outbox_db_begin(o->db);
+	int err = outbox_wills_are_left(o) ? outbox_wills_execute(o) : SW_OK;
 
+	/* Else those of this run would be taken for the former one's. */
+	if (err == SW_OK)
+		err = outbox_db_begin(o->db);
 	list_each (node, &o->queries) {
 		struct outbox_query *q =
 		    container_of(node, struct outbox_query, node);
@@ -189,6 +201,19 @@ answer_queries(struct outbox *o, int err)
 }
 
 static void
+append_stored(struct outbox_put *p)
+{
+	struct letter *letter = p->letter;
+
+	p->letter = NULL;
+	letter->id = p->id;
+	letter->created_ms = p->created_ms;
+	letter->size = p->data.len;
+	p->lane->holders--;
+	outbox_lane_append(p->lane, letter);
+}
+
+static void
 group_stored(struct outbox *o)
 {
 	struct list *node;
@@ -196,24 +221,38 @@ group_stored(struct outbox *o)
 	if (atomic_exchange(&o->stats.failing, false))
 		log_info("outbox: letters are stored again");
 	loop_clear_timer(&o->store_retry);
+	outbox_wills_settle(o, true);
 	while ((node = list_shift(&o->puts)) != NULL) {
 		struct outbox_put *p =
 		    container_of(node, struct outbox_put, node);
-		struct letter *letter = p->letter;
 
-		p->letter = NULL;
-		letter->id = p->id;
-		letter->created_ms = p->created_ms;
-		letter->size = p->data.len;
-		p->lane->holders--;
-		outbox_lane_append(p->lane, letter);
-		outbox_count(&o->stats.stored);
+		outbox_wills_stored(o, p);
+		if (p->what == OUTBOX_LETTER) {
+			append_stored(p);
+			outbox_count(&o->stats.stored);
+		}
 		answer_put(o, p, SW_OK);
 	}
 	while ((node = list_shift(&o->settled)) != NULL)
 		outbox_conclude(
 		    o, container_of(node, struct outbox_delivery, node));
 	answer_queries(o, SW_OK);
+}
+
+/* It is not kept for the next time. */
+static void
+give_up(struct outbox *o, struct outbox_put *p, int err)
+{
+	if (p->what == OUTBOX_LETTER)
+		atomic_fetch_sub(&o->stats.bytes, p->data.len);
+	if (p->lane != NULL) {
+		p->lane->holders--;
+		outbox_lane_free_idle(p->lane);
+	}
+	if (p->stored == NULL && !p->revived && p->what == OUTBOX_LETTER)
+		log_error(
+		    "outbox: a letter is lost: %s", outbox_db_reason(o->db));
+	answer_put(o, p, err);
 }
 
 /*
@@ -228,23 +267,15 @@ group_failed(struct outbox *o, int err)
 
 	list_init(&kept);
 	outbox_leave_store_alone(o, "storing letters");
+	outbox_wills_settle(o, false);
 	while ((node = list_shift(&o->puts)) != NULL) {
 		struct outbox_put *p =
 		    container_of(node, struct outbox_put, node);
 
-		if (p->stored == NULL && !p->revived && !o->hushed) {
+		if (p->stored == NULL && !p->revived && !o->hushed)
 			list_append(&kept, &p->node);
-			continue;
-		}
-		atomic_fetch_sub(&o->stats.bytes, p->data.len);
-		if (p->lane != NULL) {
-			p->lane->holders--;
-			outbox_lane_free_idle(p->lane);
-		}
-		if (p->stored == NULL && !p->revived)
-			log_error("outbox: a letter is lost: %s",
-			    outbox_db_reason(o->db));
-		answer_put(o, p, err);
+		else
+			give_up(o, p, err);
 	}
 	list_splice(&o->puts, &kept);
 	answer_queries(o, err);
@@ -256,7 +287,7 @@ outbox_commit(struct outbox *o)
 	int err;
 
 	if ((list_empty(&o->puts) && list_empty(&o->settled) &&
-		list_empty(&o->queries)) ||
+		list_empty(&o->queries) && !outbox_wills_are_left(o)) ||
 	    (timer_is_set(&o->store_retry) && !o->hushed))
 		return;
 	read_lists(o);

@@ -92,6 +92,28 @@ outbox_lane_append(struct lane *l, struct letter *letter)
 		make_ready(l);
 }
 
+int
+outbox_lane_load(void *ctx, const struct outbox_letter *found)
+{
+	struct outbox *o = ctx;
+	struct letter *letter;
+	struct lane *l;
+	int err;
+
+	if ((err = outbox_lane_get(&l, o, found->lane)) != SW_OK)
+		return err;
+	if ((letter = malloc(sizeof(*letter))) == NULL) {
+		outbox_lane_free_idle(l);
+		return SW_ENOMEM;
+	}
+	letter->id = found->id;
+	letter->created_ms = found->created_ms;
+	letter->size = found->size;
+	atomic_fetch_add(&o->stats.bytes, found->size);
+	outbox_lane_append(l, letter);
+	return SW_OK;
+}
+
 static struct letter *
 lane_first(const struct lane *l)
 {

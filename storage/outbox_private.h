@@ -8,7 +8,8 @@
 
 /*
  * The parts of the outbox: outbox.c is its thread and what others call,
- * outbox_group.c what a commit has in it, outbox_lanes.c who is carried when.
+ * outbox_group.c what a commit has in it, outbox_lanes.c who is carried when,
+ * outbox_wills.c what happens should there be no end.
  */
 
 struct letter {
@@ -41,7 +42,7 @@ struct outbox {
 	_Atomic uint64_t max_bytes, max_age_ms, retry_max_ms;
 	struct {
 		_Atomic bool failing;
-		_Atomic uint64_t waiting, bytes, dead;
+		_Atomic uint64_t waiting, bytes, dead, wills, executed;
 		_Atomic uint64_t stored, delivered, refused, retries, died;
 	} stats;
 
@@ -57,11 +58,35 @@ struct outbox {
 	/* What the next commit is to have in it. */
 	struct list puts, settled, queries;
 	struct timer store_retry;
+	struct {
+		bool left; /* those of the run before are still to be read */
+		/* And then as letters: with ids above `loaded`, to `last`. */
+		uint64_t loaded, last;
+		/* Numbers of connections, in the file; in the next commit. */
+		uint64_t reserved, reserving;
+	} wills;
 	bool hushed;
 };
 
+/* Wills. */
+
+/* Those that a run before this one has left become letters. */
+int outbox_wills_execute(struct outbox *o);
+static inline bool
+outbox_wills_are_left(const struct outbox *o)
+{
+	return o->wills.left || o->wills.loaded < o->wills.last;
+}
+/* What a put means for wills, in a transaction... */
+int outbox_wills_store(struct outbox *o, struct outbox_put *p);
+/* ...and once that is over. */
+void outbox_wills_stored(struct outbox *o, const struct outbox_put *p);
+void outbox_wills_settle(struct outbox *o, bool stored);
+
 /* Lanes. */
 
+/* A letter that is in the file; ctx is the outbox. */
+int outbox_lane_load(void *ctx, const struct outbox_letter *found);
 int outbox_lane_get(struct lane **out, struct outbox *o, struct str name);
 /* Nobody needs it any more? */
 void outbox_lane_free_idle(struct lane *l);

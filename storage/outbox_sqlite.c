@@ -11,19 +11,31 @@
 /* "SPLO": tells the file from other SQLite databases; see file(1). */
 #define APPLICATION_ID 0x53504c4f
 
-enum { SCHEMA = 1 };
-
 /*
+ * Never change a step that was released: add one. A file remembers how many it
+ * has taken (user_version).
+ *
  * Only what is dead is indexed: letters come and go at the ends of the table,
- * and are found by their ids.
+ * and are found by their ids. Wills likewise, by their connections' numbers,
+ * which ascend.
  */
-static const char schema[] =
-    "CREATE TABLE letter ("
-    " id INTEGER PRIMARY KEY AUTOINCREMENT, lane TEXT NOT NULL,"
-    " created INTEGER NOT NULL, died INTEGER NOT NULL DEFAULT 0,"
-    " reason TEXT NOT NULL DEFAULT '', data BLOB NOT NULL);"
-    "CREATE INDEX dead ON letter (id) WHERE died > 0;"
-    "PRAGMA application_id = 0x53504c4f; PRAGMA user_version = 1;";
+static const char *const steps[] = {
+	/* 1 */
+	"CREATE TABLE letter ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, lane TEXT NOT NULL,"
+	" created INTEGER NOT NULL, died INTEGER NOT NULL DEFAULT 0,"
+	" reason TEXT NOT NULL DEFAULT '', data BLOB NOT NULL);"
+	"CREATE INDEX dead ON letter (id) WHERE died > 0;"
+	"PRAGMA application_id = 0x53504c4f; PRAGMA user_version = 1;",
+	/* 2: who was connected is told of after a kill -9 as well */
+	"CREATE TABLE will ("
+	" connection INTEGER PRIMARY KEY, lane TEXT NOT NULL,"
+	" data BLOB NOT NULL);"
+	"CREATE TABLE connections (reserved INTEGER NOT NULL);"
+	"INSERT INTO connections VALUES (0); PRAGMA user_version = 2;",
+};
+
+enum { SCHEMA = sizeof(steps) / sizeof(steps[0]) };
 
 enum statement {
 	ADD,
@@ -34,6 +46,11 @@ enum statement {
 	READ,
 	WAITING,
 	DEAD,
+	WILL,
+	REVOKE,
+	EXECUTE,
+	REVOKE_ALL,
+	RESERVE,
 	STATEMENTS,
 };
 
@@ -50,11 +67,20 @@ static const char *const sql[STATEMENTS] = {
 	     " LIMIT ?"),
 	[DEAD] = ("SELECT id, lane, created, died, reason, length(data), data"
 		  " FROM letter WHERE died > 0 AND id > ? ORDER BY id LIMIT ?"),
+	[WILL] = ("INSERT INTO will (connection, lane, data) VALUES (?, ?, ?)"
+		  " ON CONFLICT (connection) DO UPDATE"
+		  " SET lane = excluded.lane, data = excluded.data"),
+	[REVOKE] = "DELETE FROM will WHERE connection = ?",
+	[EXECUTE] = ("INSERT INTO letter (lane, created, data)"
+		     " SELECT lane, ?, data FROM will ORDER BY connection"),
+	[REVOKE_ALL] = "DELETE FROM will",
+	[RESERVE] = "UPDATE connections SET reserved = ?",
 };
 
 struct outbox_db {
 	struct db db;
 	sqlite3_stmt *statements[STATEMENTS];
+	uint64_t reserved; /* at the start */
 	char reason[256];
 };
 
@@ -89,11 +115,23 @@ migrate(struct outbox_db *o)
 		    "Spillway");
 		return SW_EUNSUPPORTED;
 	}
-	if (version == SCHEMA)
-		return SW_OK;
-	if ((err = db_exec(&o->db, "BEGIN IMMEDIATE")) == SW_OK &&
-	    (err = db_exec(&o->db, schema)) == SW_OK)
-		err = db_exec(&o->db, "COMMIT");
+	for (; version < SCHEMA && err == SW_OK; version++)
+		if ((err = db_exec(&o->db, "BEGIN IMMEDIATE")) == SW_OK &&
+		    (err = db_exec(&o->db, steps[version])) == SW_OK)
+			err = db_exec(&o->db, "COMMIT");
+	return err;
+}
+
+static int
+read_reserved(struct outbox_db *o)
+{
+	sqlite3_stmt *s = NULL;
+	int err =
+	    db_prepare(&o->db, &s, "SELECT max(reserved) FROM connections");
+
+	if (err == SW_OK && (err = db_row(&o->db, s)) == SW_OK)
+		o->reserved = db_u64(s, 0);
+	sqlite3_finalize(s);
 	return err;
 }
 
@@ -109,6 +147,8 @@ open_file(struct outbox_db *o, const char *path)
 		    "PRAGMA journal_size_limit = 67108864;");
 	if (err == SW_OK)
 		err = migrate(o);
+	if (err == SW_OK)
+		err = read_reserved(o);
 	for (int i = 0; i < STATEMENTS && err == SW_OK; i++)
 		err = db_prepare(&o->db, &o->statements[i], sql[i]);
 	return err;
@@ -160,6 +200,12 @@ const char *
 outbox_db_reason(const struct outbox_db *o)
 {
 	return o->reason;
+}
+
+uint64_t
+outbox_db_reserved(const struct outbox_db *o)
+{
+	return o->reserved;
 }
 
 int
@@ -214,6 +260,59 @@ outbox_db_bury(
 	db_bind_u64(s, 1, now_ms);
 	db_bind_text(s, 2, str_of(reason));
 	db_bind_u64(s, 3, id);
+	return db_run(&o->db, s);
+}
+
+int
+outbox_db_will(struct outbox_db *o, uint64_t connection, struct str lane,
+    struct str data, bool *added)
+{
+	sqlite3_stmt *s = o->statements[WILL];
+	int err;
+
+	/* A row that is changed leaves it as it is. */
+	sqlite3_set_last_insert_rowid(o->db.handle, 0);
+	db_bind_u64(s, 1, connection);
+	db_bind_text(s, 2, lane);
+	sqlite3_bind_blob64(s, 3, data.p, data.len, SQLITE_STATIC);
+	err = db_run(&o->db, s);
+	*added = err == SW_OK && sqlite3_last_insert_rowid(o->db.handle) != 0;
+	return err;
+}
+
+int
+outbox_db_revoke(struct outbox_db *o, uint64_t connection, bool *removed)
+{
+	sqlite3_stmt *s = o->statements[REVOKE];
+	int err;
+
+	db_bind_u64(s, 1, connection);
+	err = db_run(&o->db, s);
+	*removed = err == SW_OK && sqlite3_changes(o->db.handle) > 0;
+	return err;
+}
+
+int
+outbox_db_execute(
+    struct outbox_db *o, uint64_t created_ms, uint64_t *count, uint64_t *last)
+{
+	sqlite3_stmt *s = o->statements[EXECUTE];
+	int err;
+
+	db_bind_u64(s, 1, created_ms);
+	if ((err = db_run(&o->db, s)) != SW_OK)
+		return err;
+	*count = (uint64_t)sqlite3_changes(o->db.handle);
+	*last = (uint64_t)sqlite3_last_insert_rowid(o->db.handle);
+	return db_run(&o->db, o->statements[REVOKE_ALL]);
+}
+
+int
+outbox_db_reserve(struct outbox_db *o, uint64_t connection)
+{
+	sqlite3_stmt *s = o->statements[RESERVE];
+
+	db_bind_u64(s, 1, connection);
 	return db_run(&o->db, s);
 }
 

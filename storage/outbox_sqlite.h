@@ -18,6 +18,8 @@ struct outbox_db;
 int outbox_db_open(struct outbox_db **out, const char *path);
 void outbox_db_close(struct outbox_db *db); /* accepts NULL */
 const char *outbox_db_reason(const struct outbox_db *db);
+/* What former runs have reserved. */
+uint64_t outbox_db_reserved(const struct outbox_db *db);
 
 int outbox_db_begin(struct outbox_db *db);
 int outbox_db_commit(struct outbox_db *db);
@@ -30,6 +32,24 @@ int outbox_db_remove(struct outbox_db *db, uint64_t id);
 /* It is given up: a dead letter from here on. */
 int outbox_db_bury(
     struct outbox_db *db, uint64_t id, uint64_t now_ms, const char *reason);
+/*
+ * Wills, one per connection: the letter that its successor is to send should
+ * this run end without a word. One more, or another one in its place
+ * (`*added`: the former).
+ */
+int outbox_db_will(struct outbox_db *db, uint64_t connection, struct str lane,
+    struct str data, bool *added);
+/* It is void; `*removed`: there was one. */
+int outbox_db_revoke(struct outbox_db *db, uint64_t connection, bool *removed);
+/*
+ * All of them become letters, behind those that their lanes have. `*count`: so
+ * many, with the ids up to `*last`.
+ */
+int outbox_db_execute(
+    struct outbox_db *db, uint64_t created_ms, uint64_t *count, uint64_t *last);
+/* Connections below this number may have been told of; see outbox.h. */
+int outbox_db_reserve(struct outbox_db *db, uint64_t connection);
+
 /* Forget dead letters: this one, or all (0). `*count`: so many. */
 int outbox_db_drop(struct outbox_db *db, uint64_t id, uint64_t *count);
 
