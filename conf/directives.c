@@ -308,7 +308,8 @@ const struct directive directives[] = {
 	    .fallback = "no",
 	    .help = "Whether the backend is told who subscribes and who no "
 		    "longer does (spillway.subscribe, spillway.unsubscribe, "
-		    "spillway.disconnect)." },
+		    "spillway.disconnect). It is told of an end also after "
+		    "the gateway was killed, when that is back." },
 	{ "presence-events", KIND_FLAG, GROUP_CHANNELS, POLICY(presence_events),
 	    .fallback = "no",
 	    .help = "Whether it is an event of the channel itself when a "

@@ -27,6 +27,7 @@ enum {
 struct bridge {
 	struct worker *worker;
 	struct list calls; /* all of them */
+	struct list lanes; /* likewise */
 	size_t bytes;      /* that they hold */
 	uint64_t next;
 	char prefix[BASE64_LENGTH(PREFIX_BYTES) + 1];
@@ -52,12 +53,14 @@ struct bridge_call {
 };
 
 struct bridge_lane {
+	struct list node; /* of the bridge */
 	struct bridge *bridge;
 	struct bridge_call *running;
 	struct list waiting;
 	size_t calls, bytes;     /* that wait */
 	bool orphaned;           /* no connection any more */
 	struct outbox_put *last; /* of its events, or NULL */
+	struct bridge_will will;
 };
 
 int
@@ -70,6 +73,7 @@ bridge_new(struct bridge **out, struct worker *w)
 		return SW_ENOMEM;
 	b->worker = w;
 	list_init(&b->calls);
+	list_init(&b->lanes);
 	digest_random(random, sizeof(random));
 	base64_encode(b->prefix, random, sizeof(random));
 	for (char *p = b->prefix; *p != '\0'; p++)
@@ -89,6 +93,7 @@ bridge_lane_new(struct bridge_lane **out, struct bridge *b)
 		return SW_ENOMEM;
 	l->bridge = b;
 	list_init(&l->waiting);
+	list_append(&b->lanes, &l->node);
 	*out = l;
 	return SW_OK;
 }
@@ -104,12 +109,26 @@ lane_free_idle(struct bridge_lane *l)
 {
 	struct outbox *outbox = l->bridge->worker->outbox;
 
-	if (!l->orphaned || l->running != NULL || !list_empty(&l->waiting))
+	if (!l->orphaned || l->running != NULL || !list_empty(&l->waiting) ||
+	    l->will.flying)
 		return;
 	/* Nobody waits for its answer: it is taken in any case. */
 	if (l->last != NULL && outbox_put(outbox, l->last) != SW_OK)
 		outbox_put_free(l->last);
+	list_remove(&l->node);
 	free(l);
+}
+
+struct bridge *
+bridge_lane_bridge(const struct bridge_lane *l)
+{
+	return l->bridge;
+}
+
+struct bridge_will *
+bridge_lane_will(struct bridge_lane *l)
+{
+	return &l->will;
 }
 
 bool
@@ -127,6 +146,7 @@ bridge_lane_release(struct bridge_lane *l)
 	if (l == NULL)
 		return;
 	l->orphaned = true;
+	bridge_will_end(&l->will);
 	lane_free_idle(l);
 }
 
@@ -176,7 +196,8 @@ lane_advance(struct bridge_lane *l)
 {
 	struct list *node;
 
-	while (l->running == NULL && (node = list_shift(&l->waiting)) != NULL) {
+	while (l->running == NULL && !l->will.holds &&
+	    (node = list_shift(&l->waiting)) != NULL) {
 		struct bridge_call *c =
 		    container_of(node, struct bridge_call, waiting);
 		int err;
@@ -190,6 +211,12 @@ lane_advance(struct bridge_lane *l)
 		}
 	}
 	lane_free_idle(l);
+}
+
+void
+bridge_lane_go_on(struct bridge_lane *l)
+{
+	lane_advance(l);
 }
 
 /* The answer is complete. */
@@ -401,6 +428,11 @@ bridge_event_id(
 	struct buf text;
 	int err;
 
+	if (e->kind == BRIDGE_DISCONNECT) {
+		snprintf(id, BRIDGE_ID_MAX, "end_%s_%" PRIu64, b->prefix,
+		    e->connection);
+		return SW_OK;
+	}
 	if (!e->has_seq || e->session.p == NULL) {
 		snprintf(
 		    id, BRIDGE_ID_MAX, "evt_%s_%" PRIu64, b->prefix, ++b->next);
@@ -492,7 +524,7 @@ bridge_tell(struct bridge *b, const struct bridge_ask *ask)
 
 	if ((err = call_new(&c, b, ask)) != SW_OK)
 		return err;
-	if (l != NULL && l->running != NULL) {
+	if (l != NULL && (l->running != NULL || l->will.holds)) {
 		list_append(&l->waiting, &c->waiting);
 		l->calls++;
 		l->bytes += c->size;
@@ -525,6 +557,14 @@ bridge_free(struct bridge *b)
 		refuse(c, SW_ECLOSED);
 		if (l != NULL)
 			lane_free_idle(l);
+	}
+	/* No loop turns any more: what wills wait for does not come. */
+	list_each_safe (at, after, &b->lanes) {
+		struct bridge_lane *l =
+		    container_of(at, struct bridge_lane, node);
+
+		l->will.flying = false;
+		lane_free_idle(l);
 	}
 	free(b);
 }

@@ -3,6 +3,7 @@
 
 #include "proxy/bridge_answer.h"
 #include "proxy/bridge_event.h"
+#include "proxy/bridge_will.h"
 
 /*
  * The bridge: what clients do is told to the backend, event by event, and what
@@ -35,6 +36,10 @@ void bridge_lane_release(struct bridge_lane *l); /* accepts NULL */
  * it is about to. False: there is none, and the put is still the caller's.
  */
 bool bridge_lane_keep_last(struct bridge_lane *l, struct outbox_put *p);
+struct bridge *bridge_lane_bridge(const struct bridge_lane *l);
+struct bridge_will *bridge_lane_will(struct bridge_lane *l);
+/* Its will may hold it no longer. It may be gone after the call. */
+void bridge_lane_go_on(struct bridge_lane *l);
 /* So much is waiting that its client should be; NULL never is. */
 bool bridge_lane_full(const struct bridge_lane *l);
 
@@ -62,7 +67,9 @@ struct worker *bridge_worker(const struct bridge *b);
 const char *bridge_prefix(const struct bridge *b);
 /*
  * An id that no other event has. A message with a session and a number has the
- * same one when the client sends it again, so that the backend knows it.
+ * same one when the client sends it again, so that the backend knows it; and
+ * the end of a connection, whether this run tells it or, after a kill, the
+ * next.
  */
 int bridge_event_id(
     struct bridge *b, const struct bridge_event *e, char id[BRIDGE_ID_MAX]);

@@ -28,8 +28,8 @@ put_lane(struct buf *out, const struct bridge *b, const struct bridge_event *e)
 }
 
 static int
-make_put(
-    struct outbox_put **out, struct bridge *b, const struct bridge_ask *ask)
+make_put(struct outbox_put **out, struct bridge *b,
+    const struct bridge_ask *ask, enum outbox_what what)
 {
 	struct bridge_event e = ask->event;
 	char id[BRIDGE_ID_MAX];
@@ -37,7 +37,9 @@ make_put(
 	int err = bridge_event_id(b, &e, id);
 
 	e.id = str_of(id);
-	e.time_ms = loop_unix_ms(bridge_worker(b)->loop);
+	/* When a will's hour is, only its letter says. */
+	e.time_ms =
+	    what == OUTBOX_WILL ? 0 : loop_unix_ms(bridge_worker(b)->loop);
 	buf_init(&lane, 1024);
 	buf_init(&letter, SIZE_MAX / 2);
 	put_lane(&lane, b, &e);
@@ -47,6 +49,8 @@ make_put(
 		*out = outbox_put_new(buf_str(&lane), buf_str(&letter));
 		err = *out == NULL ? SW_ENOMEM : SW_OK;
 	}
+	if (err == SW_OK)
+		(*out)->what = what;
 	buf_fini(&lane);
 	buf_fini(&letter);
 	return err;
@@ -92,7 +96,7 @@ bridge_post(struct bridge *b, const struct bridge_ask *ask)
 	struct waiter *waiter = NULL;
 	int err;
 
-	if ((err = make_put(&p, b, ask)) != SW_OK)
+	if ((err = make_put(&p, b, ask, OUTBOX_LETTER)) != SW_OK)
 		return err;
 	if (ask->answered != NULL) {
 		if ((waiter = malloc(sizeof(*waiter))) == NULL) {
@@ -117,13 +121,47 @@ bridge_post_last(struct bridge *b, const struct bridge_ask *ask)
 
 	if (bridge_worker(b)->outbox == NULL)
 		return SW_ESTORE;
-	if ((err = make_put(&p, b, ask)) != SW_OK)
+	if ((err = make_put(&p, b, ask, OUTBOX_LETTER)) != SW_OK)
 		return err;
+	if (ask->lane != NULL && bridge_lane_will(ask->lane)->exists)
+		p->connection = ask->event.connection;
 	/* Of each connection there is one, and who ends cannot be told. */
 	p->must = true;
 	if (ask->lane != NULL && bridge_lane_keep_last(ask->lane, p))
 		return SW_OK;
 	return post(b, p);
+}
+
+int
+bridge_post_will(struct bridge *b, const struct bridge_ask *ask)
+{
+	struct outbox_put *p;
+	int err;
+
+	if (bridge_worker(b)->outbox == NULL)
+		return SW_ESTORE;
+	if ((err = make_put(&p, b, ask, OUTBOX_WILL)) != SW_OK)
+		return err;
+	p->connection = ask->event.connection;
+	bridge_will_put(ask->lane, p);
+	return SW_OK;
+}
+
+int
+bridge_revoke_will(struct bridge_lane *l, uint64_t connection, bool ends)
+{
+	struct outbox_put *p;
+
+	if (l == NULL || !bridge_lane_will(l)->exists)
+		return SW_OK;
+	if ((p = outbox_put_new(STR(""), STR(""))) == NULL)
+		return SW_ENOMEM;
+	p->what = OUTBOX_REVOKE;
+	p->connection = connection;
+	if (ends)
+		return post(bridge_lane_bridge(l), p);
+	bridge_will_put(l, p);
+	return SW_OK;
 }
 
 /* The other way: from the outbox to the backend. */
@@ -166,6 +204,8 @@ bridge_carry(struct task *t)
 	};
 	int err = bridge_letter_read(&ask.event, d->data);
 
+	if (ask.event.time_ms == 0)
+		ask.event.time_ms = d->created_ms; /* it was a will */
 	if (err == SW_EINVAL) {
 		log_error("outbox letter=%" PRIu64 " cannot be read", d->id);
 		outbox_settle(d, OUTBOX_REFUSED, "it cannot be read");

@@ -23,6 +23,18 @@ int bridge_post(struct bridge *b, const struct bridge_ask *ask);
  */
 int bridge_post_last(struct bridge *b, const struct bridge_ask *ask);
 
+/*
+ * What is to be told of the connection should the gateway be killed, in the
+ * place of what was. Its lane (not NULL) tells nothing before that is stored.
+ * SW_ENOMEM; SW_ESTORE, there is no outbox.
+ */
+int bridge_post_will(struct bridge *b, const struct bridge_ask *ask);
+/*
+ * Nothing is to be told; of a lane without a will (or NULL), nothing was.
+ * `ends`: the connection does, and does not retry it.
+ */
+int bridge_revoke_will(struct bridge_lane *l, uint64_t connection, bool ends);
+
 /* A carrier's: tell the backend one letter. ctx is the worker. */
 void bridge_carry(struct task *t);
 

@@ -23,16 +23,24 @@ is_queued(const struct channel *c)
 	return channel_policy(c)->message_mode == MESSAGE_QUEUE;
 }
 
+/* Is the backend told of the stream, for the sake of another channel? */
 static bool
-tells(const struct subscriber *s)
+tells_but(const struct subscriber *s, const struct channel *but)
 {
 	/* A poll is nobody's coming or going. */
 	if (!s->transport->streams)
 		return false;
 	for (const struct link *l = &s->first; l != NULL; l = l->next)
-		if (l->channel != NULL && is_told(l->channel->channel))
+		if (l->channel != NULL && l->channel->channel != but &&
+		    is_told(l->channel->channel))
 			return true;
 	return false;
+}
+
+static bool
+tells(const struct subscriber *s)
+{
+	return tells_but(s, NULL);
 }
 
 bool
@@ -41,14 +49,11 @@ presence_wants_headers(const struct subscriber *s)
 	return s->transport->id == TRANSPORT_WS || tells(s);
 }
 
-/* `queued`: as the channel's messages are. */
-static int
-tell(struct subscriber *s, enum bridge_kind kind, struct str channel,
-    struct str body, bool queued)
+static struct bridge_ask
+ask_of(const struct subscriber *s, enum bridge_kind kind, struct str channel,
+    struct str body, char address[ADDRESS_TEXT])
 {
-	struct worker *w = subscriber_worker(s);
-	char address[ADDRESS_TEXT];
-	struct bridge_ask ask = {
+	return (struct bridge_ask){
 		.event = {
 			.kind = kind,
 			.connection = s->conn->id,
@@ -64,13 +69,32 @@ tell(struct subscriber *s, enum bridge_kind kind, struct str channel,
 			.data = body,
 			.forwarded = str_of(s->forwarded),
 		},
+		.lane = s->lane,
 	};
+}
+
+static int
+need_lane(struct subscriber *s)
+{
+	return s->lane != NULL ?
+	    SW_OK :
+	    bridge_lane_new(&s->lane, subscriber_worker(s)->bridge);
+}
+
+/* `queued`: as the channel's messages are. */
+static int
+tell(struct subscriber *s, enum bridge_kind kind, struct str channel,
+    struct str body, bool queued)
+{
+	struct worker *w = subscriber_worker(s);
+	char address[ADDRESS_TEXT];
+	struct bridge_ask ask;
 	int err;
 
-	if (s->lane == NULL && !queued && kind != BRIDGE_DISCONNECT &&
-	    (err = bridge_lane_new(&s->lane, w->bridge)) != SW_OK)
+	if (!queued && kind != BRIDGE_DISCONNECT &&
+	    (err = need_lane(s)) != SW_OK)
 		return err;
-	ask.lane = s->lane;
+	ask = ask_of(s, kind, channel, body, address);
 	if (kind == BRIDGE_DISCONNECT)
 		return bridge_post_last(w->bridge, &ask);
 	return queued ? bridge_post(w->bridge, &ask) :
@@ -147,11 +171,72 @@ publish(struct subscriber *s, struct channel *c, const char *type)
 	buf_fini(&data);
 }
 
-void
-presence_linked(struct subscriber *s, struct channel *c)
+/*
+ * {"reason":"peer","channels":["a","b"]}: how it ends, and what it has by then;
+ * a channel that is alone is also the event's.
+ */
+static int
+put_end(struct buf *out, struct str *only, const struct subscriber *s,
+    const struct channel *but, const char *reason)
 {
-	if (!s->transport->streams)
-		return;
+	size_t count = 0;
+
+	buf_printf(out, "{\"reason\":\"%s\",\"channels\":[", reason);
+	for (const struct link *l = &s->first; l != NULL; l = l->next) {
+		if (l->channel == NULL || l->channel->channel == but ||
+		    !is_told(l->channel->channel))
+			continue;
+		if (count++ > 0)
+			buf_puts(out, ",");
+		json_put_string(out, l->channel->channel->name);
+		*only = l->channel->channel->name;
+	}
+	if (count != 1)
+		*only = (struct str){ NULL, 0 };
+	return buf_puts(out, "]}");
+}
+
+static int
+write_will(struct subscriber *s, const struct channel *but)
+{
+	struct str only = { NULL, 0 };
+	char address[ADDRESS_TEXT];
+	struct bridge_ask ask;
+	struct buf body;
+	int err = need_lane(s);
+
+	buf_init(&body, BODY_MAX);
+	if (err == SW_OK)
+		err = put_end(&body, &only, s, but, "crash");
+	if (err == SW_OK) {
+		ask =
+		    ask_of(s, BRIDGE_DISCONNECT, only, buf_str(&body), address);
+		err = bridge_post_will(subscriber_worker(s)->bridge, &ask);
+	}
+	buf_fini(&body);
+	return err;
+}
+
+/*
+ * What is to be told should the gateway be killed, once it listens no longer to
+ * that channel (or NULL). Who cannot have a will is let in all the same.
+ */
+static void
+keep_will(struct subscriber *s, const struct channel *but)
+{
+	int err = tells_but(s, but) ?
+	    write_will(s, but) :
+	    bridge_revoke_will(s->lane, s->conn->id, false);
+
+	if (err != SW_OK)
+		log_warn("bridge connection=%" PRIu64
+			 " has no will, or an old one: %s",
+		    s->conn->id, err_info(err)->sentence);
+}
+
+static void
+joined(struct subscriber *s, struct channel *c)
+{
 	s->present = true;
 	if (channel_policy(c)->presence_events)
 		publish(s, c, "spillway.join");
@@ -159,6 +244,18 @@ presence_linked(struct subscriber *s, struct channel *c)
 		return;
 	tell_or_log(s, BRIDGE_SUBSCRIBE, c->name, (struct str){ NULL, 0 },
 	    is_queued(c));
+}
+
+void
+presence_linked(struct subscriber *s, struct channel *c)
+{
+	if (!s->transport->streams)
+		return;
+	/* First: the backend hears of nobody whose end it might not hear of. */
+	if (is_told(c) ||
+	    (s->lane != NULL && bridge_lane_will(s->lane)->exists))
+		keep_will(s, NULL);
+	joined(s, c);
 }
 
 void
@@ -171,23 +268,34 @@ presence_unlinked(struct subscriber *s, struct channel *c)
 	if (is_told(c))
 		tell_or_log(s, BRIDGE_UNSUBSCRIBE, c->name,
 		    (struct str){ NULL, 0 }, is_queued(c));
+	if (is_told(c))
+		keep_will(s, c);
+}
+
+void
+presence_renamed(struct subscriber *s)
+{
+	if (tells(s))
+		keep_will(s, NULL);
 }
 
 void
 presence_began(struct subscriber *s)
 {
+	if (!s->transport->streams)
+		return;
+	if (tells(s))
+		keep_will(s, NULL);
 	for (const struct link *l = &s->first; l != NULL; l = l->next)
 		if (l->channel != NULL)
-			presence_linked(s, l->channel->channel);
+			joined(s, l->channel->channel);
 }
 
-/* {"reason":"peer","channels":["a","b"]}; one channel is also the event's. */
 void
 presence_ended(struct subscriber *s, enum close_why why)
 {
 	struct str only = { NULL, 0 };
 	struct buf body;
-	size_t count = 0;
 
 	if (!s->present)
 		return;
@@ -195,23 +303,13 @@ presence_ended(struct subscriber *s, enum close_why why)
 		if (l->channel != NULL &&
 		    channel_policy(l->channel->channel)->presence_events)
 			publish(s, l->channel->channel, "spillway.leave");
-	if (!tells(s))
+	if (!tells(s)) {
+		/* If that fails, the next start tells of it all the same. */
+		bridge_revoke_will(s->lane, s->conn->id, true);
 		return;
-	buf_init(&body, BODY_MAX);
-	buf_printf(
-	    &body, "{\"reason\":\"%s\",\"channels\":[", close_info(why)->name);
-	for (const struct link *l = &s->first; l != NULL; l = l->next) {
-		if (l->channel == NULL || !is_told(l->channel->channel))
-			continue;
-		if (count++ > 0)
-			buf_puts(&body, ",");
-		json_put_string(&body, l->channel->channel->name);
-		only = l->channel->channel->name;
 	}
-	buf_puts(&body, "]}");
-	if (count != 1)
-		only = (struct str){ NULL, 0 };
-	if (buf_error(&body) == SW_OK)
+	buf_init(&body, BODY_MAX);
+	if (put_end(&body, &only, s, NULL, close_info(why)->name) == SW_OK)
 		tell_or_log(s, BRIDGE_DISCONNECT, only, buf_str(&body), true);
 	else
 		log_warn("bridge type=%s connection=%" PRIu64 " lost=%s",

@@ -229,6 +229,9 @@ start_workers(struct gateway *g)
 	for (size_t i = 0; i < count && err == SW_OK; i++) {
 		g->workers[i]->tls = g->certificates.context;
 		g->workers[i]->outbox = g->outbox;
+		if (g->outbox != NULL)
+			worker_number_from(
+			    g->workers[i], outbox_connections(g->outbox));
 	}
 	for (size_t i = 0; i < count && err == SW_OK; i++)
 		sinks[i] = (struct log_sink){ g->workers[i]->loop, hub_take,

@@ -243,6 +243,12 @@ print_outbox(struct buf *out, const struct outbox_stats *s)
 	simple(out, "outbox_bytes", "gauge", "Their bytes.", (double)s->bytes);
 	simple(out, "outbox_dead", "gauge",
 	    "Events that were given up: see /v1/outbox/dead.", (double)s->dead);
+	simple(out, "outbox_wills", "gauge",
+	    "Streams whose end is told to the backend even after a kill.",
+	    (double)s->wills);
+	simple(out, "outbox_wills_executed_total", "counter",
+	    "Streams whose end is told because the run before was killed.",
+	    (double)s->executed);
 	simple(out, "outbox_stored_total", "counter",
 	    "Events that were stored for the backend.", (double)s->stored);
 	simple(out, "outbox_delivered_total", "counter",

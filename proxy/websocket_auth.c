@@ -5,6 +5,7 @@
 #include "proxy/auth.h"
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
+#include "proxy/bridge_presence.h"
 #include "proxy/stream.h"
 #include "proxy/websocket.h"
 #include "proxy/websocket_ask.h"
@@ -172,6 +173,7 @@ websocket_auth(struct subscriber *s, const struct command *cmd)
 		s->grant->granted = NULL;
 	grant_free(s->grant);
 	s->grant = next;
+	presence_renamed(s);
 	if (s->unproven == NULL || !websocket_ask_admission(s, cmd->ref))
 		websocket_admit(s, cmd->ref, SW_OK, NULL);
 }

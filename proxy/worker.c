@@ -32,6 +32,14 @@ worker_next_id(struct worker *w)
 	return w->next_id++ * (workers == 0 ? 1 : workers) + w->index + 1;
 }
 
+void
+worker_number_from(struct worker *w, uint64_t number)
+{
+	uint64_t workers = gateway_worker_count(w->gateway);
+
+	w->next_id = (number + workers - 1) / workers;
+}
+
 const char *
 worker_date(struct worker *w)
 {

@@ -95,6 +95,8 @@ void worker_configure(struct worker *w, const struct conf *conf);
 
 /* For connections: unlike any other in the process. */
 uint64_t worker_next_id(struct worker *w);
+/* They are above this number. */
+void worker_number_from(struct worker *w, uint64_t number);
 
 /* The value of a Date header (RFC 9110 5.6.7), renewed once a second. */
 const char *worker_date(struct worker *w);

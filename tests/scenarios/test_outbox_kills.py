@@ -5,13 +5,14 @@ backend fails now and then, and the gateway is killed and started again. Every
 message that was acknowledged arrives, every end of a stream that was stored
 before an acknowledgement as well, and in each connection (for requests: each
 session) nothing is first seen before what went before it, and nothing behind
-its end. With 20 kills these are 10,000 messages.
+its end; and every stream that came has one, whoever is left to tell it. With 20 kills these are 10,000 messages.
 """
 
 import http.client
 import json
 import os
 import random
+import re
 import threading
 import unittest
 
@@ -160,6 +161,7 @@ class Kills(unittest.TestCase):
     def setUp(self):
         self.random = random.Random(SEED)
         self.fails = True
+        self.reasons = set()
         self.backend = Backend(self.answer)
         self.addCleanup(self.backend.close)
         # One worker: what is acknowledged later was stored later.
@@ -191,21 +193,33 @@ channel "told" {{ send = bridge  message-mode = queue  bridge-presence = yes }}
 
     def check_connections(self):
         """All that one did, in its order: coming, messages, going."""
-        told, last, ended = set(), {}, set()
+        told, last, lives, ended, seen = set(), {}, {}, set(), set()
         for event in self.backend.events:
             name = event.headers["webhook-id"]
-            # Numbers ascend in each life; a message of a session has none.
-            life, number = name.rsplit("_", 1)
-            if name in told or not name.startswith("evt_"):
+            kind, life, number = re.match(r"(evt|end)_(.*)_(\d+)$|",
+                                          name).groups()
+            # A message of a session has no number of its own.
+            if name in told or kind is None:
                 continue
             told.add(name)
-            connection = life, event.headers["ce-connection"]
-            self.assertGreater(int(number), last.get(connection, 0),
-                               (connection, f"seed {SEED}"))
+            connection = event.headers["ce-connection"]
             self.assertNotIn(connection, ended, f"seed {SEED}")
-            last[connection] = int(number)
+            # No other life has a connection of this number.
+            self.assertEqual(lives.setdefault(connection, life), life,
+                             (connection, f"seed {SEED}"))
             if event.type == "spillway.disconnect":
                 ended.add(connection)
+                self.reasons.add(json.loads(event.body)["reason"])
+                continue
+            # Numbers ascend in each life.
+            self.assertGreater(int(number), last.get(connection, 0),
+                               (connection, f"seed {SEED}"))
+            last[connection] = int(number)
+            if event.type == "spillway.subscribe":
+                seen.add(connection)
+        # Of whoever came, it was told that they went.
+        self.assertEqual(seen - ended, set(), f"seed {SEED}")
+        self.assertIn("crash", self.reasons, f"seed {SEED}")
 
     def test_nothing_is_lost_and_nothing_changes_places(self):
         story = Story(self.gateway)
@@ -226,6 +240,7 @@ channel "told" {{ send = bridge  message-mode = queue  bridge-presence = yes }}
             actor.join(GUARD)
             self.assertIsNone(actor.error, f"seed {SEED}")
         self.fails = False
+        self.gateway.until_metric(0, "outbox_wills")
         self.wait_empty()
         self.check(story)
         self.check_connections()

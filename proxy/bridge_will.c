@@ -1,0 +1,75 @@
+#include "proxy/bridge_will.h"
+
+#include "proxy/base/err.h"
+#include "proxy/bridge.h"
+#include "proxy/worker.h"
+#include "storage/outbox.h"
+
+static void
+replace(struct bridge_will *w, struct outbox_put *next)
+{
+	outbox_put_free(w->next);
+	w->next = next;
+}
+
+/* The answer to one sends the next: a circle that has to begin somewhere. */
+static void on_stored(struct outbox_put *p);
+
+static void
+fly(struct bridge_lane *l, struct outbox_put *p)
+{
+	struct worker *w = bridge_worker(bridge_lane_bridge(l));
+
+	p->stored = on_stored;
+	p->owner = l;
+	p->loop = w->loop;
+	/* Refused, it is closed: the ends of all connections come next. */
+	if (outbox_put(w->outbox, p) == SW_OK)
+		bridge_lane_will(l)->flying = true;
+	else
+		outbox_put_free(p);
+}
+
+static void
+on_stored(struct outbox_put *p)
+{
+	struct bridge_lane *l = p->owner;
+	struct bridge_will *w = bridge_lane_will(l);
+	bool failed = p->err != SW_OK;
+
+	w->flying = false;
+	if (!w->ended && w->next == NULL && failed)
+		w->next = p;
+	else
+		outbox_put_free(p);
+	if (w->next != NULL) {
+		p = w->next;
+		w->next = NULL;
+		fly(l, p);
+	}
+	if (failed || !w->flying)
+		w->holds = false;
+	bridge_lane_go_on(l);
+}
+
+void
+bridge_will_put(struct bridge_lane *l, struct outbox_put *p)
+{
+	struct bridge_will *w = bridge_lane_will(l);
+	struct outbox *outbox = bridge_worker(bridge_lane_bridge(l))->outbox;
+
+	w->exists = true;
+	if (w->flying) {
+		replace(w, p);
+		return;
+	}
+	fly(l, p);
+	w->holds = w->flying && !outbox_failing(outbox);
+}
+
+void
+bridge_will_end(struct bridge_will *w)
+{
+	w->ended = true;
+	replace(w, NULL);
+}

@@ -1,0 +1,31 @@
+#ifndef SPILLWAY_PROXY_BRIDGE_WILL_H
+#define SPILLWAY_PROXY_BRIDGE_WILL_H
+
+#include <stdbool.h>
+
+/*
+ * The will of a connection (storage/outbox.h): what the backend is told of its
+ * end should the gateway be killed. It is part of the connection's lane, which
+ * waits for it: the backend hears of nobody whose end it might not hear of.
+ */
+struct bridge_lane;
+struct outbox_put;
+
+struct bridge_will {
+	struct outbox_put *next; /* in the place of the one that flies */
+	bool flying;             /* one is on its way to the file */
+	bool holds;              /* and the lane waits for it */
+	bool exists;             /* or did once */
+	bool ended;              /* the connection; there is no next one */
+};
+
+/*
+ * Store it, or what makes it void; takes it. A file that fails holds up nobody:
+ * it is tried until the connection ends.
+ */
+void bridge_will_put(struct bridge_lane *l, struct outbox_put *p);
+
+/* The connection has ended. */
+void bridge_will_end(struct bridge_will *w);
+
+#endif

@@ -1,0 +1,314 @@
+"""A gateway that is killed: the backend hears of the end of all who were there."""
+
+import json
+import sqlite3
+import unittest
+
+from bridge_backend import SECRET, Backend
+from gateway import GUARD, EventStream, Gateway, WebSocket, Wire
+
+TAKEN = (204, None, b"")
+
+
+class Wills(unittest.TestCase):
+    mode = "sync"
+
+    def setUp(self):
+        self.says = TAKEN
+        self.backend = Backend(lambda event: self.answer(event))
+        self.addCleanup(lambda: self.backend.close())
+        self.gateway = Gateway(f"""
+backend = "http://127.0.0.1:{self.backend.port}"
+bridge-secret = "{SECRET}"
+bridge-header = "Cookie"
+send = bridge
+message-mode = {self.mode}
+backend-fail-time = "50ms"
+outbox-retry-max = "100ms"
+channel "told*" {{ bridge-presence = yes }}
+channel "asked" {{ bridge-connect = yes  bridge-presence = yes }}
+""")
+        self.addCleanup(self.gateway.close)
+        self.gateway.start()
+
+    def answer(self, event):
+        return self.says(event) if callable(self.says) else self.says
+
+    def of(self, kind):
+        return [e for e in self.backend.events if e.type == "spillway." + kind]
+
+    def once(self, kind):
+        """A kill may come before it is known that the backend has it."""
+        first = {}
+        for e in self.of(kind):
+            first.setdefault(e.headers["webhook-id"], e)
+        return list(first.values())
+
+    def told(self, kind, count):
+        """The first so many; one that is told again is the same."""
+        with self.backend.changed:
+            assert self.backend.changed.wait_for(
+                lambda: len(self.once(kind)) >= count,
+                GUARD), self.backend.events
+        return self.once(kind)[:count]
+
+    def away(self):
+        self.backend.close()
+
+    def back(self):
+        self.backend = Backend(lambda event: self.answer(event),
+                               self.backend.port, self.backend.events)
+
+    def socket(self, channels, **options):
+        """Of one who is there, and who it is."""
+        ws = WebSocket(self.gateway.port, f"/stream/{channels}", **options)
+        self.addCleanup(ws.close)
+        return ws, self.message(ws, type="spillway.hello")["connection"]
+
+    def stream(self, channels):
+        es = EventStream(self.gateway.port, f"/stream/{channels}",
+                         headers=[("Cookie", "a=b")])
+        self.addCleanup(es.close)
+        return es, json.loads(es.block()[1])["connection"]
+
+    def message(self, ws, **wanted):
+        while True:
+            message = json.loads(ws.read()[1])
+            if wanted.items() <= message.items():
+                return message
+
+    def kill(self):
+        self.gateway.kill9()
+        self.gateway.start()
+
+    def until_metric(self, name, value):
+        self.gateway.until_metric(value, name)
+
+    def sql(self, text):
+        """As somebody else who has the file open."""
+        db = sqlite3.connect(self.gateway.store + "-outbox", timeout=60)
+        try:
+            with db:
+                return db.execute(text).fetchall()
+        finally:
+            db.close()
+
+    def break_file(self):
+        for table in ("will", "letter"):
+            self.sql(f"CREATE TRIGGER broken_{table} BEFORE INSERT ON {table} "
+                     "BEGIN SELECT RAISE(ABORT, 'a test says so'); END")
+
+    def mend_file(self):
+        for table in ("will", "letter"):
+            self.sql(f"DROP TRIGGER broken_{table}")
+
+
+class Kills(Wills):
+    def test_those_who_were_there_are_told_of_and_nobody_else(self):
+        gone, _ = self.socket("told")
+        left, _ = self.stream("told")
+        self.told("subscribe", 2)
+        gone.close(), left.close()
+        before = self.told("disconnect", 2)
+        _, one = self.socket("told", headers=[("Cookie", "c=d")])
+        _, two = self.stream("told-1,quiet,told-2")
+        _, three = self.socket("asked")
+        self.socket("quiet")
+        # Polls come and go without a word.
+        self.assertEqual(self.gateway.get("/stream/told")[0], 200)
+        with Wire(self.gateway.port) as poll:
+            poll.send(b"GET /stream/told?wait=50&last=0 HTTP/1.1\r\n"
+                      b"Host: a\r\n\r\n")
+            self.told("subscribe", 6)
+            self.until_metric("outbox_wills", 3)
+            self.until_metric("outbox_waiting", 0)
+            self.kill()
+        ends = {e.headers["ce-connection"]: e
+                for e in self.told("disconnect", 5)[2:]}
+        self.assertEqual(set(ends), {one, two, three})
+        for e in ends.values():
+            self.assertTrue(e.signed_by())
+            self.assertEqual(json.loads(e.body)["reason"], "crash")
+        self.assertEqual({c: sorted(json.loads(e.body)["channels"])
+                          for c, e in ends.items()},
+                         {one: ["told"], two: ["told-1", "told-2"],
+                          three: ["asked"]})
+        self.assertEqual(ends[one].headers["ce-channel"], "told")
+        self.assertEqual(ends[one].headers["ce-transport"], "ws")
+        self.assertEqual(ends[one].headers["Cookie"], "c=d")
+        self.assertNotIn("ce-channel", ends[two].headers)
+        self.assertEqual(ends[two].headers["ce-transport"], "sse")
+        self.gateway.wait_log(r"warn outbox wills=3: ")
+        self.until_metric("outbox_wills_executed_total", 3)
+        self.until_metric("outbox_waiting", 0)
+        # And only once.
+        self.kill()
+        self.until_metric("outbox_wills_executed_total", 0)
+        self.until_metric("outbox_waiting", 0)
+        self.assertEqual(self.once("disconnect")[:2], before)
+        self.assertEqual(len(self.of("disconnect")), 5)
+
+    def test_an_end_that_is_told_again_is_the_same(self):
+        _, number = self.socket("told")
+        self.told("subscribe", 1)
+        self.says = lambda event: (500, None, b"")
+        self.kill()
+        self.again()
+        self.kill()
+        self.again()
+        told = self.of("disconnect")
+        self.says = TAKEN
+        self.until_metric("outbox_delivered_total", 1)
+        self.assertEqual(
+            {(e.headers["webhook-id"], e.headers["ce-connection"],
+              e.headers["ce-time"], e.body) for e in self.of("disconnect")},
+            {(told[0].headers["webhook-id"], number,
+              told[0].headers["ce-time"], told[0].body)})
+
+    def again(self):
+        """It is told twice more, at least."""
+        seen = len(self.of("disconnect"))
+        with self.backend.changed:
+            assert self.backend.changed.wait_for(
+                lambda: len(self.of("disconnect")) > seen + 1, GUARD)
+
+    def test_no_number_of_a_connection_is_used_twice(self):
+        seen = set()
+        for life in range(3):
+            numbers = {self.socket("told")[1] for _ in range(5)}
+            self.assertEqual(numbers & seen, set())
+            seen |= numbers
+            self.told("subscribe", 5 * (life + 1))
+            self.kill()
+        self.assertEqual({e.headers["ce-connection"]
+                          for e in self.told("disconnect", 15)}, seen)
+
+    def test_the_end_has_the_channels_of_the_last_moment(self):
+        ws, number = self.socket("told-1")
+        other, _ = self.socket("told-1")
+        for op, channel in (("subscribe", "told-2"), ("subscribe", "told-3"),
+                            ("unsubscribe", "told-1")):
+            ws.command(op=op, channel=channel, ref=channel)
+            self.message(ws, ref=channel, op="ok")
+        other.command(op="unsubscribe", channel="told-1", ref=1)
+        self.message(other, ref=1, op="ok")
+        self.told("unsubscribe", 2)
+        self.until_metric("outbox_wills", 1)
+        # A will is in the file, if not yet the last one.
+        ws.command(op="send", channel="told-2", data=1, ref=2)
+        self.message(ws, ref=2, op="ok")
+        self.gateway.until(lambda: self.wills() == [["told-2", "told-3"]])
+        self.kill()
+        end, = self.told("disconnect", 1)
+        self.assertEqual(end.headers["ce-connection"], number)
+        self.assertEqual(sorted(json.loads(end.body)["channels"]),
+                         ["told-2", "told-3"])
+        self.until_metric("outbox_waiting", 0)
+        self.assertEqual(len(self.once("disconnect")), 1)
+
+    def wills(self):
+        found = []
+        for data, in self.sql("SELECT data FROM will"):
+            body = data[data.index(b'{"reason"'):]
+            found.append(sorted(json.loads(body)["channels"]))
+        return found
+
+    def test_a_drain_tells_ends_as_ever_and_leaves_no_wills(self):
+        numbers = {self.socket("told")[1], self.stream("told")[1]}
+        self.told("subscribe", 2)
+        self.assertEqual(len(self.sql("SELECT * FROM will")), 2)
+        self.assertEqual(self.gateway.stop(), 0)
+        self.assertEqual(self.sql("SELECT * FROM will"), [])
+        self.gateway.start()
+        ends = self.told("disconnect", 2)
+        self.assertEqual({(e.headers["ce-connection"],
+                           json.loads(e.body)["reason"]) for e in ends},
+                         {(n, "restart") for n in numbers})
+        self.until_metric("outbox_wills_executed_total", 0)
+        self.until_metric("outbox_waiting", 0)
+        self.assertEqual(len(self.once("disconnect")), 2)
+
+
+class Queued(Wills):
+    mode = "queue"
+
+    def test_the_end_comes_behind_what_was_sent(self):
+        sockets = [self.socket("told") for _ in range(4)]
+        self.told("subscribe", 4)
+        self.until_metric("outbox_waiting", 0)
+        self.away()
+        for n in range(10):
+            for ws, number in sockets:
+                ws.command(op="send", channel="told", data=[number, n], ref=n)
+        for n in range(10):
+            for ws, _ in sockets:
+                self.message(ws, ref=n, op="ok")
+        self.kill()
+        self.back()
+        self.told("disconnect", 4)
+        for _, number in sockets:
+            lane = [e for e in self.backend.events
+                    if e.headers["ce-connection"] == number]
+            self.assertEqual(
+                [json.loads(e.body) for e in lane[1:-1]],
+                [[number, n] for n in range(10)])
+            self.assertEqual(lane[-1].type, "spillway.disconnect")
+
+
+class Broken(Wills):
+    """The file takes nothing: streams go on, and are told of when it does."""
+
+    def test_who_comes_meanwhile_is_let_in_and_has_a_will_later(self):
+        self.break_file()
+        ws, number = self.socket("told")
+        self.told("subscribe", 1)
+        ws.command(op="send", channel="told", data=1, ref=1)
+        self.message(ws, ref=1, op="ok")
+        self.until_metric("outbox_wills", 0)
+        self.mend_file()
+        self.until_metric("outbox_wills", 1)
+        self.kill()
+        end, = self.told("disconnect", 1)
+        self.assertEqual(end.headers["ce-connection"], number)
+
+    def test_who_goes_meanwhile_is_told_of_later_and_once(self):
+        old, first = self.socket("told")
+        self.told("subscribe", 1)
+        self.break_file()
+        new, second = self.socket("told")
+        self.told("subscribe", 2)
+        old.close(), new.close()
+        self.gateway.wait_log(f"closed id={first} ")
+        self.gateway.wait_log(f"closed id={second} ")
+        self.mend_file()
+        ends = self.told("disconnect", 2)
+        self.assertEqual({e.headers["ce-connection"] for e in ends},
+                         {first, second})
+        self.until_metric("outbox_wills", 0)
+        self.until_metric("outbox_waiting", 0)
+        self.kill()
+        self.until_metric("outbox_wills_executed_total", 0)
+        self.until_metric("outbox_waiting", 0)
+        self.assertEqual(len(self.of("disconnect")), 2)
+
+    def test_wills_that_cannot_be_read_at_the_start_are_read_later(self):
+        _, first = self.socket("told")
+        self.told("subscribe", 1)
+        self.break_file()
+        self.kill()
+        self.gateway.wait_log("reading wills")
+        ws, second = self.socket("told")
+        self.told("subscribe", 2)
+        self.assertNotEqual(first, second)
+        self.mend_file()
+        end, = self.told("disconnect", 1)
+        self.assertEqual(end.headers["ce-connection"], first)
+        self.until_metric("outbox_wills", 1)
+        ws.close()
+        self.assertEqual(self.told("disconnect", 2)[1]
+                         .headers["ce-connection"], second)
+        self.until_metric("outbox_wills", 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
