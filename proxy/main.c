@@ -11,6 +11,7 @@
 #include "conf/conf.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
+#include "proxy/compare/command.h"
 #include "proxy/gateway.h"
 #include "proxy/process.h"
 #include "proxy/systemd.h"
@@ -37,6 +38,7 @@ usage(FILE *out)
 {
 	fputs("Usage: spillway [-c FILE] [-t] [--print-config]\n"
 	      "       spillway token --key FILE [options]\n"
+	      "       spillway compare [options]\n"
 	      "       spillway --version | --help\n"
 	      "\n"
 	      "  -c, --config FILE   configuration to use instead of\n"
@@ -46,6 +48,8 @@ usage(FILE *out)
 	      "      --version       print the version and exit\n"
 	      "  -h, --help          print this and exit\n"
 	      "  token               make a token; see spillway token --help\n"
+	      "  compare             measure what each transport costs; see\n"
+	      "                      spillway compare --help\n"
 	      "\n"
 	      "Manuals: spillway(8), spillway.conf(5)\n",
 	    out);
@@ -284,6 +288,8 @@ main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "token") == 0)
 		return token_command(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "compare") == 0)
+		return compare_command(argc - 1, argv + 1);
 	if (!read_options(&o, argc, argv, &status))
 		return status;
 	conf = load(&o);

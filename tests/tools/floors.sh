@@ -28,9 +28,10 @@ awk '
 BEGIN {
 	# The doors: a library, its headers, and the files that may see them.
 	door("libmicrohttpd", "^microhttpd[.]h$", "^proxy/http[^/]*[.][ch]$")
-	door("libssl", "^openssl/(ssl|x509v3)[.]h$", "^proxy/tls[^/]*[.][ch]$")
+	door("libssl", "^openssl/(ssl|x509v3)[.]h$",
+	    "^proxy/(tls[^/]*|compare/secure)[.][ch]$")
 	door("libcrypto", "^openssl/",
-	    "^proxy/(base/(digest|signature)|tls[^/]*)[.][ch]$")
+	    "^proxy/(base/(digest|signature)|tls[^/]*|compare/secure)[.][ch]$")
 	door("SQLite", "^sqlite3[.]h$", "^storage/[^/]*sqlite[^/]*[.][ch]$")
 	door("libconfuse", "^confuse[.]h$", "^conf/conf[.]c$")
 	door("libcurl", "^curl/", "^proxy/upstream[^/]*[.][ch]$")

@@ -1,0 +1,71 @@
+#ifndef SPILLWAY_PROXY_COMPARE_RUN_PRIVATE_H
+#define SPILLWAY_PROXY_COMPARE_RUN_PRIVATE_H
+
+#include "proxy/compare/crowd.h"
+#include "proxy/compare/envelope.h"
+#include "proxy/compare/publisher.h"
+#include "proxy/compare/question.h"
+#include "proxy/compare/run.h"
+
+/* What a run's own files share. */
+enum run_state {
+	RUN_NEXT,       /* a phase is about to begin */
+	RUN_BEFORE,     /* the gateway is asked, before anybody comes */
+	RUN_OPENING,    /* they come */
+	RUN_READY,      /* asked again: they are there */
+	RUN_PUBLISHING, /* until all is acknowledged */
+	RUN_STOPPING,   /* the demo is told to */
+	RUN_SETTLING,   /* until all has arrived */
+	RUN_AFTER,      /* asked again: they have got it */
+	RUN_CLOSING,    /* they go */
+	RUN_COUNTS,     /* asked for its counts */
+	RUN_AGAIN,      /* which were not yet what they will be */
+};
+
+struct run {
+	struct loop *loop;
+	const struct compare_options *options;
+	struct secure_context *context;
+	struct result *result;
+	struct buf *why;
+	bool failed, interrupted;
+	bool has_api;
+	char id[ENVELOPE_RUN_LENGTH + 1];
+	char pane[64];
+	struct io signals;
+	struct timer pulse;
+	enum run_state state;
+	uint64_t since_ms; /* this state */
+	struct question api, public;
+	struct crowd crowd;
+	struct publisher publisher;
+	uint64_t numbers;  /* that were used up */
+	uint64_t began_ms; /* publishing */
+	struct gauge before, ready, after;
+	unsigned tries;
+};
+
+static inline struct phase *
+run_phase(struct run *r)
+{
+	return &r->result->phases[r->result->count];
+}
+
+static inline const char *
+run_transport(struct run *r)
+{
+	return transports[run_phase(r)->transport].name;
+}
+
+void run_fail(struct run *r, const char *why); /* ends it; the first counts */
+void run_enter(struct run *r, enum run_state state);
+
+/* Ask in this state for the gateway's figures: run_take_gauge goes on. */
+void run_ask_gauge(struct run *r, enum run_state state);
+void run_take_gauge(struct run *r, const struct gauge *g);
+
+/* The demo's publisher: RUN_PUBLISHING when it has begun, RUN_SETTLING. */
+void run_begin_demo(struct run *r);
+void run_stop_demo(struct run *r);
+
+#endif
