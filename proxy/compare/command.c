@@ -219,8 +219,7 @@ compare_command(int argc, char **argv)
 		return STATUS_FAILED;
 	buf_init(&why, 4096);
 	if (need_tls(&o) &&
-	    secure_context_new(&context, o.authorities, o.trusting, &why) !=
-		SW_OK) {
+	    secure_context_new(&context, &o.tls, &why) != SW_OK) {
 		complain(buf_str(&why));
 		status = STATUS_FAILED;
 	} else {

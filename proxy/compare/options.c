@@ -30,6 +30,8 @@ enum option_id {
 	TRANSPORTS,
 	PUBLISHER,
 	CA_FILE,
+	CERTIFICATE,
+	KEY,
 	INSECURE,
 	QUIET,
 	JSON,
@@ -54,6 +56,8 @@ static const struct option longs[] = {
 	{ "transports", required_argument, NULL, TRANSPORTS },
 	{ "publisher", required_argument, NULL, PUBLISHER },
 	{ "ca-file", required_argument, NULL, CA_FILE },
+	{ "certificate", required_argument, NULL, CERTIFICATE },
+	{ "key", required_argument, NULL, KEY },
 	{ "insecure", no_argument, NULL, INSECURE },
 	{ "quiet", no_argument, NULL, QUIET },
 	{ "json", required_argument, NULL, JSON },
@@ -93,6 +97,8 @@ usage(FILE *out)
 	    "  --publisher api|demo  who publishes: we, with the API, or the "
 	    "demo\n"
 	    "  --ca-file FILE        certificates to trust\n"
+	    "  --certificate FILE, --key FILE\n"
+	    "                        ours, where the API asks for one\n"
 	    "  --insecure            trust any\n"
 	    "  --json FILE, --csv FILE, --html FILE\n"
 	    "                        what was measured, to take away; -: "
@@ -275,10 +281,16 @@ take_option(struct compare_options *o, enum option_id id, const char *text)
 	case PUBLISHER:
 		return take_publisher(o, text);
 	case CA_FILE:
-		o->authorities = text;
+		o->tls.authorities = text;
+		return true;
+	case CERTIFICATE:
+		o->tls.certificate = text;
+		return true;
+	case KEY:
+		o->tls.key = text;
 		return true;
 	case INSECURE:
-		o->trusting = true;
+		o->tls.trusting = true;
 		return true;
 	case QUIET:
 		o->quiet = true;

@@ -7,6 +7,7 @@
 
 #include "proxy/base/buf.h"
 #include "proxy/compare/place.h"
+#include "proxy/compare/secure.h"
 #include "transports/transport.h"
 
 /* What `spillway compare` is asked to do. */
@@ -32,8 +33,7 @@ struct compare_options {
 	enum transport_id transports[TRANSPORT_COUNT];
 	size_t transport_count;
 	enum publisher_kind publisher;
-	const char *authorities; /* a file; or NULL */
-	bool trusting;
+	struct secure_settings tls;
 	bool quiet;
 	const char *json, *csv, *html; /* files, or "-", or NULL */
 };

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,6 +36,25 @@ run_enter(struct run *r, enum run_state state)
 {
 	r->state = state;
 	r->since_ms = loop_now_ms(r->loop);
+}
+
+static double
+own_cpu_seconds(void)
+{
+	struct rusage u;
+
+	if (getrusage(RUSAGE_SELF, &u) != 0)
+		return 0;
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+	    (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+void
+run_enter_publishing(struct run *r)
+{
+	run_enter(r, RUN_PUBLISHING);
+	r->began_ms = r->since_ms;
+	r->own_cpu_seconds = own_cpu_seconds();
 }
 
 static uint64_t
@@ -83,8 +103,7 @@ publish(struct run *r)
 {
 	progress_say(
 	    r->options, "%s: all are there, events follow", run_transport(r));
-	run_enter(r, RUN_PUBLISHING);
-	r->began_ms = r->since_ms;
+	run_enter_publishing(r);
 	if (r->result->by_demo) {
 		run_enter(r, RUN_STOPPING); /* until it has begun */
 		run_begin_demo(r);
@@ -112,6 +131,7 @@ settled(struct run *r)
 	struct phase *p = run_phase(r);
 
 	p->seconds = (double)(loop_now_ms(r->loop) - r->began_ms) / 1000;
+	p->own_cpu_seconds = own_cpu_seconds() - r->own_cpu_seconds;
 	p->cut_short = r->interrupted;
 	if (r->has_api) {
 		run_ask_gauge(r, RUN_AFTER);

@@ -81,8 +81,7 @@ on_order(struct question *q, const struct question_answer *a)
 	struct buf why;
 
 	if (a->status == 200) {
-		run_enter(r, RUN_PUBLISHING);
-		r->began_ms = r->since_ms;
+		run_enter_publishing(r);
 		return;
 	}
 	buf_init(&why, 1 << 14);

@@ -39,8 +39,9 @@ struct run {
 	struct question api, public;
 	struct crowd crowd;
 	struct publisher publisher;
-	uint64_t numbers;  /* that were used up */
-	uint64_t began_ms; /* publishing */
+	uint64_t numbers;       /* that were used up */
+	uint64_t began_ms;      /* publishing */
+	double own_cpu_seconds; /* by then */
 	struct gauge before, ready, after;
 	unsigned tries;
 };
@@ -59,6 +60,7 @@ run_transport(struct run *r)
 
 void run_fail(struct run *r, const char *why); /* ends it; the first counts */
 void run_enter(struct run *r, enum run_state state);
+void run_enter_publishing(struct run *r); /* and the measuring begins */
 
 /* Ask in this state for the gateway's figures: run_take_gauge goes on. */
 void run_ask_gauge(struct run *r, enum run_state state);

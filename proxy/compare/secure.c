@@ -27,33 +27,45 @@ reason(void)
 }
 
 static int
-set_up(SSL_CTX *ssl, const char *authorities, bool trusting, struct buf *why)
+complain(struct buf *why, const char *what)
+{
+	buf_printf(why, "%s: %s", what, reason());
+	return SW_EINVAL;
+}
+
+/* Who we are, and whom we trust. */
+static int
+set_up(SSL_CTX *ssl, const struct secure_settings *s, struct buf *why)
 {
 	static const unsigned char http[] = "\x08http/1.1";
+	const char *key = s->key != NULL ? s->key : s->certificate;
 
 	SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
 	SSL_CTX_set_mode(ssl,
 	    SSL_MODE_ENABLE_PARTIAL_WRITE |
 		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_alpn_protos(ssl, http, sizeof(http) - 1);
-	if (trusting)
+	if (s->certificate != NULL &&
+	    SSL_CTX_use_certificate_chain_file(ssl, s->certificate) != 1)
+		return complain(why, s->certificate);
+	if (key != NULL &&
+	    SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1)
+		return complain(why, key);
+	if (s->trusting)
 		return SW_OK;
 	SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
-	if (authorities == NULL ?
-		SSL_CTX_set_default_verify_paths(ssl) != 1 :
-		SSL_CTX_load_verify_locations(ssl, authorities, NULL) != 1) {
-		buf_printf(why, "%s: %s",
-		    authorities == NULL ? "the system's certificates" :
-					  authorities,
-		    reason());
-		return SW_EINVAL;
-	}
-	return SW_OK;
+	if (s->authorities == NULL)
+		return SSL_CTX_set_default_verify_paths(ssl) == 1 ?
+		    SW_OK :
+		    complain(why, "the system's certificates");
+	return SSL_CTX_load_verify_locations(ssl, s->authorities, NULL) == 1 ?
+	    SW_OK :
+	    complain(why, s->authorities);
 }
 
 int
-secure_context_new(struct secure_context **out, const char *authorities,
-    bool trusting, struct buf *why)
+secure_context_new(struct secure_context **out,
+    const struct secure_settings *settings, struct buf *why)
 {
 	struct secure_context *c = calloc(1, sizeof(*c));
 	int err;
@@ -62,8 +74,7 @@ secure_context_new(struct secure_context **out, const char *authorities,
 		return SW_ENOMEM;
 	ERR_clear_error();
 	c->ssl = SSL_CTX_new(TLS_client_method());
-	err = c->ssl == NULL ? SW_ENOMEM :
-			       set_up(c->ssl, authorities, trusting, why);
+	err = c->ssl == NULL ? SW_ENOMEM : set_up(c->ssl, settings, why);
 	if (err != SW_OK) {
 		secure_context_free(c);
 		return err;

@@ -10,12 +10,16 @@
 struct secure_context;
 struct secure;
 
-/*
- * `authorities`: a file of certificates to trust instead of the system's; or
- * NULL. `trusting`: whoever it is. SW_EINVAL with the reason in `why`.
- */
-int secure_context_new(struct secure_context **out, const char *authorities,
-    bool trusting, struct buf *why);
+struct secure_settings {
+	const char *authorities; /* a file of certificates to trust; or NULL */
+	bool trusting;           /* whoever it is */
+	/* Files with ours, and its key, for who asks; or NULL. */
+	const char *certificate, *key;
+};
+
+/* SW_EINVAL with the reason in `why`. */
+int secure_context_new(struct secure_context **out,
+    const struct secure_settings *settings, struct buf *why);
 void secure_context_free(struct secure_context *c); /* accepts NULL */
 
 /* Of a socket that is connected; `host` is whose certificate it must be. */

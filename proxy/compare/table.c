@@ -116,6 +116,12 @@ put_remarks(struct buf *out, const struct result *r)
 		const struct tally *t = &p->tally;
 		const char *name = transports[p->transport].name;
 
+		/* Then it is late by itself. */
+		if (p->own_cpu_seconds > p->seconds / 2)
+			buf_printf(out,
+			    "%s: this program was busy for %.0f %% of the "
+			    "time: some of the latency is its own\n",
+			    name, 100 * p->own_cpu_seconds / p->seconds);
 		if (t->gaps > 0)
 			buf_printf(out,
 			    "%s: %" PRIu64 " losses were told by the gateway\n",

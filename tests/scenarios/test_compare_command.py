@@ -12,7 +12,9 @@ import subprocess
 import threading
 
 import tokens
-from gateway import DAEMON, GUARD, TROUBLE, Scenario, free_ports, lean, main
+from certificates import authority
+from gateway import (DAEMON, GUARD, TROUBLE, Gateway, Scenario, free_ports,
+                     lean, main)
 
 BUCKETS = ["handshake", "request_headers", "response_headers", "framing",
            "heartbeat", "payload"]
@@ -386,6 +388,29 @@ class Secure(Compare):
             "--ca-file", certificate.path, "--url",
             f"https://127.0.0.1:{int(self.gateway.port)}", expected=1)
         self.assertIn("mismatch", err)
+
+    def test_the_api_may_ask_for_a_certificate(self):
+        certificate, = self.gateway.certificates
+        port, = free_ports(1)
+        ca = authority("ours")
+        client = ca.give("client")
+        gateway = Gateway(Compare.conf + f"""
+api-listen-tls = "127.0.0.1:{port}"
+api-client-ca = "{ca.path}"
+""", certificates=[certificate])
+        self.addCleanup(gateway.close)
+        gateway.start()
+        args = ["--url", f"https://localhost:{int(gateway.port)}",
+                "--api", f"https://localhost:{port}",
+                "--ca-file", certificate.path]
+        for found in self.measured(*args, "--certificate", client.path,
+                                   "--key", client.key)["transports"]:
+            self.check(found)
+        _, err = self.compare(*args, expected=1)
+        self.assertIn("the operator's API", err)
+        _, err = self.compare(*args, "--certificate", client.path,
+                              expected=1)
+        self.assertIn(client.path, err)
 
     def test_plain_http_at_a_port_for_tls_is_told(self):
         _, err = self.compare(

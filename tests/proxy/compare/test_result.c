@@ -69,8 +69,8 @@ START_TEST(every_option_is_taken)
 	ck_assert_int_eq(o.transports[1], TRANSPORT_WS);
 	ck_assert_int_eq(o.publisher, PUBLISHER_DEMO);
 	ck_assert_uint_eq(o.grace_ms, 2000);
-	ck_assert(o.trusting && o.quiet);
-	ck_assert_str_eq(o.authorities, "x");
+	ck_assert(o.tls.trusting && o.quiet);
+	ck_assert_str_eq(o.tls.authorities, "x");
 	ck_assert_str_eq(o.json, "a");
 	ck_assert_str_eq(o.csv, "-");
 	ck_assert_str_eq(o.html, "c");
