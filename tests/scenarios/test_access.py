@@ -374,7 +374,6 @@ token-in-url = yes
         ws.close()
 
     def test_the_first_message_has_to_be_a_valid_token(self):
-        g = self.gateway
         for first, code, word in (
                 ({"op": "ping"}, 4401, "first message"),
                 ({"op": "subscribe", "channel": "open"}, 4401, "first"),

@@ -2,8 +2,8 @@
 
 import json
 
-from gateway import (EventStream, Gateway, Scenario, WebSocket, Wire,
-                     TRANSPORTS, main, query, request_head)
+from gateway import (EventStream, Gateway, Scenario, WebSocket, Wire, main,
+                     query, request_head)
 
 CONF = """
 demo = yes

@@ -502,7 +502,6 @@ class Chances(OutOfMemory):
 
     def test_only_large_ones_fail(self):
         """As when little is left: small things go on."""
-        g = self.gateway
         self.pending = {}
         self.publish()
         self.memory.fail(share=1000, least=100000)

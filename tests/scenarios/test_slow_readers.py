@@ -103,14 +103,12 @@ heartbeat = "10m"
         sse.close()
 
     def test_several_channels_stay_in_order_behind_a_slow_reader(self):
-        g = self.gateway
         slow = self.subscribe(SLOW, "a,b,c")
         ids = [self.publish(1, "abc"[n % 3])[0] for n in range(300)]
         for s in slow:
             self.assertEqual([e["id"] for e in s.events(300)], ids)
 
     def test_commands_are_answered_behind_the_event_that_was_begun(self):
-        g = self.gateway
         (s,) = self.subscribe((SlowWs,), "a")
         ids = self.publish(200)
         s.ws.command(op="ping", ref="late")

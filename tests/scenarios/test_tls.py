@@ -14,10 +14,10 @@ import tempfile
 import threading
 import unittest
 
-from certificates import Certificate, certificate, directory, trusting
-from gateway import (BINARY, Closed, DAEMON, EventStream, GUARD, Gateway,
-                     STREAMS, Scenario, SecurePort, TRANSPORTS, WebSocket,
-                     Wire, WsSubscriber, free_ports, main, request_head)
+from certificates import Certificate, certificate, trusting
+from gateway import (DAEMON, GUARD, Gateway, STREAMS, Scenario, SecurePort,
+                     TRANSPORTS, WebSocket, Wire, WsSubscriber, main,
+                     request_head)
 
 TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 MIB = 1 << 20
