@@ -15,7 +15,11 @@ class Passing(OutOfMemory):
         self.addCleanup(self.backend.close)
         self.conf = (f'backend = "{self.backend.url}"\n'
                      "backend-failures = 1000\n"
-                     'backend-response-timeout = "200ms"\n' + self.conf)
+                     'backend-response-timeout = "200ms"\n'
+                     f'route "/own/*" {{ backend = "{self.backend.url}"\n'
+                     "backend-failures = 1000 strip-prefix = yes\n"
+                     'request-header = { "X-Team: a", "Cookie:" } }\n' +
+                     self.conf)
         super().setUp()
 
     @staticmethod
@@ -55,6 +59,11 @@ class Passing(OutOfMemory):
     def test_requests_without_bodies(self):
         self.through([asking(f"GET /{n} HTTP/1.1\nHost: a\n")
                       for n in range(3)], [b"/%d" % n for n in range(3)])
+
+    def test_requests_that_take_a_route(self):
+        self.through([asking(f"GET /own{path} HTTP/1.1\nHost: a\n")
+                      for path in ("/a%2Fb", "", "?q")],
+                     [b"/a%2Fb", b"/", b"/?q"])
 
     def test_uploads_in_chunks(self):
         self.through([asking(f"POST /{n} HTTP/1.1\nHost: a\n"
