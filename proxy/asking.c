@@ -5,6 +5,7 @@
 
 #include "proxy/base/err.h"
 #include "proxy/bridge_connect.h"
+#include "proxy/bridge_outbox.h"
 #include "proxy/look.h"
 #include "proxy/stream.h"
 #include "proxy/worker.h"
@@ -12,6 +13,9 @@
 struct asking {
 	struct conn *conn;
 	struct auth auth;
+	/* Of a stream that the backend hears of again; it takes it, or NULL. */
+	struct bridge_lane *lane;
+	uint64_t connection;
 	struct str rest;
 	struct request request;
 	char texts[];
@@ -33,6 +37,8 @@ asking_new(struct conn *c, const struct request *r, struct str rest)
 	place = a->texts;
 	a->conn = c;
 	a->auth = (struct auth){ 0 };
+	a->lane = NULL;
+	a->connection = c->id;
 	a->request = *r;
 	a->request.method_text = str_keep(&place, r->method_text);
 	a->request.path = str_keep(&place, r->path);
@@ -46,9 +52,12 @@ asking_new(struct conn *c, const struct request *r, struct str rest)
 	return a;
 }
 
+/* No stream has come of it: nothing is told of its end. */
 static void
 asking_free(struct asking *a)
 {
+	bridge_revoke_will(a->lane, a->connection, true);
+	bridge_lane_release(a->lane);
 	auth_fini(&a->auth);
 	free(a);
 }
@@ -59,7 +68,7 @@ go_on(struct asking *a, const struct bridge_answer *answer)
 	struct conn *c = a->conn;
 
 	conn_set_role(c, &look_role, NULL);
-	stream_go_on(c, &a->request, a->rest, &a->auth, answer);
+	stream_go_on(c, &a->request, a->rest, &a->auth, answer, &a->lane);
 }
 
 static void
@@ -98,6 +107,10 @@ asking_begin(struct conn *c, const struct request *r, struct str rest,
 	buf_init(&forwarded, SIZE_MAX / 2);
 	err = bridge_forward_put(
 	    &forwarded, r, conf->bridge_header, conf->bridge_header_count);
+	if (err == SW_OK && req->transport->streams &&
+	    bridge_connect_is_told(conf, req->channels, req->channel_count))
+		err = bridge_lane_new(&a->lane, c->worker->bridge);
+	ask.lane = a->lane;
 	ask.forwarded = buf_str(&forwarded);
 	if (err == SW_OK)
 		err = bridge_connect_ask(c->worker->bridge, &ask);

@@ -7,7 +7,8 @@
 
 /*
  * A request for a stream that waits for the backend's word (bridge_connect.h).
- * Its connection has a role of its own meanwhile; then stream_go_on.
+ * Its connection has a role of its own meanwhile; then stream_go_on. If the
+ * backend is told of comers and goers as well, it has a will before.
  */
 
 /*

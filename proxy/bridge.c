@@ -548,13 +548,15 @@ bridge_free(struct bridge *b)
 		struct bridge_call *c =
 		    container_of(node, struct bridge_call, node);
 		struct bridge_lane *l = c->lane;
+		bool runs = l != NULL && l->running == c;
 
 		if (c->request != NULL)
 			upstream_cancel(c->request);
-		if (l != NULL && l->running == c)
-			l->running = NULL;
 		list_remove(&c->waiting);
+		/* Who hears of it may release the lane. */
 		refuse(c, SW_ECLOSED);
+		if (runs)
+			l->running = NULL;
 		if (l != NULL)
 			lane_free_idle(l);
 	}

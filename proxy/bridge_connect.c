@@ -4,6 +4,8 @@
 
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
+#include "proxy/bridge_outbox.h"
+#include "proxy/worker.h"
 
 enum {
 	BODY_MAX = 1 << 20,
@@ -23,11 +25,55 @@ bridge_connect_needed(const struct conf *conf, const struct grant *g,
 	return false;
 }
 
+bool
+bridge_connect_is_told(
+    const struct conf *conf, const struct str *channels, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (conf_policy(conf, channels[i])->bridge_presence)
+			return true;
+	return false;
+}
+
+/* What it will have should there be no time to tell of its end. */
+static int
+leave_will(struct bridge *b, const struct connect_ask *a,
+    const struct bridge_ask *connect)
+{
+	const struct conf *conf = bridge_worker(b)->conf;
+	struct bridge_ask ask = *connect;
+	struct buf body;
+	size_t count = 0;
+	int err;
+
+	ask.event.kind = BRIDGE_DISCONNECT;
+	buf_init(&body, BODY_MAX);
+	buf_puts(&body, "{\"reason\":\"crash\",\"channels\":[");
+	for (size_t i = 0; i < a->channel_count; i++) {
+		if (!conf_policy(conf, a->channels[i])->bridge_presence)
+			continue;
+		if (count++ > 0)
+			buf_puts(&body, ",");
+		json_put_string(&body, a->channels[i]);
+		ask.event.channel = a->channels[i];
+	}
+	buf_puts(&body, "]}");
+	if (count != 1)
+		ask.event.channel = (struct str){ NULL, 0 };
+	err = buf_error(&body);
+	ask.event.data = buf_str(&body);
+	if (err == SW_OK)
+		err = bridge_post_will(b, &ask);
+	buf_fini(&body);
+	return err;
+}
+
 int
 bridge_connect_ask(struct bridge *b, const struct connect_ask *a)
 {
 	char address[ADDRESS_TEXT];
 	struct bridge_ask ask = {
+		.lane = a->lane,
 		.event = {
 			.kind = BRIDGE_CONNECT,
 			.connection = a->connection,
@@ -56,6 +102,8 @@ bridge_connect_ask(struct bridge *b, const struct connect_ask *a)
 	buf_puts(&body, "]}");
 	err = buf_error(&body);
 	ask.event.data = buf_str(&body);
+	if (err == SW_OK && a->lane != NULL)
+		err = leave_will(b, a, &ask);
 	if (err == SW_OK)
 		err = bridge_tell(b, &ask);
 	buf_fini(&body);

@@ -26,6 +26,8 @@ struct connect_ask {
 	size_t channel_count;
 	struct str session;
 	struct str forwarded; /* see bridge_forward_put */
+	/* Of one that the backend hears of again, which has a will then. */
+	struct bridge_lane *lane; /* or NULL */
 	void (*answered)(void *owner, const struct bridge_answer *a);
 	void *owner;
 };
@@ -34,7 +36,11 @@ struct connect_ask {
 bool bridge_connect_needed(const struct conf *conf, const struct grant *g,
     const struct str *channels, size_t count);
 
-/* Ask. As bridge_tell. */
+/* Is there one whose comers and goers the backend is told of? */
+bool bridge_connect_is_told(
+    const struct conf *conf, const struct str *channels, size_t count);
+
+/* Ask, once the will is stored. As bridge_tell. */
 int bridge_connect_ask(struct bridge *b, const struct connect_ask *ask);
 
 /*

@@ -297,8 +297,11 @@ presence_ended(struct subscriber *s, enum close_why why)
 	struct str only = { NULL, 0 };
 	struct buf body;
 
-	if (!s->present)
+	if (!s->present) {
+		if (s->transport->streams)
+			bridge_revoke_will(s->lane, s->conn->id, true);
 		return;
+	}
 	for (const struct link *l = &s->first; l != NULL; l = l->next)
 		if (l->channel != NULL &&
 		    channel_policy(l->channel->channel)->presence_events)

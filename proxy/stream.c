@@ -41,6 +41,7 @@ struct opening {
 	enum origin origin;
 	struct auth auth;
 	bool asked; /* the backend has answered; auth has all of it */
+	struct bridge_lane *lane; /* in which it was asked, or NULL */
 };
 
 static void
@@ -182,6 +183,10 @@ subscribe(struct subscriber **out, struct opening *o, bool linked)
 		return err;
 	s->grant = o->auth.grant;
 	o->auth.grant = NULL;
+	if (req->transport->streams) {
+		s->lane = o->lane;
+		o->lane = NULL;
+	}
 	if (linked)
 		err = link_all(s, req, o->beginning.pos);
 	/* A page is for windows of its own: no other page's script reads it. */
@@ -586,7 +591,7 @@ stream_begin(struct conn *c, const struct request *r, struct str rest)
 
 void
 stream_go_on(struct conn *c, const struct request *r, struct str rest,
-    struct auth *auth, const struct bridge_answer *a)
+    struct auth *auth, const struct bridge_answer *a, struct bridge_lane **lane)
 {
 	struct opening o = {
 		.conn = c,
@@ -594,6 +599,7 @@ stream_go_on(struct conn *c, const struct request *r, struct str rest,
 		.rest = rest,
 		.auth = *auth,
 		.asked = true,
+		.lane = *lane,
 	};
 	int err, status;
 
@@ -609,6 +615,7 @@ stream_go_on(struct conn *c, const struct request *r, struct str rest,
 		open_transport(&o, err, status);
 		stream_request_fini(&o.stream);
 	}
+	*lane = o.lane;
 	auth_fini(&o.auth);
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import threading
 import unittest
 
 from bridge_backend import SECRET, Backend
@@ -229,6 +230,76 @@ class Kills(Wills):
         self.assertEqual(len(self.once("disconnect")), 2)
 
 
+class Asked(Wills):
+    """The backend decides: who it is asked about has a will before."""
+
+    def setUp(self):
+        super().setUp()
+        self.go_on = threading.Event()
+        self.addCleanup(self.go_on.set)
+
+    def holding(self, event):
+        if event.type == "spillway.connect":
+            self.go_on.wait(GUARD)
+        return TAKEN
+
+    def begin(self, accept):
+        wire = Wire(self.gateway.port)
+        self.addCleanup(wire.close)
+        wire.send(("GET /stream/asked,quiet HTTP/1.1\r\nHost: a\r\n"
+                   f"Accept: {accept}\r\nCookie: me\r\n\r\n").encode())
+        return wire
+
+    def test_who_was_let_in_has_a_will(self):
+        for n, (streams, kind) in enumerate((
+                (self.socket, "ws"), (self.stream, "sse"))):
+            _, number = streams("asked")
+            self.assertEqual(len(self.sql("SELECT * FROM will")), n + 1, kind)
+            connect = self.told("connect", n + 1)[n]
+            self.assertEqual(connect.headers["ce-connection"], number)
+
+    def test_a_kill_while_the_backend_thinks_is_an_end(self):
+        self.says = self.holding
+        self.begin("text/event-stream")
+        connect, = self.told("connect", 1)
+        self.says = TAKEN
+        self.kill()
+        end, = self.told("disconnect", 1)
+        for name in ("ce-connection", "ce-transport", "ce-address", "Cookie"):
+            self.assertEqual(end.headers[name], connect.headers[name], name)
+        self.assertEqual(end.headers["ce-channel"], "asked")
+        self.assertEqual(json.loads(end.body),
+                         {"reason": "crash", "channels": ["asked"]})
+
+    def test_who_is_refused_or_leaves_has_no_will(self):
+        self.says = lambda event: (403, None, b"")
+        with self.begin("text/event-stream") as wire:
+            self.assertEqual(wire.response()[0], 403)
+        self.until_metric("outbox_wills", 0)
+        self.says = self.holding
+        wire = self.begin("text/event-stream")
+        self.told("connect", 2)
+        self.until_metric("outbox_wills", 1)
+        wire.close()
+        self.gateway.until_metric(1, "connections")  # who asks for it
+        self.go_on.set()
+        self.until_metric("outbox_wills", 0)
+        # Nor has a poll.
+        self.assertEqual(self.gateway.get("/stream/asked")[0], 200)
+        self.assertEqual(self.sql("SELECT * FROM will"), [])
+        self.kill()
+        self.until_metric("outbox_wills_executed_total", 0)
+        self.assertEqual(self.of("disconnect"), [])
+
+    def test_a_drain_while_the_backend_thinks_leaves_none(self):
+        self.says = self.holding
+        self.begin("text/event-stream")
+        self.told("connect", 1)
+        self.assertEqual(len(self.sql("SELECT * FROM will")), 1)
+        self.assertEqual(self.gateway.stop(), 0)
+        self.assertEqual(self.sql("SELECT * FROM will"), [])
+
+
 class Queued(Wills):
     mode = "queue"
 
@@ -262,14 +333,16 @@ class Broken(Wills):
         self.break_file()
         ws, number = self.socket("told")
         self.told("subscribe", 1)
+        _, other = self.socket("asked")
         ws.command(op="send", channel="told", data=1, ref=1)
         self.message(ws, ref=1, op="ok")
         self.until_metric("outbox_wills", 0)
         self.mend_file()
-        self.until_metric("outbox_wills", 1)
+        self.until_metric("outbox_wills", 2)
         self.kill()
-        end, = self.told("disconnect", 1)
-        self.assertEqual(end.headers["ce-connection"], number)
+        self.assertEqual({e.headers["ce-connection"]
+                          for e in self.told("disconnect", 2)},
+                         {number, other})
 
     def test_who_goes_meanwhile_is_told_of_later_and_once(self):
         old, first = self.socket("told")
