@@ -32,7 +32,9 @@ static bool
 have_files(const struct compare_options *o)
 {
 	struct rlimit files;
-	uint64_t need = o->subscribers + OTHER_FILES;
+	uint64_t subscribers =
+	    o->subscribers * (o->together ? o->transport_count : 1);
+	uint64_t need = subscribers + OTHER_FILES;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
 		return true;
@@ -47,7 +49,7 @@ have_files(const struct compare_options *o)
 	    "spillway compare: --subscribers: %" PRIu64 " of them need %" PRIu64
 	    " open files, and %" PRIu64
 	    " are allowed; raise that with `ulimit -n`\n",
-	    o->subscribers, need, (uint64_t)files.rlim_max);
+	    subscribers, need, (uint64_t)files.rlim_max);
 	return false;
 }
 
@@ -71,6 +73,9 @@ find_places(struct compare_options *o, struct result *r, bool *has_api)
 		return false;
 	}
 	*has_api = place_find(&o->api, &why) == SW_OK;
+	if (o->together)
+		r->no_gauge = "CPU and memory are of all transports together: "
+			      "without --together they are told apart";
 	r->by_demo = o->publisher == PUBLISHER_DEMO || !*has_api;
 	r->demo_counts = !*has_api;
 	if (!*has_api && o->publisher == PUBLISHER_API) {

@@ -59,6 +59,7 @@ gauge_read_metrics(struct gauge *out, struct str text, const char *transport)
 		out->there &= find_count(&out->bytes[b], text, name);
 	}
 	out->has_process =
+	    find_value(&out->started, text, "process_start_time_seconds") &&
 	    find_value(&out->cpu_seconds, text, "process_cpu_seconds_total") &&
 	    find_count(&out->resident, text, "process_resident_memory_bytes");
 }

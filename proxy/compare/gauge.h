@@ -16,6 +16,7 @@ struct gauge {
 	uint64_t bytes[BUCKET_COUNT];
 	/* Of its process; of the metrics alone. */
 	bool has_process;
+	double started; /* Unix time */
 	double cpu_seconds;
 	uint64_t resident;
 };

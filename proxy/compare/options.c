@@ -34,6 +34,7 @@ enum option_id {
 	KEY,
 	INSECURE,
 	QUIET,
+	TOGETHER,
 	JSON,
 	CSV,
 	HTML,
@@ -60,6 +61,7 @@ static const struct option longs[] = {
 	{ "key", required_argument, NULL, KEY },
 	{ "insecure", no_argument, NULL, INSECURE },
 	{ "quiet", no_argument, NULL, QUIET },
+	{ "together", no_argument, NULL, TOGETHER },
 	{ "json", required_argument, NULL, JSON },
 	{ "csv", required_argument, NULL, CSV },
 	{ "html", required_argument, NULL, HTML },
@@ -87,6 +89,8 @@ usage(FILE *out)
 	    "                        who publishes\n"
 	    "  --channel NAME        a channel of its own if it is not given\n"
 	    "  --transports LIST     ws,sse,long,short\n"
+	    "  --together            the same events for all, at the same "
+	    "time\n"
 	    "  --subscribers N       of each transport; 10\n"
 	    "  --rate N              events a second; 10\n"
 	    "  --size BYTES          of a payload; 128\n"
@@ -294,6 +298,9 @@ take_option(struct compare_options *o, enum option_id id, const char *text)
 		return true;
 	case QUIET:
 		o->quiet = true;
+		return true;
+	case TOGETHER:
+		o->together = true;
 		return true;
 	case JSON:
 		o->json = text;

@@ -35,6 +35,7 @@ struct compare_options {
 	enum publisher_kind publisher;
 	struct secure_settings tls;
 	bool quiet;
+	bool together;                 /* all transports read the same events */
 	const char *json, *csv, *html; /* files, or "-", or NULL */
 };
 

@@ -123,7 +123,8 @@ static void
 put_gateway(struct buf *out, const struct result *r)
 {
 	static const char *const names[] = { "Transport", "CPU ms",
-		"\xc2\xb5s per event", "Memory MB", "Growth kB", NULL };
+		"\xc2\xb5s per event", "Memory MB", "Growth kB",
+		"Bytes per event, by its count", "Requests", NULL };
 
 	begin_table(out, "The gateway", names);
 	for (size_t i = 0; i < r->count; i++) {
@@ -133,13 +134,21 @@ put_gateway(struct buf *out, const struct result *r)
 		if (p->has_process)
 			buf_printf(out,
 			    "<td>%.0f</td><td>%.1f</td><td>%.1f</td>"
-			    "<td>%.0f</td></tr>\n",
+			    "<td>%.0f</td>",
 			    p->cpu_seconds * 1e3,
 			    phase_per_event(p, p->cpu_seconds * 1e6),
 			    (double)p->resident / 1e6, (double)p->growth / 1e3);
 		else
-			buf_puts(out,
-			    "<td>-</td><td>-</td><td>-</td><td>-</td></tr>\n");
+			buf_puts(
+			    out, "<td>-</td><td>-</td><td>-</td><td>-</td>");
+		if (p->has_counts)
+			buf_printf(out,
+			    "<td>%.1f%s</td><td>%" PRIu64 "</td></tr>\n",
+			    phase_per_event(p, (double)phase_counted_bytes(p)),
+			    p->counts_others ? " (with others)" : "",
+			    p->counts.requests);
+		else
+			buf_puts(out, "<td>-</td><td>-</td></tr>\n");
 	}
 	buf_puts(out, "</table></div>\n");
 	if (r->no_gauge != NULL) {
@@ -203,11 +212,11 @@ put_settings(struct buf *out, const struct result *r)
 	buf_puts(out, ", channel ");
 	put_text(out, str_of(o->channel));
 	buf_printf(out,
-	    ": %" PRIu64 " subscribers of each transport, one transport after "
-	    "the other; %" PRIu64 " events a second with %" PRIu64
+	    ": %" PRIu64 " subscribers of each transport, %s; %" PRIu64
+	    " events a second with %" PRIu64
 	    " bytes each, for %.1f s; short polls every %.2f s.%s</p>\n",
-	    o->subscribers, o->rate, o->size, (double)o->duration_ms / 1000,
-	    (double)o->poll_interval_ms / 1000,
+	    o->subscribers, result_manner(r), o->rate, o->size,
+	    (double)o->duration_ms / 1000, (double)o->poll_interval_ms / 1000,
 	    r->cut_short ? " Interrupted." : "");
 }
 

@@ -8,7 +8,7 @@
 #include "proxy/compare/question.h"
 
 /* Requests that wait for their answers, and a little more than they need. */
-enum { WAITING_MAX = 64, ANSWER_MAX = 64 << 10 };
+enum { WAITING_MAX = 64, ANSWER_MAX = 64 << 10, COME_BACK_MS = 250 };
 
 static struct publisher *
 publisher_of(struct peer *p)
@@ -63,16 +63,21 @@ due_ms(const struct publisher *p, uint64_t n)
 	return p->begun_ms + n * 1000 / p->options->rate;
 }
 
+/* It will never keep up, or come back: what was sent by now has to do. */
+static bool
+is_too_late(const struct publisher *p)
+{
+	return loop_now_ms(p->peer.loop) >
+	    p->begun_ms + p->options->duration_ms + p->options->grace_ms;
+}
+
 /* All that is due, as far as the gateway keeps up. */
 static void
 publish(struct publisher *p)
 {
 	uint64_t now = loop_now_ms(p->peer.loop);
-	uint64_t patience = p->options->duration_ms + p->options->grace_ms;
 
-	/* It will never keep up: those who have listened are told apart. */
-	if (now > p->begun_ms + patience)
-		p->stopped = true;
+	p->stopped |= is_too_late(p);
 	while (!p->stopped && p->sent < p->total && waiting(p) < WAITING_MAX &&
 	    due_ms(p, p->sent) <= now) {
 		put_event(p);
@@ -88,6 +93,7 @@ publish(struct publisher *p)
 static void
 go_on(struct publisher *p)
 {
+	p->stopped |= is_too_late(p);
 	if (p->peer.state == PEER_OPEN)
 		publish(p);
 	else if (p->peer.state == PEER_CLOSED && !publisher_is_done(p) &&
@@ -202,11 +208,11 @@ ended(struct peer *peer, const char *why)
 	struct publisher *p = publisher_of(peer);
 	char text[200];
 
-	/* An idle one: there will be another, when the turn is over. */
+	/* An idle one: there will be another, if the gateway comes back. */
 	if (waiting(p) == 0 && p->sent > 0) {
 		if (!publisher_is_done(p))
-			loop_set_timer(
-			    peer->loop, &p->timer, loop_now_ms(peer->loop));
+			loop_set_timer(peer->loop, &p->timer,
+			    loop_now_ms(peer->loop) + COME_BACK_MS);
 		return;
 	}
 	snprintf(text, sizeof(text),

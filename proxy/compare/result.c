@@ -23,20 +23,39 @@ phase_is_clean(const struct result *r, const struct phase *p)
 	    t->late == 0 && t->gaps == 0;
 }
 
-uint64_t
-phase_total_bytes(const struct phase *p)
+static uint64_t
+sum(const uint64_t *bytes)
 {
 	uint64_t total = 0;
 
 	for (size_t b = 0; b < BUCKET_COUNT; b++)
-		total += p->tally.bytes[b];
+		total += bytes[b];
 	return total;
+}
+
+uint64_t
+phase_total_bytes(const struct phase *p)
+{
+	return sum(p->tally.bytes);
+}
+
+uint64_t
+phase_counted_bytes(const struct phase *p)
+{
+	return sum(p->counts.bytes);
 }
 
 double
 phase_per_event(const struct phase *p, double n)
 {
 	return p->tally.received == 0 ? 0 : n / (double)p->tally.received;
+}
+
+const char *
+result_manner(const struct result *r)
+{
+	return r->options->together ? "all with the same events" :
+				      "one transport after the other";
 }
 
 const char *

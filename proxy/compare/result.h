@@ -44,8 +44,11 @@ uint64_t phase_missing(const struct result *r, const struct phase *p);
 /* Nothing missing, twice, late, or told to be lost. */
 bool phase_is_clean(const struct result *r, const struct phase *p);
 uint64_t phase_total_bytes(const struct phase *p);
+uint64_t phase_counted_bytes(const struct phase *p); /* by the gateway */
 /* Per event that arrived; 0 if none did. */
 double phase_per_event(const struct phase *p, double n);
+/* How they were measured: a part of a sentence. */
+const char *result_manner(const struct result *r);
 /* Of the buckets in the tables. */
 const char *bucket_title(enum bucket b);
 

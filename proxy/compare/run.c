@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -79,30 +80,69 @@ crowd_refused(struct crowd *c, const char *why)
 		run_fail(c->ctx, why);
 }
 
+/* For people. */
+static const char *
+name_of(struct run *r)
+{
+	return r->abreast > 1 ? "together" :
+				transports[run_phase(r, 0)->transport].name;
+}
+
 static void
-open_crowd(struct run *r)
+open_crowds(struct run *r)
 {
 	run_enter(r, RUN_OPENING);
-	progress_say(r->options, "%s: %" PRIu64 " subscribers come",
-	    run_transport(r), r->options->subscribers);
-	r->crowd = (struct crowd){ .loop = r->loop,
-		.options = r->options,
-		.context = r->context,
-		.transport = run_phase(r)->transport,
-		.run = r->result->by_demo ? NULL : r->id,
-		.pane = r->has_api ? NULL : r->pane,
-		.before = r->numbers,
-		.refused = crowd_refused,
-		.ctx = r };
-	if (crowd_open(&r->crowd) != SW_OK)
-		run_fail(r, err_info(SW_ENOMEM)->sentence);
+	progress_say(r->options, "%s: %" PRIu64 " subscribers come", name_of(r),
+	    r->options->subscribers * r->abreast);
+	for (size_t i = 0; i < r->abreast; i++) {
+		r->crowds[i] = (struct crowd){ .loop = r->loop,
+			.options = r->options,
+			.context = r->context,
+			.transport = run_phase(r, i)->transport,
+			.run = r->result->by_demo ? NULL : r->id,
+			.pane = r->has_api ? NULL : r->panes[i],
+			.before = r->numbers,
+			.refused = crowd_refused,
+			.ctx = r };
+		if (crowd_open(&r->crowds[i]) != SW_OK)
+			run_fail(r, err_info(SW_ENOMEM)->sentence);
+	}
+}
+
+static void
+close_crowds(struct run *r)
+{
+	run_enter(r, RUN_CLOSING);
+	for (size_t i = 0; i < r->abreast; i++)
+		crowd_close(&r->crowds[i]);
+}
+
+/* Of all crowds under way. */
+static size_t
+count_there(const struct run *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->abreast; i++)
+		n += r->crowds[i].there;
+	return n;
+}
+
+static size_t
+count_leaving(const struct run *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->abreast; i++)
+		n += r->crowds[i].leaving;
+	return n;
 }
 
 static void
 publish(struct run *r)
 {
 	progress_say(
-	    r->options, "%s: all are there, events follow", run_transport(r));
+	    r->options, "%s: all are there, events follow", name_of(r));
 	run_enter_publishing(r);
 	if (r->result->by_demo) {
 		run_enter(r, RUN_STOPPING); /* until it has begun */
@@ -117,7 +157,9 @@ publish(struct run *r)
 static void
 opened(struct run *r)
 {
-	run_phase(r)->opening_seconds = (double)in_state_ms(r) / 1000;
+	for (size_t i = 0; i < r->abreast; i++)
+		run_phase(r, i)->opening_seconds =
+		    (double)in_state_ms(r) / 1000;
 	if (r->has_api)
 		run_ask_gauge(r, RUN_READY);
 	else
@@ -128,21 +170,31 @@ opened(struct run *r)
 static void
 settled(struct run *r)
 {
-	struct phase *p = run_phase(r);
+	for (size_t i = 0; i < r->abreast; i++) {
+		struct phase *p = run_phase(r, i);
 
-	p->seconds = (double)(loop_now_ms(r->loop) - r->began_ms) / 1000;
-	p->own_cpu_seconds = own_cpu_seconds() - r->own_cpu_seconds;
-	p->cut_short = r->interrupted;
-	if (r->has_api) {
-		run_ask_gauge(r, RUN_AFTER);
-		return;
+		p->seconds =
+		    (double)(loop_now_ms(r->loop) - r->began_ms) / 1000;
+		p->own_cpu_seconds = own_cpu_seconds() - r->own_cpu_seconds;
+		p->cut_short = r->interrupted;
 	}
-	run_enter(r, RUN_CLOSING);
-	crowd_close(&r->crowd);
+	if (r->has_api)
+		run_ask_gauge(r, RUN_AFTER);
+	else
+		close_crowds(r);
 }
 
-/* What it has counted in this phase. */
-static void
+/* Started anew, it counts from 0 again. */
+static bool
+is_same(const struct gauge *now, const struct gauge *before)
+{
+	return now->started >= before->started &&
+	    now->started <= before->started &&
+	    now->cpu_seconds >= before->cpu_seconds;
+}
+
+/* What it has counted in this phase; false if that is not known. */
+static bool
 subtract(struct gauge *out, const struct gauge *now, const struct gauge *before)
 {
 	*out = *now;
@@ -150,59 +202,80 @@ subtract(struct gauge *out, const struct gauge *now, const struct gauge *before)
 	out->events -= before->events;
 	for (size_t b = 0; b < BUCKET_COUNT; b++)
 		out->bytes[b] -= before->bytes[b];
+	return is_same(now, before);
+}
+
+/* CPU and memory are of the process: of all who are measured together. */
+static void
+measure_process(struct run *r, struct phase *p)
+{
+	const struct gauge *before = &r->before[0];
+
+	p->has_process = r->abreast == 1 && before->has_process &&
+	    r->ready.has_process && r->after.has_process &&
+	    is_same(&r->ready, before) && is_same(&r->after, &r->ready);
+	if (!p->has_process)
+		return;
+	p->cpu_seconds = r->after.cpu_seconds - r->ready.cpu_seconds;
+	p->opening_cpu_seconds = r->ready.cpu_seconds - before->cpu_seconds;
+	p->resident = r->after.resident;
+	p->growth = (int64_t)r->after.resident - (int64_t)before->resident;
 }
 
 static void
-measure(struct run *r, const struct gauge *now)
+measure(struct run *r, struct phase *p, const struct gauge *before,
+    const struct gauge *now)
 {
-	struct phase *p = run_phase(r);
 	const struct tally *t = &p->tally;
 
-	p->has_counts = now->there && (r->before.there || !r->has_api);
-	if (p->has_counts)
-		subtract(&p->counts, now, &r->before);
+	p->has_counts = now->there && (before->there || !r->has_api) &&
+	    subtract(&p->counts, now, before);
 	/* The demo's are of us alone. */
 	p->counts_others = p->has_counts && r->has_api &&
 	    (p->counts.requests != t->requests ||
 		p->counts.events != t->received + t->duplicates + t->foreign);
-	p->has_process = r->before.has_process && r->ready.has_process &&
-	    r->after.has_process;
-	if (!p->has_process)
-		return;
-	p->cpu_seconds = r->after.cpu_seconds - r->ready.cpu_seconds;
-	p->opening_cpu_seconds = r->ready.cpu_seconds - r->before.cpu_seconds;
-	p->resident = r->after.resident;
-	p->growth = (int64_t)r->after.resident - (int64_t)r->before.resident;
+	measure_process(r, p);
+	if (r->has_api && before->there && !p->has_counts)
+		r->result->no_gauge =
+		    "the gateway was started anew meanwhile, and counts from 0";
 }
 
 /* What is counted may be counted a moment later. */
 static bool
 is_counted(const struct run *r, const struct gauge *now)
 {
-	const struct tally *t = &r->crowd.tally;
-	const struct gauge *before = &r->before;
+	for (size_t i = 0; i < r->abreast; i++) {
+		const struct tally *t = &r->crowds[i].tally;
+		const struct gauge *before = &r->before[i];
 
-	if (!now->there || (r->has_api && !before->there))
-		return true;
-	if (now->requests - before->requests < t->requests)
-		return false;
-	return r->has_api ?
-	    now->events - before->events >= t->received :
-	    now->bytes[BUCKET_PAYLOAD] >= t->bytes[BUCKET_PAYLOAD];
+		if (!now[i].there || (r->has_api && !before->there) ||
+		    !is_same(&now[i], before))
+			continue;
+		if (now[i].requests - before->requests < t->requests)
+			return false;
+		if (r->has_api ?
+			now[i].events - before->events < t->received :
+			now[i].bytes[BUCKET_PAYLOAD] < t->bytes[BUCKET_PAYLOAD])
+			return false;
+	}
+	return true;
 }
 
 static void
-end_phase(struct run *r, const struct gauge *now)
+end_phases(struct run *r, const struct gauge *now)
 {
-	struct phase *p = run_phase(r);
+	for (size_t i = 0; i < r->abreast; i++) {
+		struct phase *p = run_phase(r, i);
 
-	p->tally = r->crowd.tally;
-	measure(r, now);
-	progress_say(r->options,
-	    "%s: %" PRIu64 " published, %" PRIu64 " of %" PRIu64 " received",
-	    run_transport(r), p->published, p->tally.received,
-	    phase_expected(r->result, p));
-	r->result->count++;
+		p->tally = r->crowds[i].tally;
+		measure(r, p, &r->before[i], &now[i]);
+		progress_say(r->options,
+		    "%s: %" PRIu64 " published, %" PRIu64 " of %" PRIu64
+		    " received",
+		    transports[p->transport].name, p->published,
+		    p->tally.received, phase_expected(r->result, p));
+	}
+	r->result->count += r->abreast;
 	run_enter(r, RUN_NEXT);
 }
 
@@ -211,8 +284,8 @@ run_take_gauge(struct run *r, const struct gauge *g)
 {
 	switch (r->state) {
 	case RUN_BEFORE:
-		r->before = *g;
-		open_crowd(r);
+		memcpy(r->before, g, sizeof(r->before));
+		open_crowds(r);
 		break;
 	case RUN_READY:
 		r->ready = *g;
@@ -220,18 +293,24 @@ run_take_gauge(struct run *r, const struct gauge *g)
 		break;
 	case RUN_AFTER:
 		r->after = *g;
-		run_enter(r, RUN_CLOSING);
-		crowd_close(&r->crowd);
+		close_crowds(r);
 		break;
 	case RUN_COUNTS:
 		if (!is_counted(r, g) && r->tries++ < COUNTS_TRIES)
 			run_enter(r, RUN_AGAIN);
 		else
-			end_phase(r, g);
+			end_phases(r, g);
 		break;
 	default:
 		break;
 	}
+}
+
+static void
+free_crowds(struct run *r)
+{
+	for (size_t i = 0; i < TRANSPORT_COUNT; i++)
+		crowd_free(&r->crowds[i]);
 }
 
 /*
@@ -239,26 +318,31 @@ run_take_gauge(struct run *r, const struct gauge *g)
  * between turns nobody holds it.
  */
 static void
-begin_phase(struct run *r)
+begin_phases(struct run *r)
 {
 	struct result *result = r->result;
+	const struct compare_options *o = r->options;
 
-	crowd_free(&r->crowd);
-	if (result->count == r->options->transport_count || r->interrupted) {
+	free_crowds(r);
+	if (result->count == o->transport_count || r->interrupted) {
 		loop_stop(r->loop);
 		return;
 	}
-	*run_phase(r) =
-	    (struct phase){ .transport =
-				r->options->transports[result->count] };
-	r->before = r->ready = r->after = (struct gauge){ .there = false };
+	r->abreast = o->together ? o->transport_count : 1;
+	for (size_t i = 0; i < r->abreast; i++) {
+		enum transport_id t = o->transports[result->count + i];
+
+		*run_phase(r, i) = (struct phase){ .transport = t };
+		r->before[i] = (struct gauge){ .there = false };
+		snprintf(r->panes[i], sizeof(r->panes[i]), "cli-%s-%s", r->id,
+		    transports[t].name);
+	}
+	r->ready = r->after = (struct gauge){ .there = false };
 	r->tries = 0;
-	snprintf(
-	    r->pane, sizeof(r->pane), "cli-%s-%s", r->id, run_transport(r));
 	if (r->has_api)
 		run_ask_gauge(r, RUN_BEFORE);
 	else
-		open_crowd(r);
+		open_crowds(r);
 }
 
 /* They wait for events, or for nothing: has the right gateway got them? */
@@ -268,7 +352,7 @@ check_epoch(struct run *r)
 	struct cursor cursor;
 
 	if (r->publisher.epoch.text[0] == '\0' ||
-	    cursor_parse(&cursor, str_of(r->crowd.clients[0].cursor)) !=
+	    cursor_parse(&cursor, str_of(r->crowds[0].clients[0].cursor)) !=
 		SW_OK ||
 	    strcmp(cursor.epoch.text, r->publisher.epoch.text) == 0)
 		return;
@@ -280,8 +364,6 @@ check_epoch(struct run *r)
 static void
 watch_publishing(struct run *r)
 {
-	struct phase *p = run_phase(r);
-
 	if (r->result->by_demo) {
 		if (r->interrupted ||
 		    in_state_ms(r) >= r->options->duration_ms) {
@@ -295,44 +377,68 @@ watch_publishing(struct run *r)
 		publisher_stop(&r->publisher);
 	if (r->failed || !publisher_is_done(&r->publisher))
 		return;
-	p->published = r->publisher.stored;
-	p->refused = r->publisher.refused;
+	for (size_t i = 0; i < r->abreast; i++) {
+		run_phase(r, i)->published = r->publisher.stored;
+		run_phase(r, i)->refused = r->publisher.refused;
+	}
 	r->numbers += r->publisher.sent;
 	run_enter(r, RUN_SETTLING);
+}
+
+static bool
+has_arrived(struct run *r)
+{
+	for (size_t i = 0; i < r->abreast; i++)
+		if (r->crowds[i].tally.received <
+		    phase_expected(r->result, run_phase(r, i)))
+			return false;
+	return true;
 }
 
 static void
 watch_settling(struct run *r)
 {
-	uint64_t grace = r->options->grace_ms;
-
 	/* A short poll may have asked just before the last event. */
-	if (run_phase(r)->transport == TRANSPORT_SHORT)
-		grace += r->options->poll_interval_ms;
+	uint64_t grace = r->options->grace_ms + r->options->poll_interval_ms;
+
 	if (r->interrupted && grace > HURRY_MS)
 		grace = HURRY_MS;
-	if (r->crowd.tally.received >=
-		phase_expected(r->result, run_phase(r)) ||
-	    in_state_ms(r) >= grace)
+	if (has_arrived(r) || in_state_ms(r) >= grace)
 		settled(r);
 }
 
 static void
 watch_opening(struct run *r)
 {
+	size_t there = count_there(r);
+	uint64_t all = r->options->subscribers * r->abreast;
 	char why[120];
 
 	if (r->interrupted) {
 		loop_stop(r->loop);
-	} else if (r->crowd.there == r->crowd.count) {
+	} else if (there == all) {
 		opened(r);
-	} else if (in_state_ms(r) >= OPENING_MS + r->options->subscribers * 5) {
+	} else if (in_state_ms(r) >= OPENING_MS + all * 5) {
 		snprintf(why, sizeof(why),
-		    "%s: only %zu of %zu subscribers are there after %d s",
-		    run_transport(r), r->crowd.there, r->crowd.count,
-		    OPENING_MS / 1000);
+		    "%s: only %zu of %" PRIu64
+		    " subscribers are there after %d s",
+		    name_of(r), there, all, OPENING_MS / 1000);
 		run_fail(r, why);
 	}
+}
+
+/* On a terminal: all that is under way, in one line. */
+static void
+show_progress(struct run *r)
+{
+	static struct tally sum; /* large */
+
+	sum = r->crowds[0].tally;
+	for (size_t i = 1; i < r->abreast; i++)
+		sum.received += r->crowds[i].tally.received;
+	progress_show(r->options, name_of(r), &sum,
+	    r->result->by_demo ? 0 : r->publisher.stored,
+	    loop_now_ms(r->loop) - r->began_ms);
 }
 
 static void
@@ -340,7 +446,7 @@ beat(struct run *r)
 {
 	switch (r->state) {
 	case RUN_NEXT:
-		begin_phase(r);
+		begin_phases(r);
 		break;
 	case RUN_OPENING:
 		watch_opening(r);
@@ -352,7 +458,7 @@ beat(struct run *r)
 		watch_settling(r);
 		break;
 	case RUN_CLOSING:
-		if (r->crowd.leaving == 0 || in_state_ms(r) >= GOODBYE_MS)
+		if (count_leaving(r) == 0 || in_state_ms(r) >= GOODBYE_MS)
 			run_ask_gauge(r, RUN_COUNTS);
 		break;
 	case RUN_AGAIN:
@@ -370,9 +476,7 @@ on_pulse(struct timer *t)
 
 	beat(r);
 	if (r->state == RUN_PUBLISHING || r->state == RUN_SETTLING)
-		progress_show(r->options, run_transport(r), &r->crowd.tally,
-		    r->result->by_demo ? 0 : r->publisher.stored,
-		    loop_now_ms(r->loop) - r->began_ms);
+		show_progress(r);
 	loop_set_timer(r->loop, &r->pulse, loop_now_ms(r->loop) + PULSE_MS);
 }
 
@@ -444,7 +548,7 @@ run_all(struct result *result, bool has_api, struct secure_context *context,
 	set_up(&r, has_api);
 	if ((err = take_signals(&r)) == SW_OK)
 		loop_run(r.loop);
-	crowd_free(&r.crowd);
+	free_crowds(&r);
 	publisher_fini(&r.publisher);
 	question_fini(&r.api);
 	question_fini(&r.public);

@@ -11,27 +11,27 @@ static void
 on_metrics(struct question *q, const struct question_answer *a)
 {
 	struct run *r = container_of(q, struct run, api);
-	struct gauge g;
+	struct gauge g[TRANSPORT_COUNT] = { { .there = false } };
 	char why[300];
 
+	if (a->status == 403) {
+		/* Such a token may still publish. */
+		r->result->no_gauge =
+		    "the token of the operator's API may not read /metrics";
+		run_take_gauge(r, g);
+		return;
+	}
 	if (a->status == 200) {
-		gauge_read_metrics(&g, a->body, run_transport(r));
-		if (!g.there) {
+		for (size_t i = 0; i < r->abreast; i++)
+			gauge_read_metrics(&g[i], a->body,
+			    transports[run_phase(r, i)->transport].name);
+		if (g[0].there)
+			run_take_gauge(r, g);
+		else
 			run_fail(r,
 			    "this is no operator's API of a gateway: its "
 			    "/metrics says nothing of streams; --api says "
 			    "where it is");
-			return;
-		}
-		run_take_gauge(r, &g);
-		return;
-	}
-	if (a->status == 403) {
-		/* Such a token may still publish. */
-		g = (struct gauge){ .there = false };
-		r->result->no_gauge =
-		    "the token of the operator's API may not read /metrics";
-		run_take_gauge(r, &g);
 		return;
 	}
 	if (a->status == 0)
@@ -49,14 +49,14 @@ static void
 on_panes(struct question *q, const struct question_answer *a)
 {
 	struct run *r = container_of(q, struct run, public);
-	struct gauge g = { .there = false };
+	struct gauge g[TRANSPORT_COUNT] = { { .there = false } };
 
 	if (a->status == 200)
-		gauge_read_panes(&g, a->body, r->pane);
-	run_take_gauge(r, &g);
+		for (size_t i = 0; i < r->abreast; i++)
+			gauge_read_panes(&g[i], a->body, r->panes[i]);
+	run_take_gauge(r, g);
 }
 
-/* Goes on with take_gauge, in the same state. */
 void
 run_ask_gauge(struct run *r, enum run_state state)
 {
@@ -68,7 +68,7 @@ run_ask_gauge(struct run *r, enum run_state state)
 		    on_metrics);
 		return;
 	}
-	snprintf(path, sizeof(path), "/spillway/lab/panes/%s", r->pane);
+	snprintf(path, sizeof(path), "/spillway/lab/panes/cli-%s-", r->id);
 	question_ask(&r->public, "GET", path, "", on_panes);
 }
 
@@ -121,7 +121,8 @@ on_stopped(struct question *q, const struct question_answer *a)
 		run_fail(r, "the demo does not say what it has published");
 		return;
 	}
-	run_phase(r)->published = next - 1 - r->numbers;
+	for (size_t i = 0; i < r->abreast; i++)
+		run_phase(r, i)->published = next - 1 - r->numbers;
 	r->numbers = next - 1;
 	run_enter(r, RUN_SETTLING);
 }

@@ -31,38 +31,39 @@ struct run {
 	bool failed, interrupted;
 	bool has_api;
 	char id[ENVELOPE_RUN_LENGTH + 1];
-	char pane[64];
+	char panes[TRANSPORT_COUNT][64];
 	struct io signals;
 	struct timer pulse;
 	enum run_state state;
 	uint64_t since_ms; /* this state */
 	struct question api, public;
-	struct crowd crowd;
+	/* Of the phases that are under way: one, or all of them together. */
+	size_t abreast;
+	struct crowd crowds[TRANSPORT_COUNT];
+	struct gauge before[TRANSPORT_COUNT];
+	struct gauge ready, after; /* for the process's part */
 	struct publisher publisher;
 	uint64_t numbers;       /* that were used up */
 	uint64_t began_ms;      /* publishing */
 	double own_cpu_seconds; /* by then */
-	struct gauge before, ready, after;
 	unsigned tries;
 };
 
+/* The i-th phase of those under way. */
 static inline struct phase *
-run_phase(struct run *r)
+run_phase(struct run *r, size_t i)
 {
-	return &r->result->phases[r->result->count];
-}
-
-static inline const char *
-run_transport(struct run *r)
-{
-	return transports[run_phase(r)->transport].name;
+	return &r->result->phases[r->result->count + i];
 }
 
 void run_fail(struct run *r, const char *why); /* ends it; the first counts */
 void run_enter(struct run *r, enum run_state state);
 void run_enter_publishing(struct run *r); /* and the measuring begins */
 
-/* Ask in this state for the gateway's figures: run_take_gauge goes on. */
+/*
+ * Ask in this state for the gateway's figures: run_take_gauge goes on, with one
+ * gauge for each phase under way.
+ */
 void run_ask_gauge(struct run *r, enum run_state state);
 void run_take_gauge(struct run *r, const struct gauge *g);
 

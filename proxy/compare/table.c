@@ -64,14 +64,12 @@ put_bytes(struct buf *out, const struct result *r)
 static void
 put_counts(struct buf *out, const struct phase *p)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = phase_counted_bytes(p);
 
 	if (!p->has_counts) {
 		buf_printf(out, " %12s %9s  -", "-", "-");
 		return;
 	}
-	for (size_t b = 0; b < BUCKET_COUNT; b++)
-		bytes += p->counts.bytes[b];
 	buf_printf(out, " %12.1f %9" PRIu64 "  ",
 	    phase_per_event(p, (double)bytes), p->counts.requests);
 	if (p->counts_others)
@@ -151,12 +149,12 @@ result_put_table(struct buf *out, const struct result *r)
 	const struct compare_options *o = r->options;
 
 	buf_printf(out,
-	    "%" PRIu64 " subscribers of each transport, one transport after "
-	    "the other: %" PRIu64 " events a\nsecond with %" PRIu64
+	    "%" PRIu64 " subscribers of each transport, %s: %" PRIu64
+	    " events a\nsecond with %" PRIu64
 	    " bytes each, for %.1f s; short polls every %.2f s. Published by "
 	    "%s.\n",
-	    o->subscribers, o->rate, o->size, (double)o->duration_ms / 1000,
-	    (double)o->poll_interval_ms / 1000,
+	    o->subscribers, result_manner(r), o->rate, o->size,
+	    (double)o->duration_ms / 1000, (double)o->poll_interval_ms / 1000,
 	    r->by_demo ? "the demo" : "this program");
 	put_arrivals(out, r);
 	put_bytes(out, r);

@@ -148,6 +148,8 @@ result_put_json(struct buf *out, const struct result *r)
 	put_time(out, r->began_unix_ms);
 	buf_puts(out, "\",");
 	put_flag(out, "cutShort", r->cut_short);
+	buf_puts(out, ",");
+	put_flag(out, "together", r->options->together);
 	buf_printf(out,
 	    ",\"publisher\":\"%s\",\"bytesCountedBy\":\"client\","
 	    "\"gatewayCountedBy\":\"%s\",\"noGateway\":",
@@ -193,6 +195,11 @@ put_row(struct buf *out, const struct result *r, const struct phase *p)
 		    p->resident, p->growth);
 	else
 		buf_puts(out, ",,,");
+	if (p->has_counts)
+		buf_printf(out, ",%" PRIu64 ",%" PRIu64, phase_counted_bytes(p),
+		    p->counts.requests);
+	else
+		buf_puts(out, ",,");
 	buf_puts(out, "\r\n");
 }
 
@@ -206,7 +213,8 @@ result_put_csv(struct buf *out, const struct result *r)
 		buf_printf(out, ",bytes_%s", bucket_name((enum bucket)b));
 	buf_puts(out,
 	    ",p50_ms,p90_ms,p95_ms,p99_ms,max_ms,gateway_cpu_seconds,"
-	    "gateway_memory_bytes,gateway_memory_growth_bytes\r\n");
+	    "gateway_memory_bytes,gateway_memory_growth_bytes,"
+	    "gateway_counted_bytes,gateway_counted_requests\r\n");
 	for (size_t i = 0; i < r->count; i++)
 		put_row(out, r, &r->phases[i]);
 }

@@ -190,6 +190,16 @@ class Together(Compare):
         self.assertTrue(out.startswith("transport,published,"))
         self.assertNotIn("60 of 60", err)
 
+    def test_together_all_transports_have_the_same_events(self):
+        data = self.measured("--together")
+        self.assertTrue(data["together"])
+        self.assertIn("--together", data["noGateway"])
+        for found in data["transports"]:
+            self.check(found)
+            self.assertIsNone(found["gateway"]["cpuSeconds"])
+            self.assertFalse(found["gateway"]["countsOthers"])
+        self.assertEqual(self.gateway.metric("events_published_total"), 20)
+
     def test_a_stream_that_is_cut_comes_back_and_misses_nothing(self):
         run = self.begin("--duration=1h", "--transports=sse", "--json",
                          self.file("a.json"))

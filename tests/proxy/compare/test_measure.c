@@ -1,4 +1,5 @@
 /* Numbers: times, what was seen, what events and the gateway say. */
+#include <stdio.h>
 #include <string.h>
 
 #include "proxy/base/err.h"
@@ -185,6 +186,7 @@ START_TEST(metrics_are_read_by_transport)
 		     "spillway_requests_total{transport=\"sse\"} 11\n"
 		     "spillway_events_delivered_total{transport=\"ws\"} 12\n"
 		     "process_cpu_seconds_total 1.250\n"
+		     "process_start_time_seconds 1763634245.5\n"
 		     "process_resident_memory_bytes 4096\n";
 	struct gauge g;
 
@@ -196,6 +198,7 @@ START_TEST(metrics_are_read_by_transport)
 	ck_assert_uint_eq(g.bytes[BUCKET_PAYLOAD], 6);
 	ck_assert(g.has_process);
 	ck_assert_double_eq(g.cpu_seconds, 1.25);
+	ck_assert_double_eq(g.started, 1763634245.5);
 	ck_assert_uint_eq(g.resident, 4096);
 	/* Its events are not there: then nothing is. */
 	gauge_read_metrics(&g, str_of(text), "sse");
@@ -216,10 +219,20 @@ START_TEST(metrics_that_are_no_numbers_are_not_there)
 		"process_cpu_seconds_total 1\nprocess_resident_memory_bytes "
 		"1e99",
 		"process_cpu_seconds_total\nprocess_resident_memory_bytes" };
+	static const char started[] = "process_start_time_seconds 1";
+	char text[200];
 	struct gauge g;
 
+	/* As they should be, they are there. */
+	snprintf(text, sizeof(text),
+	    "%s\nprocess_cpu_seconds_total 1\n"
+	    "process_resident_memory_bytes 1",
+	    started);
+	gauge_read_metrics(&g, str_of(text), "ws");
+	ck_assert(g.has_process);
 	for (size_t i = 0; i < COUNT(texts); i++) {
-		gauge_read_metrics(&g, str_of(texts[i]), "ws");
+		snprintf(text, sizeof(text), "%s\n%s\n", started, texts[i]);
+		gauge_read_metrics(&g, str_of(text), "ws");
 		ck_assert(!g.there);
 		ck_assert_msg(!g.has_process, "%s", texts[i]);
 	}

@@ -62,14 +62,14 @@ START_TEST(every_option_is_taken)
 	ck_assert_uint_eq(compare_options_events(&o), 420);
 	ck_assert_uint_eq(o.poll_interval_ms, 50);
 	ck_assert(READ(&status, "--transports", "short,ws", "--publisher",
-	    "demo", "--grace=2s", "--insecure", "--quiet", "--ca-file", "x",
-	    "--json", "a", "--csv", "-", "--html", "c"));
+	    "demo", "--grace=2s", "--insecure", "--quiet", "--together",
+	    "--ca-file", "x", "--json", "a", "--csv", "-", "--html", "c"));
 	ck_assert_uint_eq(o.transport_count, 2);
 	ck_assert_int_eq(o.transports[0], TRANSPORT_SHORT);
 	ck_assert_int_eq(o.transports[1], TRANSPORT_WS);
 	ck_assert_int_eq(o.publisher, PUBLISHER_DEMO);
 	ck_assert_uint_eq(o.grace_ms, 2000);
-	ck_assert(o.tls.trusting && o.quiet);
+	ck_assert(o.tls.trusting && o.quiet && o.together);
 	ck_assert_str_eq(o.tls.authorities, "x");
 	ck_assert_str_eq(o.json, "a");
 	ck_assert_str_eq(o.csv, "-");
@@ -161,6 +161,9 @@ make_result(void)
 	r.phases[1].cpu_seconds = 0.5;
 	r.phases[1].resident = 1000000;
 	r.phases[1].growth = -4096;
+	r.phases[1].has_counts = true;
+	r.phases[1].counts.bytes[BUCKET_FRAMING] = 42;
+	r.phases[1].counts.requests = 7;
 }
 
 START_TEST(what_is_missing_is_what_did_not_arrive)
@@ -223,14 +226,14 @@ START_TEST(every_row_of_the_csv_has_all_columns)
 		ck_assert_int_eq(line.p[line.len - 1], '\r');
 		for (size_t i = 0; i < line.len; i++)
 			commas += line.p[i] == ',';
-		ck_assert_uint_eq(commas, 23);
+		ck_assert_uint_eq(commas, 25);
 		str_cut(&line, ',', &cell);
 		rows++;
 	}
 	ck_assert_uint_eq(rows, 3);
 	ck_assert(has(&out, "\r\nlong,10,19,1,1,0,0,0,22,0,19,38,57,"));
-	ck_assert(has(&out, ",,,\r\nws,"));
-	ck_assert(has(&out, ",0.500,1000000,-4096\r\n"));
+	ck_assert(has(&out, ",,,,,\r\nws,"));
+	ck_assert(has(&out, ",0.500,1000000,-4096,42,7\r\n"));
 	buf_fini(&out);
 }
 END_TEST
