@@ -178,9 +178,21 @@ judge(const struct result *r)
 	if (r->cut_short)
 		return STATUS_INTERRUPTED;
 	for (size_t i = 0; i < r->count; i++)
+		if (!phase_is_measured(&r->phases[i]))
+			return STATUS_FAILED;
+	for (size_t i = 0; i < r->count; i++)
 		if (!phase_is_clean(r, &r->phases[i]))
 			return STATUS_LOSS;
 	return STATUS_FINE;
+}
+
+static bool
+is_something(const struct result *r)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (phase_is_measured(&r->phases[i]))
+			return true;
+	return r->cut_short;
 }
 
 static int
@@ -196,9 +208,8 @@ compare(struct result *r, bool has_api, struct secure_context *context)
 					     str_of(err_info(err)->sentence));
 	buf_fini(&why);
 	/* What there is, even then. */
-	if (r->count > 0 || r->cut_short)
-		if (!report(r))
-			return STATUS_FAILED;
+	if (is_something(r) && !report(r))
+		return STATUS_FAILED;
 	return err != SW_OK ? STATUS_FAILED : judge(r);
 }
 

@@ -78,6 +78,8 @@ put_arrivals(struct buf *out, const struct result *r)
 		const struct phase *p = &r->phases[i];
 		const struct tally *t = &p->tally;
 
+		if (!phase_is_measured(p))
+			continue;
 		begin_row(out, p);
 		buf_printf(out,
 		    "<td>%" PRIu64 "</td><td>%" PRIu64 "</td><td>%" PRIu64
@@ -106,6 +108,8 @@ put_bytes(struct buf *out, const struct result *r)
 	for (size_t i = 0; i < r->count; i++) {
 		const struct phase *p = &r->phases[i];
 
+		if (!phase_is_measured(p))
+			continue;
 		begin_row(out, p);
 		for (size_t b = 0; b < BUCKET_COUNT; b++)
 			buf_printf(out, "<td>%.1f</td>",
@@ -130,6 +134,8 @@ put_gateway(struct buf *out, const struct result *r)
 	for (size_t i = 0; i < r->count; i++) {
 		const struct phase *p = &r->phases[i];
 
+		if (!phase_is_measured(p))
+			continue;
 		begin_row(out, p);
 		if (p->has_process)
 			buf_printf(out,
@@ -231,8 +237,17 @@ result_put_html(struct buf *out, const struct result *r)
 	put_bytes(out, r);
 	put_gateway(out, r);
 	buf_puts(out, "<h2>Latencies</h2>\n");
-	for (size_t i = 0; i < r->count; i++)
-		put_chart(out, &r->phases[i]);
+	for (size_t i = 0; i < r->count; i++) {
+		const struct phase *p = &r->phases[i];
+
+		if (phase_is_measured(p)) {
+			put_chart(out, p);
+			continue;
+		}
+		buf_puts(out, "<p>Not measured: ");
+		put_text(out, str_of(p->why));
+		buf_puts(out, "</p>\n");
+	}
 	buf_init(&json, 1 << 20);
 	result_put_json(&json, r);
 	buf_puts(out, "<details><summary>All of it, as JSON</summary>\n<pre>");

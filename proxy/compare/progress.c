@@ -44,6 +44,13 @@ progress_show(const struct compare_options *o, const char *name,
 }
 
 void
+progress_complain(const char *why)
+{
+	fprintf(stderr, "%sspillway compare: %s\n", on_terminal() ? renew : "",
+	    why);
+}
+
+void
 progress_end(const struct compare_options *o)
 {
 	if (!o->quiet && on_terminal())

@@ -13,6 +13,8 @@ void progress_say(const struct compare_options *o, const char *format, ...)
 /* On a terminal alone; as often as one may call it. */
 void progress_show(const struct compare_options *o, const char *name,
     const struct tally *t, uint64_t published, uint64_t ms);
+/* What went wrong, even with --quiet. */
+void progress_complain(const char *why);
 void progress_end(const struct compare_options *o);
 
 #endif

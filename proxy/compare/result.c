@@ -1,5 +1,11 @@
 #include "proxy/compare/result.h"
 
+bool
+phase_is_measured(const struct phase *p)
+{
+	return p->why[0] == '\0';
+}
+
 uint64_t
 phase_expected(const struct result *r, const struct phase *p)
 {

@@ -10,6 +10,8 @@
 /* One transport's part of a run. */
 struct phase {
 	enum transport_id transport;
+	/* Why it was not measured, in plain ASCII; empty if it was. */
+	char why[400];
 	bool cut_short; /* by the user; what was on its way may be missing */
 	double opening_seconds; /* until all subscribers were there */
 	double seconds;         /* of publishing, and until all had arrived */
@@ -39,6 +41,7 @@ struct result {
 	size_t count;
 };
 
+bool phase_is_measured(const struct phase *p);
 uint64_t phase_expected(const struct result *r, const struct phase *p);
 uint64_t phase_missing(const struct result *r, const struct phase *p);
 /* Nothing missing, twice, late, or told to be lost. */

@@ -23,11 +23,25 @@ enum {
 	COUNTS_TRIES = 250,
 };
 
+/* It may have come from the gateway, and goes to a terminal and to JSON. */
+static void
+copy_plain(char *out, size_t room, const char *text)
+{
+	size_t n = 0;
+
+	for (; text[n] != '\0' && n + 1 < room; n++)
+		out[n] = text[n] < ' ' || text[n] > '~' ? '?' : text[n];
+	out[n] = '\0';
+}
+
 void
 run_fail(struct run *r, const char *why)
 {
+	char text[400];
+
+	copy_plain(text, sizeof(text), why);
 	if (!r->failed)
-		buf_puts(r->why, why);
+		buf_puts(r->why, text);
 	r->failed = true;
 	loop_stop(r->loop);
 }
@@ -72,12 +86,30 @@ publisher_failed(struct publisher *p, const char *why)
 	run_fail(p->ctx, why);
 }
 
+/*
+ * Subscribers do not get in. Where this is a transport's turn, the others may
+ * do better: a proxy on the way may strip what a WebSocket needs.
+ */
+static void
+give_up(struct run *r, const char *why)
+{
+	struct phase *p = run_phase(r, 0);
+
+	if (r->abreast > 1 || r->state != RUN_OPENING) {
+		run_fail(r, why);
+		return;
+	}
+	copy_plain(p->why, sizeof(p->why), why);
+	r->crowds[0].closing = true;
+	run_enter(r, RUN_REFUSED);
+}
+
 static void
 crowd_refused(struct crowd *c, const char *why)
 {
 	/* Who leaves may be told anything. */
 	if (!c->closing)
-		run_fail(c->ctx, why);
+		give_up(c->ctx, why);
 }
 
 /* For people. */
@@ -423,7 +455,7 @@ watch_opening(struct run *r)
 		    "%s: only %zu of %" PRIu64
 		    " subscribers are there after %d s",
 		    name_of(r), there, all, OPENING_MS / 1000);
-		run_fail(r, why);
+		give_up(r, why);
 	}
 }
 
@@ -450,6 +482,11 @@ beat(struct run *r)
 		break;
 	case RUN_OPENING:
 		watch_opening(r);
+		break;
+	case RUN_REFUSED:
+		progress_complain(run_phase(r, 0)->why);
+		r->result->count++;
+		run_enter(r, RUN_NEXT);
 		break;
 	case RUN_PUBLISHING:
 		watch_publishing(r);

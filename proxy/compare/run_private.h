@@ -12,6 +12,7 @@ enum run_state {
 	RUN_NEXT,       /* a phase is about to begin */
 	RUN_BEFORE,     /* the gateway is asked, before anybody comes */
 	RUN_OPENING,    /* they come */
+	RUN_REFUSED,    /* or they may not: the next phase */
 	RUN_READY,      /* asked again: they are there */
 	RUN_PUBLISHING, /* until all is acknowledged */
 	RUN_STOPPING,   /* the demo is told to */

@@ -24,6 +24,8 @@ put_arrivals(struct buf *out, const struct result *r)
 		const struct phase *p = &r->phases[i];
 		const struct tally *t = &p->tally;
 
+		if (!phase_is_measured(p))
+			continue;
 		buf_printf(out,
 		    "%-6s %9" PRIu64 " %9" PRIu64 " %7" PRIu64 " %7" PRIu64
 		    " %7" PRIu64,
@@ -50,6 +52,8 @@ put_bytes(struct buf *out, const struct result *r)
 	for (size_t i = 0; i < r->count; i++) {
 		const struct phase *p = &r->phases[i];
 
+		if (!phase_is_measured(p))
+			continue;
 		buf_printf(out, "%-6s", transports[p->transport].name);
 		for (size_t b = 0; b < BUCKET_COUNT; b++)
 			buf_printf(out, " %9.1f",
@@ -90,6 +94,8 @@ put_gateway(struct buf *out, const struct result *r)
 	for (size_t i = 0; i < r->count; i++) {
 		const struct phase *p = &r->phases[i];
 
+		if (!phase_is_measured(p))
+			continue;
 		buf_printf(out, "%-6s", transports[p->transport].name);
 		if (p->has_process)
 			buf_printf(out, " %10.0f %12.1f %9.1f %12.0f",
@@ -114,6 +120,8 @@ put_remarks(struct buf *out, const struct result *r)
 		const struct tally *t = &p->tally;
 		const char *name = transports[p->transport].name;
 
+		if (!phase_is_measured(p))
+			buf_printf(out, "Not measured: %s\n", p->why);
 		/* Then it is late by itself. */
 		if (p->own_cpu_seconds > p->seconds / 2)
 			buf_printf(out,

@@ -117,6 +117,12 @@ put_phase(struct buf *out, const struct result *r, const struct phase *p)
 
 	buf_printf(
 	    out, "{\"transport\":\"%s\",", transports[p->transport].name);
+	if (!phase_is_measured(p)) {
+		buf_puts(out, "\"error\":");
+		json_put_string(out, str_of(p->why));
+		buf_puts(out, "}");
+		return;
+	}
 	put_flag(out, "clean", phase_is_clean(r, p));
 	buf_puts(out, ",");
 	put_flag(out, "cutShort", p->cut_short);
@@ -216,5 +222,6 @@ result_put_csv(struct buf *out, const struct result *r)
 	    "gateway_memory_bytes,gateway_memory_growth_bytes,"
 	    "gateway_counted_bytes,gateway_counted_requests\r\n");
 	for (size_t i = 0; i < r->count; i++)
-		put_row(out, r, &r->phases[i]);
+		if (phase_is_measured(&r->phases[i]))
+			put_row(out, r, &r->phases[i]);
 }

@@ -280,7 +280,8 @@ class Together(Compare):
             thread = threading.Thread(target=answer)
             thread.start()
             _, err = self.compare("--url", f"http://127.0.0.1:{port}",
-                                  "--subscribers=1", expected=1)
+                                  "--subscribers=1", "--transports=ws",
+                                  expected=1)
             thread.join(GUARD)
         self.assertIn("ws: what came is no answer", err)
 

@@ -208,6 +208,32 @@ START_TEST(the_json_is_json)
 }
 END_TEST
 
+START_TEST(what_was_not_measured_is_told_and_has_no_row)
+{
+	void (*const puts[])(
+	    struct buf * out, const struct result *r) = { result_put_table,
+		result_put_json, result_put_html, result_put_csv };
+	struct buf out;
+
+	make_result();
+	snprintf(r.phases[1].why, sizeof(r.phases[1].why), "no \"x\" & <y>");
+	ck_assert(!phase_is_measured(&r.phases[1]));
+	buf_init(&out, 1 << 20);
+	for (size_t i = 0; i < COUNT(puts); i++) {
+		buf_clear(&out);
+		puts[i](&out, &r);
+		ck_assert(!has(&out, "\nws "));
+		ck_assert(!has(&out, "\nws,"));
+		ck_assert(!has(&out, ">ws<"));
+		ck_assert(i == 3 || has(&out, "no "));
+		ck_assert(i != 1 || json_valid(buf_str(&out)));
+		ck_assert(
+		    i != 2 || has(&out, "no &quot;x&quot; &amp; &lt;y&gt;"));
+	}
+	buf_fini(&out);
+}
+END_TEST
+
 START_TEST(every_row_of_the_csv_has_all_columns)
 {
 	struct str rest, line, cell;
@@ -277,6 +303,7 @@ SUITE("compare/result", TEST(defaults_are_small), TEST(every_option_is_taken),
     TEST(values_that_do_not_go_together_are_faults),
     TEST(a_token_comes_from_a_file_without_its_line_end),
     TEST(what_is_missing_is_what_did_not_arrive), TEST(the_json_is_json),
+    TEST(what_was_not_measured_is_told_and_has_no_row),
     TEST(every_row_of_the_csv_has_all_columns),
     TEST(nothing_in_the_page_is_markup_that_is_not_ours),
     TEST(the_table_says_what_is_not_known))
