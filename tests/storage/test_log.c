@@ -359,9 +359,9 @@ START_TEST(a_full_disk_refuses_what_needs_it_until_there_is_room)
 	struct office *o = office_open("log.db");
 	size_t first;
 
+	said_listen();
 	disk_full(o);
 	first = o->asked;
-	said_listen();
 	for (unsigned i = 0; i < 3; i++) {
 		char key[] = { (char)('0' + i), 0 };
 
@@ -431,8 +431,8 @@ START_TEST(a_store_with_room_again_is_found_without_anyone_publishing)
 	struct errand e = { { .run = begin_looking }, &p };
 
 	timer_init(&p.timer, look_at_health);
-	disk_full(o);
 	said_listen();
+	disk_full(o);
 	ck_assert_int_eq(publish(o, "a", 100, NULL).err, SW_ESTORE);
 	said_check("events are refused");
 	ck_assert(!stats_of(o).healthy);
