@@ -441,6 +441,9 @@ channel "echo" { send = echo }
             after = self.totals("sse")
             self.assertEqual({b: after[b] - before[b] for b in cost}, cost)
             s.close()
+            # Until it is gone, the next events are sent to it, too.
+            self.gateway.until(lambda: not self.gateway.get(
+                "/v1/connections", api=True)[1]["connections"])
 
     def test_polls_through_both_doors(self):
         g = self.gateway
