@@ -307,15 +307,12 @@ static int
 set_route_pattern(struct route *r, const char *pattern)
 {
 	size_t n = strlen(pattern);
+	bool has_bare = n >= 2 && strcmp(pattern + n - 2, "/*") == 0;
 
 	r->pattern = strdup(pattern);
-	if (n >= 2 && strcmp(pattern + n - 2, "/*") == 0)
-		r->bare = strndup(pattern, n - 2);
-	return r->pattern == NULL ||
-		(r->bare == NULL && n >= 2 &&
-		    strcmp(pattern + n - 2, "/*") == 0) ?
-	    SW_ENOMEM :
-	    SW_OK;
+	r->bare = has_bare ? strndup(pattern, n - 2) : NULL;
+	return r->pattern == NULL || (has_bare && r->bare == NULL) ? SW_ENOMEM :
+								     SW_OK;
 }
 
 static int

@@ -136,6 +136,8 @@ struct addition {
 	size_t start, end;
 };
 
+enum { ADDITIONS_MAX = 6 };
+
 static void
 add(struct forwarded *f, struct addition *a, const char *name, size_t start)
 {
@@ -230,29 +232,17 @@ target_fini(struct target *t)
 	free(t->made);
 }
 
-int
-forwarded_init(struct forwarded *f, const struct conn *c,
-    const struct request *r, const struct route *route, struct str prefix,
-    struct str upgrade)
+/* What the next hop should know; how many that are. */
+static size_t
+add_ours(struct forwarded *f, struct addition added[ADDITIONS_MAX],
+    const struct conn *c, const struct request *r, bool trust,
+    struct str prefix)
 {
-	const struct conf *conf = c->worker->conf;
-	bool trust = networks_have(
-	    conf->trusted_proxy, conf->trusted_proxy_count, &c->peer);
 	const char *proto = c->tls != NULL ? "https" : "http";
 	struct str host = request_header(r, "Host"), ip;
-	struct addition added[6];
 	char address[ADDRESS_TEXT];
 	size_t n = 0, at = 0;
 
-	f->count = 0;
-	buf_init(&f->text, 1 << 20);
-	for (size_t i = 0; i < r->header_count; i++)
-		if (passes(r, r->headers[i].name, trust) &&
-		    !is_edited(route->request_header,
-			route->request_header_count, r->headers[i].name) &&
-		    (prefix.len == 0 ||
-			!str_is_nocase(r->headers[i].name, forwarded_prefix)))
-			f->headers[f->count++] = r->headers[i];
 	ip = host_of(&c->peer, address);
 	if (trust)
 		put_earlier(&f->text, r, "X-Forwarded-For");
@@ -287,6 +277,14 @@ forwarded_init(struct forwarded *f, const struct conn *c,
 	put_earlier(&f->text, r, "Via");
 	buf_puts(&f->text, via);
 	add(f, &added[n++], "Via", at);
+	return n;
+}
+
+/* Those of them that the route does not say itself. */
+static void
+take_ours(struct forwarded *f, const struct addition *added, size_t n,
+    const struct route *route)
+{
 	for (size_t i = 0; i < n; i++) {
 		if (is_edited(route->request_header,
 			route->request_header_count, str_of(added[i].name)))
@@ -297,6 +295,28 @@ forwarded_init(struct forwarded *f, const struct conn *c,
 			    added[i].end - added[i].start },
 		};
 	}
+}
+
+int
+forwarded_init(struct forwarded *f, const struct conn *c,
+    const struct request *r, const struct route *route, struct str prefix,
+    struct str upgrade)
+{
+	const struct conf *conf = c->worker->conf;
+	bool trust = networks_have(
+	    conf->trusted_proxy, conf->trusted_proxy_count, &c->peer);
+	struct addition added[ADDITIONS_MAX];
+
+	f->count = 0;
+	buf_init(&f->text, 1 << 20);
+	for (size_t i = 0; i < r->header_count; i++)
+		if (passes(r, r->headers[i].name, trust) &&
+		    !is_edited(route->request_header,
+			route->request_header_count, r->headers[i].name) &&
+		    (prefix.len == 0 ||
+			!str_is_nocase(r->headers[i].name, forwarded_prefix)))
+			f->headers[f->count++] = r->headers[i];
+	take_ours(f, added, add_ours(f, added, c, r, trust, prefix), route);
 	add_edits(f, route);
 	if (upgrade.p != NULL) {
 		f->headers[f->count++] =
