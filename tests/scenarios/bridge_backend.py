@@ -122,3 +122,26 @@ class Backend:
         self.server.server_close()
         self.server.hang_up()
         self.thread.join(GUARD)
+
+
+TAKEN = (204, None, b"")
+
+
+class Told:
+    """A test with a backend that says what it is told to, or is not there."""
+
+    def open_backend(self):
+        self.says = TAKEN
+        self.backend = Backend(self.answer)
+        self.addCleanup(lambda: self.backend.close())
+
+    def answer(self, event):
+        return self.says(event) if callable(self.says) else self.says
+
+    def away(self):
+        """Nobody listens where the backend was."""
+        self.backend.close()
+
+    def back(self):
+        self.backend = Backend(self.answer, self.backend.port,
+                               self.backend.events)

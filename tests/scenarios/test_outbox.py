@@ -4,19 +4,15 @@ import json
 import threading
 import unittest
 
-from bridge_backend import SECRET, Backend
+from bridge_backend import SECRET, TAKEN, Told
 from gateway import EventStream, Gateway, WebSocket
 
-TAKEN = (204, None, b"")
 
-
-class Stored(unittest.TestCase):
+class Stored(Told, unittest.TestCase):
     more = ""
 
     def setUp(self):
-        self.says = TAKEN
-        self.backend = Backend(lambda event: self.answer(event))
-        self.addCleanup(lambda: self.backend.close())
+        self.open_backend()
         self.gateway = Gateway(f"""
 backend = "http://127.0.0.1:{self.backend.port}"
 bridge-secret = "{SECRET}"
@@ -29,17 +25,6 @@ channel "told*" {{ bridge-presence = yes }}
 """)
         self.addCleanup(self.gateway.close)
         self.gateway.start()
-
-    def answer(self, event):
-        return self.says(event) if callable(self.says) else self.says
-
-    def away(self):
-        """Nobody listens where the backend was."""
-        self.backend.close()
-
-    def back(self):
-        self.backend = Backend(lambda event: self.answer(event),
-                               self.backend.port, self.backend.events)
 
     def post(self, body, query="", channel="room"):
         return self.gateway.request(

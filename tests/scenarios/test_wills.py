@@ -5,19 +5,15 @@ import sqlite3
 import threading
 import unittest
 
-from bridge_backend import SECRET, Backend
+from bridge_backend import SECRET, TAKEN, Told
 from gateway import GUARD, EventStream, Gateway, WebSocket, Wire
 
-TAKEN = (204, None, b"")
 
-
-class Wills(unittest.TestCase):
+class Wills(Told, unittest.TestCase):
     mode = "sync"
 
     def setUp(self):
-        self.says = TAKEN
-        self.backend = Backend(lambda event: self.answer(event))
-        self.addCleanup(lambda: self.backend.close())
+        self.open_backend()
         self.gateway = Gateway(f"""
 backend = "http://127.0.0.1:{self.backend.port}"
 bridge-secret = "{SECRET}"
@@ -31,9 +27,6 @@ channel "asked" {{ bridge-connect = yes  bridge-presence = yes }}
 """)
         self.addCleanup(self.gateway.close)
         self.gateway.start()
-
-    def answer(self, event):
-        return self.says(event) if callable(self.says) else self.says
 
     def of(self, kind):
         return [e for e in self.backend.events if e.type == "spillway." + kind]
@@ -52,13 +45,6 @@ channel "asked" {{ bridge-connect = yes  bridge-presence = yes }}
                 lambda: len(self.once(kind)) >= count,
                 GUARD), self.backend.events
         return self.once(kind)[:count]
-
-    def away(self):
-        self.backend.close()
-
-    def back(self):
-        self.backend = Backend(lambda event: self.answer(event),
-                               self.backend.port, self.backend.events)
 
     def socket(self, channels, **options):
         """Of one who is there, and who it is."""
