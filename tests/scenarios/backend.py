@@ -7,6 +7,7 @@ import socket
 import threading
 
 from gateway import GUARD
+from two_ways import TwoWaySocket
 
 
 class Backend:
@@ -22,6 +23,8 @@ class Backend:
         self.requests, self.connections = [], 0
         self.changed = threading.Condition()
         self.context = context
+        if context:
+            context.sslsocket_class = TwoWaySocket
         self.listener = listener or self._listen(family, address)
         name = self.listener.getsockname()
         self.port = None if isinstance(name, (str, bytes)) else name[1]
