@@ -111,6 +111,7 @@ struct conf {
 
 	uint64_t header_max; /* a request's head */
 	uint64_t header_timeout_ms;
+	uint64_t odd_path_max; /* a path that may be read in several ways */
 	uint64_t request_timeout_ms;
 	uint64_t idle_timeout_ms;
 	bool first_look;

@@ -444,6 +444,13 @@ const struct directive directives[] = {
 	    .max = 5 * MINUTE,
 	    .help = "Time for the head of a request to be complete, from the "
 		    "connection or its first byte on." },
+	{ "odd-path-max", KIND_BYTES, GROUP_REQUESTS, GLOBAL(odd_path_max),
+	    .fallback = "2k", .min = 64, .max = 64 * KIB,
+	    .help = "Longest path that servers may read in different ways, and "
+		    "that `route` blocks have to be compared with in each of "
+		    "them: one with a % or ; or \\ in it, or two slashes, or "
+		    "a slash and a dot, in a row. Other paths, and those of a "
+		    "gateway without such blocks, end with header-max." },
 	{ "request-timeout", KIND_MSEC, GROUP_REQUESTS,
 	    GLOBAL(request_timeout_ms), .fallback = "60s", .min = SECOND,
 	    .max = HOUR,

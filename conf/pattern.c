@@ -1,5 +1,7 @@
 #include "conf/pattern.h"
 
+#include <string.h>
+
 #include "proxy/base/channel.h"
 
 bool
@@ -15,31 +17,37 @@ pattern_valid(struct str pattern)
 }
 
 /*
- * Each star takes as little as it can. When the rest does not fit, the last
- * star takes one more; those before it need not, as any text between them
- * that fits will do.
+ * What stands between stars is looked for from left to right, each part as
+ * early as can be: any place that fits leaves no more to the parts behind it.
+ * The text behind the last star stands at the end, so that most names that do
+ * not match are told by their ends.
  */
 bool
 pattern_matches(const char *pattern, struct str name)
 {
-	const char *star = NULL;
-	size_t i = 0, taken = 0;
+	const char *first = strchr(pattern, '*'), *last, *next;
+	size_t head, tail;
 
-	while (i < name.len) {
-		if (*pattern == '*') {
-			star = pattern++;
-			taken = i;
-		} else if (*pattern == name.p[i]) {
-			pattern++;
-			i++;
-		} else if (star != NULL) {
-			pattern = star + 1;
-			i = ++taken;
-		} else {
+	if (first == NULL)
+		return str_is(name, pattern);
+	last = strrchr(pattern, '*');
+	head = (size_t)(first - pattern);
+	tail = strlen(last + 1);
+	if (name.len < head + tail || memcmp(name.p, pattern, head) != 0 ||
+	    memcmp(name.p + name.len - tail, last + 1, tail) != 0)
+		return false;
+	name = (struct str){ name.p + head, name.len - head - tail };
+	for (; first < last; first = next) {
+		size_t len;
+		const char *found;
+
+		next = strchr(first + 1, '*');
+		len = (size_t)(next - first) - 1;
+		found = memmem(name.p, name.len, first + 1, len);
+		if (found == NULL)
 			return false;
-		}
+		name.len -= (size_t)(found - name.p) + len;
+		name.p = found + len;
 	}
-	while (*pattern == '*')
-		pattern++;
-	return *pattern == '\0';
+	return true;
 }

@@ -214,8 +214,8 @@ is_odd(struct str path)
 }
 
 int
-route_choose(
-    size_t *out, const struct route *routes, size_t count, struct str path)
+route_choose(size_t *out, const struct route *routes, size_t count,
+    struct str path, uint64_t odd_max)
 {
 	struct reader r = { routes, count, 0, NULL, path.len };
 	bool same;
@@ -226,6 +226,8 @@ route_choose(
 	*out = r.route = find(routes, count, path);
 	if (!is_odd(path))
 		return SW_OK;
+	if (path.len > odd_max)
+		return SW_ELIMIT;
 	r.memory = malloc(STEPS * path.len);
 	if (r.memory == NULL)
 		return SW_ENOMEM;

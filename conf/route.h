@@ -67,10 +67,12 @@ bool route_matches(const struct route *r, struct str path);
  * The index of the first route that matches, or of the last one, which stands
  * for all else. SW_EINVAL when some server might read the path in such a way
  * that it is another route's: with its escapes decoded, its dots resolved, its
- * slashes merged. SW_ENOMEM. Memory is taken for odd paths alone.
+ * slashes merged. SW_ELIMIT when one that has to be looked at so is above
+ * `odd_max` bytes: the time it takes grows with its length. SW_ENOMEM. Memory
+ * is taken for odd paths alone.
  */
-int route_choose(
-    size_t *out, const struct route *routes, size_t count, struct str path);
+int route_choose(size_t *out, const struct route *routes, size_t count,
+    struct str path, uint64_t odd_max);
 
 /* How many bytes of such paths strip-prefix is about; 0: there is none. */
 size_t route_prefix(const struct route *r);

@@ -13,6 +13,7 @@ limit_name(enum limit l)
 		[LIMIT_HANDSHAKE_TIMEOUT] = "tls-handshake-timeout",
 		[LIMIT_HEADER] = "header-max",
 		[LIMIT_HEADER_TIMEOUT] = "header-timeout",
+		[LIMIT_ODD_PATH] = "odd-path-max",
 		[LIMIT_REQUEST_TIMEOUT] = "request-timeout",
 		[LIMIT_IDLE_TIMEOUT] = "idle-timeout",
 		[LIMIT_MESSAGE] = "message-max",

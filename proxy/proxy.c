@@ -479,6 +479,10 @@ proxy_takes(const struct conn *c, const struct request *r)
 static const char *
 find_refusal(const struct passage *p, const struct request *r, int *status)
 {
+	*status = 414;
+	if (p->chosen == SW_ELIMIT)
+		return "The path is above odd-path-max, and could be read in "
+		       "several ways.";
 	*status = 400;
 	if (p->chosen == SW_EINVAL)
 		return "The path can be read in several ways, which take "
@@ -593,6 +597,8 @@ proxy_open(struct conn *c, const struct request *r)
 		return;
 	}
 	METRIC_ADD(c->worker->metrics.proxied_now, 1);
+	if (p->chosen == SW_ELIMIT)
+		METRIC_LIMIT(c->worker, LIMIT_ODD_PATH);
 	conn_set_role(c, &proxy_role, p);
 	refusal = find_refusal(p, r, &status);
 	if (refusal != NULL) {

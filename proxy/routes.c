@@ -125,7 +125,8 @@ routes_exist(const struct routes *r)
 int
 routes_choose(size_t *out, const struct routes *r, struct str path)
 {
-	return route_choose(out, all_of(r), r->count, path);
+	return route_choose(
+	    out, all_of(r), r->count, path, r->worker->conf->odd_path_max);
 }
 
 const struct route *

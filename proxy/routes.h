@@ -29,7 +29,7 @@ bool routes_exist(const struct routes *r);
 
 /*
  * The index of the route that such a path takes; SW_EINVAL if that can be read
- * in several ways, or SW_ENOMEM.
+ * in several ways, SW_ELIMIT if it is too long to look, or SW_ENOMEM.
  */
 int routes_choose(size_t *out, const struct routes *r, struct str path);
 

@@ -555,6 +555,53 @@ START_TEST(a_star_stands_for_any_text)
 }
 END_TEST
 
+/* As it is said: a star is no text, or a character and what it is then. */
+static bool
+matches_by_definition(const char *pattern, const char *name)
+{
+	if (*pattern == '\0')
+		return *name == '\0';
+	if (*pattern == '*')
+		return matches_by_definition(pattern + 1, name) ||
+		    (*name != '\0' && matches_by_definition(pattern, name + 1));
+	return *pattern == *name &&
+	    matches_by_definition(pattern + 1, name + 1);
+}
+
+/* The text of so many characters that has this number. */
+static void
+spell(char *out, size_t len, unsigned number, const char *letters)
+{
+	for (size_t i = 0; i < len; i++) {
+		out[i] = letters[number % strlen(letters)];
+		number /= (unsigned)strlen(letters);
+	}
+	out[len] = '\0';
+}
+
+START_TEST(every_short_pattern_matches_what_it_should)
+{
+	static const unsigned powers_of_3[] = { 1, 3, 9, 27, 81, 243 };
+	char pattern[6], name[7];
+
+	for (size_t p = 0; p < COUNT(powers_of_3); p++) {
+		for (unsigned i = 0; i < powers_of_3[p]; i++) {
+			spell(pattern, p, i, "ab*");
+			for (size_t n = 0; n < sizeof(name); n++) {
+				for (unsigned j = 0; j < 1u << n; j++) {
+					spell(name, n, j, "ab");
+					ck_assert_msg(pattern_matches(pattern,
+							  str_of(name)) ==
+						matches_by_definition(
+						    pattern, name),
+					    "%s %s", pattern, name);
+				}
+			}
+		}
+	}
+}
+END_TEST
+
 /* Nested backtracking would not end before the universe does. */
 START_TEST(a_pattern_of_many_stars_is_matched_quickly)
 {
@@ -742,6 +789,7 @@ static const char rich[] =
     "window-bytes = 1537k window-events = 6 publish-queue-events = 77\n"
     "publish-queue-bytes = 3m message-max = 2000 batch-max = 1025\n"
     "batch-events-max = 8 idempotency-age = 61s header-max = 3k\n"
+    "odd-path-max = 99\n"
     "header-timeout = 101ms request-timeout = 2s idle-timeout = 3s\n"
     "first-look = no web-root = off demo = yes heartbeat = 59s retry = 7s\n"
     "backend = { \"http://a:1 weight=2\", \"unix:/b\" }\n"
@@ -1000,6 +1048,7 @@ add_channel_tests(TCase *tc)
 	tcase_add_test(tc, a_block_inherits_what_it_does_not_set);
 	tcase_add_test(tc, the_first_pattern_that_matches_holds);
 	tcase_add_loop_test(tc, a_star_stands_for_any_text, 0, COUNT(patterns));
+	tcase_add_test(tc, every_short_pattern_matches_what_it_should);
 	tcase_add_test(tc, a_pattern_of_many_stars_is_matched_quickly);
 	tcase_add_test(tc, a_pattern_has_characters_of_names_and_stars);
 }

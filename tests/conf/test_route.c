@@ -191,12 +191,38 @@ START_TEST(what_could_be_another_routes_is_nobodys)
 	file_write("spillway.conf", some_routes);
 	c = load("spillway.conf");
 	err = route_choose(
-	    &route, c->routes, c->route_count, str_of(choices[_i].path));
+	    &route, c->routes, c->route_count, str_of(choices[_i].path), 99);
 	ck_assert_msg(
 	    err == (choices[_i].route == TWO_WAYS ? SW_EINVAL : SW_OK),
 	    "%s: %d", choices[_i].path, err);
 	if (err == SW_OK)
 		ck_assert_uint_eq(route, choices[_i].route);
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(what_is_odd_and_long_is_not_looked_at)
+{
+	static const struct {
+		const char *path;
+		uint64_t max;
+		int err;
+	} table[] = {
+		{ "/api/a%20b", 10, SW_OK },
+		{ "/api/a%20b", 9, SW_ELIMIT },
+		{ "/api/../admin", 12, SW_ELIMIT },
+		{ "/api/../admin", 13, SW_EINVAL },
+		{ "/api/plain", 9, SW_OK },
+	};
+	struct conf *c;
+	size_t route;
+
+	file_write("spillway.conf", some_routes);
+	c = load("spillway.conf");
+	for (int i = 0; i < COUNT(table); i++)
+		ck_assert_int_eq(route_choose(&route, c->routes, c->route_count,
+				     str_of(table[i].path), table[i].max),
+		    table[i].err);
 	conf_free(c);
 }
 END_TEST
@@ -208,8 +234,8 @@ START_TEST(without_blocks_there_is_one_route_whatever_the_path)
 
 	ck_assert_uint_eq(c->route_count, 1);
 	for (int i = 0; i < COUNT(choices); i++) {
-		ck_assert_int_eq(
-		    route_choose(&route, c->routes, 1, str_of(choices[i].path)),
+		ck_assert_int_eq(route_choose(&route, c->routes, 1,
+				     str_of(choices[i].path), 0),
 		    SW_OK);
 		ck_assert_uint_eq(route, 0);
 	}
@@ -503,6 +529,7 @@ main(void)
 	tcase_add_test(tc, a_pattern_has_a_longest);
 	tcase_add_loop_test(
 	    tc, what_could_be_another_routes_is_nobodys, 0, COUNT(choices));
+	tcase_add_test(tc, what_is_odd_and_long_is_not_looked_at);
 	tcase_add_test(tc, without_blocks_there_is_one_route_whatever_the_path);
 	tcase_add_test(tc, a_prefix_is_what_is_before_the_one_star_at_the_end);
 	tcase_add_loop_test(

@@ -588,6 +588,17 @@ bridge-secret = "{SECRET}"
             self.assertEqual(w.response()[0], 503)
             w.close()
 
+    def test_a_path_that_is_long_to_look_at(self):
+        self.begin('odd-path-max = 64\nroute "/api/*" { upgrade = off }\n')
+        self.answers.set()
+        for path, status in (("/api/%20" + "x" * 56, 503),
+                             ("/api/%20" + "x" * 57, 414),
+                             ("/api/" + "x" * 60, 503)):
+            with Wire(self.gateway.port) as w:
+                w.send(post(path, "x"))
+                self.assertEqual(w.response()[0], status)
+        self.assertEqual(self.reached("odd-path-max"), 1)
+
 
 class Table(Scenario):
     """Whoever adds a limit reaches it here."""
@@ -602,6 +613,7 @@ class Table(Scenario):
         "tls-handshake-timeout": Doors.test_handshakes_that_do_not_end,
         "header-max": Reached.test_a_head_that_is_too_large,
         "header-timeout": Reached.test_a_head_that_does_not_end,
+        "odd-path-max": Backends.test_a_path_that_is_long_to_look_at,
         "request-timeout": Reached.test_a_body_that_does_not_end,
         "idle-timeout": Reached.test_a_connection_that_says_nothing,
         "message-max": Reached.test_a_message_that_is_too_large,
