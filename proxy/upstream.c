@@ -58,9 +58,8 @@ upstream_exists(const struct upstream *u)
 	return u->origin_count > 0;
 }
 
-/* Each worker has its share of what all together may. */
-static size_t
-share(const struct upstream *u, uint64_t of_all)
+size_t
+upstream_share(const struct upstream *u, uint64_t of_all)
 {
 	size_t workers = gateway_worker_count(u->worker->gateway);
 
@@ -292,18 +291,26 @@ ask_again(struct upstream_request *r)
 	if (r->easy == NULL)
 		return;
 	transfer_arm(r);
-	curl_easy_pause(r->easy, CURLPAUSE_CONT);
+	library_resume(r);
+}
+
+static void
+forget_cancelled(struct upstream *u)
+{
+	struct list *node;
+
+	while ((node = list_shift(&u->cancelled)) != NULL)
+		request_free(container_of(node, struct upstream_request, node));
 }
 
 /* Everything that was put off because libcurl was in the middle of work. */
 static void
 catch_up(struct upstream *u)
 {
-	size_t most = share(u, u->route->backend_requests_max);
+	size_t most = upstream_share(u, u->route->backend_requests_max);
 	struct list *node;
 
-	while ((node = list_shift(&u->cancelled)) != NULL)
-		request_free(container_of(node, struct upstream_request, node));
+	forget_cancelled(u);
 	while ((node = list_shift(&u->resumed)) != NULL)
 		ask_again(
 		    container_of(node, struct upstream_request, resume_node));
@@ -324,7 +331,8 @@ upstream_has_work(const struct upstream *u)
 	return u->due || u->stirred || !list_empty(&u->cancelled) ||
 	    !list_empty(&u->resumed) || !list_empty(&u->refused) ||
 	    (!list_empty(&u->waiting) &&
-		u->running_count < share(u, u->route->backend_requests_max));
+		u->running_count <
+		    upstream_share(u, u->route->backend_requests_max));
 }
 
 void
@@ -341,21 +349,35 @@ upstream_settle(struct upstream *u)
 	}
 }
 
+/* With libcurl goes what it has in its hands. */
+static void
+give_library_up(struct upstream *u)
+{
+	while (!list_empty(&u->running))
+		finish(container_of(
+			   u->running.next, struct upstream_request, node),
+		    UPSTREAM_CROWDED, err_info(SW_ENOMEM)->sentence);
+	forget_cancelled(u);
+	library_end(u);
+}
+
 bool
 upstream_turn(struct upstream *u)
 {
-	int running;
-
 	for (int i = 0; i < RUNS_PER_TURN && upstream_has_work(u); i++) {
+		/* Without, requests fail until there is memory for it again. */
+		if (u->multi == NULL)
+			library_start(u);
 		catch_up(u);
 		u->stirred = false;
 		if (u->due) {
 			u->due = false;
-			curl_multi_socket_action(
-			    u->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+			library_act(u, CURL_SOCKET_TIMEOUT, 0);
 		}
 		upstream_settle(u);
 		read_messages(u);
+		if (u->used_up)
+			give_library_up(u);
 	}
 	upstream_sockets_sweep(u);
 	return upstream_has_work(u);
@@ -413,8 +435,8 @@ upstream_start(struct upstream_request **out, struct upstream *u,
 	enter(r, REQUEST_WAITING);
 	/* It is told so in the turn, not in this call. */
 	if (u->waiting_count + u->running_count >
-	    share(u, u->route->backend_queue_max) +
-		share(u, u->route->backend_requests_max)) {
+	    upstream_share(u, u->route->backend_queue_max) +
+		upstream_share(u, u->route->backend_requests_max)) {
 		METRIC_LIMIT(u->worker, LIMIT_BACKEND_QUEUE);
 		list_remove(&r->node);
 		list_append(&u->refused, &r->node);
@@ -446,18 +468,6 @@ upstream_cancel(struct upstream_request *r)
 	list_append(&r->upstream->cancelled, &r->node);
 }
 
-static bool
-start_library(struct upstream *u)
-{
-	long kept = (long)share(u, u->route->backend_requests_max);
-
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		return false;
-	u->multi = curl_multi_init();
-	return u->multi != NULL && upstream_sockets_open(u) &&
-	    curl_multi_setopt(u->multi, CURLMOPT_MAXCONNECTS, kept) == CURLM_OK;
-}
-
 int
 upstream_new(struct upstream **out, struct worker *w, size_t route)
 {
@@ -479,7 +489,7 @@ upstream_new(struct upstream **out, struct worker *w, size_t route)
 	list_init(&u->headed);
 	timer_init(&u->timer, NULL);
 	timer_init(&u->probe_timer, NULL);
-	if ((err = origins_load(u)) != SW_OK || !start_library(u)) {
+	if ((err = origins_load(u)) != SW_OK || !library_start(u)) {
 		log_error("upstream: libcurl does not start");
 		upstream_free(u);
 		return err != SW_OK ? err : SW_ENOMEM;
@@ -517,12 +527,9 @@ upstream_free(struct upstream *u)
 	free_requests(&u->refused);
 	free_requests(&u->running);
 	free_requests(&u->cancelled);
-	while (u->spare_count > 0)
-		curl_easy_cleanup(u->spare[--u->spare_count]);
 	probes_end(u);
+	library_end(u);
 	origins_free(u);
-	if (u->multi != NULL)
-		curl_multi_cleanup(u->multi);
-	upstream_sockets_close(u);
+	upstream_sockets_sweep(u);
 	free(u);
 }

@@ -30,7 +30,8 @@ struct upstream {
 	struct worker *worker;
 	const struct route *route; /* what is configured; a reload moves it */
 	size_t route_index;
-	CURLM *multi;
+	CURLM *multi;       /* NULL: there was no memory for it */
+	bool used_up;       /* it ran out of memory */
 	struct timer timer; /* libcurl's */
 	bool due;           /* libcurl wants to be called at once */
 	struct timer probe_timer;
@@ -148,6 +149,17 @@ int headers_copy(struct upstream_request *r, const struct upstream_ask *ask);
 
 /* Tell who had a head that no data came with it. */
 void upstream_settle(struct upstream *u);
+
+/* What each worker has of what all together may. */
+size_t upstream_share(const struct upstream *u, uint64_t of_all);
+
+/* False: there is no memory. Its requests have left it when it ends. */
+bool library_start(struct upstream *u);
+void library_end(struct upstream *u);
+/* Something happened to a socket, or CURL_SOCKET_TIMEOUT did. */
+void library_act(struct upstream *u, curl_socket_t fd, int events);
+int library_take(struct upstream_request *r); /* SW_ENOMEM */
+void library_resume(struct upstream_request *r);
 
 /* libcurl's sockets and timer, in the loop; false if there is no memory. */
 bool upstream_sockets_open(struct upstream *u);

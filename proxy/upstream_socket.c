@@ -31,7 +31,7 @@ static void
 on_socket(struct io *io, uint32_t events)
 {
 	struct watch *w = container_of(io, struct watch, io);
-	int flags = 0, running;
+	int flags = 0;
 
 	if (io->fd < 0)
 		return;
@@ -47,7 +47,7 @@ on_socket(struct io *io, uint32_t events)
 		flags |= CURL_CSELECT_OUT;
 	if ((events & (EPOLLERR | EPOLLHUP)) != 0)
 		flags |= CURL_CSELECT_ERR;
-	curl_multi_socket_action(w->upstream->multi, io->fd, flags, &running);
+	library_act(w->upstream, io->fd, flags);
 	w->upstream->stirred = true;
 	upstream_settle(w->upstream);
 }
@@ -383,6 +383,7 @@ upstream_sockets_close(struct upstream *u)
 		if (u->watches[fd] != NULL)
 			forget(u, u->watches[fd]);
 	free(u->watches);
-	upstream_sockets_sweep(u);
+	u->watches = NULL;
+	u->watch_count = 0;
 	loop_clear_timer(&u->timer);
 }

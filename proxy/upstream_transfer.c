@@ -461,7 +461,7 @@ transfer_begin(struct upstream_request *r)
 
 	r->error[0] = '\0';
 	r->generation = u->generation;
-	if (!prepare(r) || curl_multi_add_handle(u->multi, r->easy) != CURLM_OK)
+	if (!prepare(r) || library_take(r) != SW_OK)
 		return SW_ENOMEM;
 	/* The connection has a time of its own before. */
 	loop_set_timer(u->worker->loop, &r->timer,
@@ -478,7 +478,8 @@ transfer_end(struct upstream_request *r)
 	if (r->easy == NULL)
 		return;
 	tunnel_close(r);
-	curl_multi_remove_handle(u->multi, r->easy);
+	if (u->multi != NULL)
+		curl_multi_remove_handle(u->multi, r->easy);
 	upstream_sockets_leave(r);
 	if (!keep_ready(r) && !keep_spare(r))
 		curl_easy_cleanup(r->easy);

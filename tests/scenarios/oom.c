@@ -6,12 +6,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -33,40 +31,6 @@ void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t n);
 void *__libc_memalign(size_t alignment, size_t n);
 
-/*
- * Who uses a socket, libcurl 7.88 keeps in a hash of 13 lists. When there is no
- * memory for that or for an entry it leaves the hash with no lists, and divides
- * by their number the next time. So these two sizes are not refused to it.
- */
-enum { CURL_LISTS = 13 * 32, CURL_ENTRY = 56 };
-static uintptr_t curl_begin, curl_end;
-
-static int
-find_curl(struct dl_phdr_info *info, size_t size, void *ctx)
-{
-	(void)size;
-	(void)ctx;
-	if (strstr(info->dlpi_name, "/libcurl.so") == NULL)
-		return 0;
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		uintptr_t begin = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
-
-		if (info->dlpi_phdr[i].p_type != PT_LOAD ||
-		    (info->dlpi_phdr[i].p_flags & PF_X) == 0)
-			continue;
-		curl_begin = begin;
-		curl_end = begin + info->dlpi_phdr[i].p_memsz;
-	}
-	return 1;
-}
-
-static int
-is_curls_hash(size_t n, const void *caller)
-{
-	return (n == CURL_LISTS || n == CURL_ENTRY) &&
-	    (uintptr_t)caller >= curl_begin && (uintptr_t)caller < curl_end;
-}
-
 __attribute__((constructor)) static void
 begin(void)
 {
@@ -76,7 +40,6 @@ begin(void)
 
 	if (fd < 0)
 		return;
-	dl_iterate_phdr(find_curl, NULL);
 	p = mmap(
 	    NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
@@ -116,8 +79,6 @@ fails(size_t n)
 void *
 malloc(size_t n)
 {
-	if (is_curls_hash(n, __builtin_return_address(0)))
-		return __libc_malloc(n);
 	return fails(n) ? NULL : __libc_malloc(n);
 }
 
