@@ -101,4 +101,17 @@ CASES = [
          [Row(f"{n} at a time", dict(clients=n), program="proxied")
           for n in (64, 1)],
          counts="requests", table="proxied", servers=PROXIES),
+    # Pushpin makes WebSocket-over-HTTP of it, Spillway signed CloudEvents.
+    Case("bridged", "a message of 100 bytes over a WebSocket to the backend, "
+         "and its answer back",
+         [Row(f"{n} at a time", dict(clients=n, size=100,
+                                     websocket="/stream/bench"),
+              {"spillway": {
+                  "send": "bridge", "message-rate": 0,
+                  "bridge-secret":
+                  '"whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3A="'}},
+              only={"spillway": dict(protocol="spillway.raw")},
+              program="proxied")
+          for n in (64, 1)],
+         counts="requests", table="bridged", servers=("pushpin", "spillway")),
 ]

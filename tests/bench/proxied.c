@@ -3,6 +3,10 @@
  * and the next one at once, and the backend that answers, both in one thread.
  * Afterwards the clients ask the backend itself, for comparison.
  *
+ * With a path for --websocket the clients are WebSockets there, what they ask
+ * is a message, and the server makes a request of it: the backend answers each
+ * with what it was sent, which is a message again.
+ *
  * One run, one line of JSON. Every response is checked to the byte of its
  * body: exits with 1 if one is not what it should be.
  */
@@ -26,6 +30,7 @@ enum { CLIENTS_MAX = 4096, BUFFER = 64 << 10, BODY_MAX = 32 << 10 };
 struct peer {
 	int fd;
 	bool serves; /* it is the backend's side */
+	bool open;   /* of a WebSocket: its handshake is over */
 	size_t len;
 	uint64_t began;
 	char data[BUFFER];
@@ -35,8 +40,10 @@ static struct {
 	int epoll_fd, listen_fd;
 	struct peer *clients[CLIENTS_MAX];
 	size_t nclients, size;
-	char request[512], *response;
+	char *request, *response; /* these end with a body of that size */
 	size_t request_len, response_len;
+	const char *path, *protocol; /* of WebSockets; or NULL */
+	bool sockets;                /* the clients are some now */
 	uint64_t done;
 	bool measuring;
 	struct histogram times;
@@ -88,6 +95,27 @@ ask(struct peer *p)
 	put(p, b.request, b.request_len);
 }
 
+/* The client's side of one, whose key is zero: it leaves the text as it is. */
+static void
+say(struct peer *p)
+{
+	uint8_t head[8] = { 0x81, 0x80 };
+	size_t n = 6;
+
+	if (b.size < 126) {
+		head[1] |= (uint8_t)b.size;
+	} else {
+		head[1] |= 126;
+		head[2] = (uint8_t)(b.size >> 8);
+		head[3] = (uint8_t)b.size;
+		n = 8;
+	}
+	memmove(p->data, head, n);
+	memcpy(p->data + n, b.request + b.request_len - b.size, b.size);
+	p->began = now_ns();
+	put(p, p->data, n + b.size);
+}
+
 /* The end of the head, or NULL. */
 static char *
 head_end(const struct peer *p)
@@ -97,20 +125,92 @@ head_end(const struct peer *p)
 	return end == NULL ? NULL : end + 4;
 }
 
+/* A header's value to the end of its line; NULL: there is none. */
+static const char *
+header(const struct peer *p, const char *end, const char *name, size_t *len)
+{
+	size_t n = strlen(name);
+
+	for (const char *at = p->data; at < end;) {
+		const char *line_end =
+		    memmem(at, (size_t)(end - at), "\r\n", 2);
+
+		if ((size_t)(line_end - at) > n + 2 &&
+		    strncasecmp(at, name, n) == 0 && at[n] == ':') {
+			*len = (size_t)(line_end - at) - n - 2;
+			return at + n + 2;
+		}
+		at = line_end + 2;
+	}
+	return NULL;
+}
+
+/* What it was sent, as what it was sent. */
+static void
+echo(struct peer *p, const char *body, size_t n)
+{
+	static char out[BUFFER + 512];
+	size_t type_len = 0;
+	const char *type = header(p, body, "Content-Type", &type_len);
+	int head = snprintf(out, 512,
+	    "HTTP/1.1 200 OK\r\nContent-Type: %.*s\r\n"
+	    "Content-Length: %zu\r\n\r\n",
+	    (int)type_len, type == NULL ? "" : type, n);
+
+	memcpy(out + head, body, n);
+	put(p, out, (size_t)head + n);
+}
+
 static void
 answer(struct peer *p)
 {
 	char *end;
 
 	while ((end = head_end(p)) != NULL) {
+		size_t len = 0;
+		const char *length = header(p, end, "Content-Length", &len);
+		size_t body = length == NULL ? 0 : (size_t)atoi(length);
+
+		if (p->len < (size_t)(end - p->data) + body)
+			return;
+		if (b.path != NULL)
+			echo(p, end, body);
+		else
+			put(p, b.response, b.response_len);
+		end += body;
 		p->len -= (size_t)(end - p->data);
 		memmove(p->data, end, p->len);
-		put(p, b.response, b.response_len);
 	}
 }
 
 static void
-check(struct peer *p)
+came_back(struct peer *p)
+{
+	p->len = 0;
+	if (b.measuring) {
+		b.done++;
+		histogram_add(&b.times, now_ns() - p->began);
+	}
+	if (b.sockets)
+		say(p);
+	else
+		ask(p);
+}
+
+static void
+check_body(const struct peer *p, const char *body)
+{
+	const char *due = b.path != NULL ? b.request + b.request_len - b.size :
+					   b.response + b.response_len - b.size;
+
+	if (body + b.size == p->data + p->len && memcmp(body, due, b.size) == 0)
+		return;
+	fprintf(stderr, "proxied: another body than it should be\n");
+	exit(1);
+}
+
+static void
+check_response(struct peer *p)
 {
 	char *end = head_end(p);
 	size_t head;
@@ -125,17 +225,34 @@ check(struct peer *p)
 	}
 	if (p->len < head + b.size)
 		return;
-	if (p->len != head + b.size ||
-	    memcmp(end, b.response + b.response_len - b.size, b.size) != 0) {
-		fprintf(stderr, "proxied: another body than it should be\n");
-		exit(1);
+	check_body(p, end);
+	came_back(p);
+}
+
+static void
+check_message(struct peer *p)
+{
+	size_t head = b.size < 126 ? 2 : 4;
+
+	if (!p->open) {
+		char *end = head_end(p);
+
+		if (end == NULL)
+			return;
+		if (strncmp(p->data, "HTTP/1.1 101", 12) != 0 ||
+		    end != p->data + p->len) {
+			fprintf(stderr, "proxied: %.*s", (int)p->len, p->data);
+			exit(1);
+		}
+		p->open = true;
+		p->len = 0;
+		say(p);
+		return;
 	}
-	p->len = 0;
-	if (b.measuring) {
-		b.done++;
-		histogram_add(&b.times, now_ns() - p->began);
-	}
-	ask(p);
+	if (p->len < head + b.size)
+		return;
+	check_body(p, p->data + head);
+	came_back(p);
 }
 
 static void
@@ -153,8 +270,10 @@ serve(struct peer *p)
 	p->len += (size_t)n;
 	if (p->serves)
 		answer(p);
+	else if (b.sockets)
+		check_message(p);
 	else
-		check(p);
+		check_response(p);
 }
 
 static void
@@ -213,17 +332,37 @@ listen_at(uint16_t port)
 }
 
 static void
+open_socket(struct peer *p, uint16_t port)
+{
+	char head[512];
+	int n = snprintf(head, sizeof(head),
+	    "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
+	    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+	    "Sec-WebSocket-Version: 13\r\n"
+	    "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n%s%s%s\r\n",
+	    b.path, port, b.protocol == NULL ? "" : "Sec-WebSocket-Protocol: ",
+	    b.protocol == NULL ? "" : b.protocol,
+	    b.protocol == NULL ? "" : "\r\n");
+
+	put(p, head, (size_t)n);
+}
+
+static void
 start_clients(uint16_t port, size_t n)
 {
 	struct sockaddr_in a = local(port);
 
 	for (b.nclients = 0; b.nclients < n; b.nclients++) {
 		int fd = socket(AF_INET, SOCK_STREAM, 0);
+		struct peer *p;
 
 		if (connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0)
 			fail("connect");
-		b.clients[b.nclients] = peer_new(fd, false);
-		ask(b.clients[b.nclients]);
+		p = b.clients[b.nclients] = peer_new(fd, false);
+		if (b.sockets)
+			open_socket(p, port);
+		else
+			ask(p);
 	}
 }
 
@@ -239,26 +378,46 @@ stop_clients(void)
 	b.measuring = false;
 }
 
+/* So many letters behind a head: the length of both. */
+static size_t
+add_body(char **message, const char *head, size_t head_len)
+{
+	*message = malloc(head_len + b.size);
+	if (*message == NULL)
+		fail("malloc");
+	memcpy(*message, head, head_len);
+	for (size_t i = 0; i < b.size; i++)
+		(*message)[head_len + i] = (char)('a' + i % 26);
+	return head_len + b.size;
+}
+
 static void
 make_messages(uint16_t port)
 {
-	static const char head[] = "HTTP/1.1 200 OK\r\n"
-				   "Content-Type: text/plain\r\n"
-				   "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
-				   "Content-Length: %zu\r\n\r\n";
+	char head[512];
+	int n = b.path != NULL ?
+	    snprintf(head, sizeof(head),
+		"POST / HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
+		"Content-Type: text/plain\r\nContent-Length: %zu\r\n\r\n",
+		port, b.size) :
+	    snprintf(head, sizeof(head),
+		"GET /page?of=the&application HTTP/1.1\r\n"
+		"Host: 127.0.0.1:%u\r\n"
+		"User-Agent: bench/1.0\r\nAccept: text/html,*/*;q=0.8\r\n"
+		"Accept-Encoding: gzip\r\n"
+		"Cookie: session=0123456789abcdef\r\n\r\n",
+		port);
 
-	b.request_len = (size_t)snprintf(b.request, sizeof(b.request),
-	    "GET /page?of=the&application HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
-	    "User-Agent: bench/1.0\r\nAccept: text/html,*/*;q=0.8\r\n"
-	    "Accept-Encoding: gzip\r\nCookie: session=0123456789abcdef\r\n\r\n",
-	    port);
-	b.response = malloc(sizeof(head) + 32 + b.size);
-	if (b.response == NULL)
-		fail("malloc");
-	b.response_len =
-	    (size_t)snprintf(b.response, sizeof(head) + 32, head, b.size);
-	for (size_t i = 0; i < b.size; i++)
-		b.response[b.response_len++] = (char)('a' + i % 26);
+	/* The body of the GET is not sent. */
+	b.request_len = add_body(&b.request, head, (size_t)n);
+	if (b.path == NULL)
+		b.request_len = (size_t)n;
+	n = snprintf(head, sizeof(head),
+	    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+	    "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+	    "Content-Length: %zu\r\n\r\n",
+	    b.size);
+	b.response_len = add_body(&b.response, head, (size_t)n);
 }
 
 int
@@ -277,6 +436,10 @@ main(int argc, char **argv)
 			port = (unsigned)atoi(value);
 		else if (strcmp(name, "--backend-port") == 0)
 			backend = (unsigned)atoi(value);
+		else if (strcmp(name, "--websocket") == 0)
+			b.path = value;
+		else if (strcmp(name, "--protocol") == 0)
+			b.protocol = value;
 		else if (strcmp(name, "--clients") == 0)
 			clients = (unsigned)atoi(value);
 		else if (strcmp(name, "--size") == 0)
@@ -296,6 +459,7 @@ main(int argc, char **argv)
 	b.epoll_fd = epoll_create1(0);
 	make_messages((uint16_t)port);
 	listen_at((uint16_t)backend);
+	b.sockets = b.path != NULL;
 	start_clients((uint16_t)port, clients);
 	run_for(0.3);
 	b.measuring = true;
@@ -311,6 +475,7 @@ main(int argc, char **argv)
 	    (double)(own_cpu_ns() - own) / (double)SECOND / took,
 	    histogram_us(&b.times, 0.5), histogram_us(&b.times, 0.99));
 	stop_clients();
+	b.sockets = false;
 	start_clients((uint16_t)backend, clients);
 	run_for(0.1);
 	b.measuring = true;

@@ -272,7 +272,7 @@ timeout=600
                 if line.startswith(f"zurl_{name}="):
                     internal[n] = f"zurl_{name}={spec}"
         inner = self.write("internal.conf", "\n".join(internal) + "\n")
-        routes = self.write("routes", f"* 127.0.0.1:{self.backend_port}\n")
+        routes = self.write("routes", f"* 127.0.0.1:{self.backend_port},over_http\n")
         ports = [free_port() for _ in range(4)]
         return ["pushpin", "--config=" + self.write("pushpin.conf", f"""[global]
 include={inner}
