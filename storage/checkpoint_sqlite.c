@@ -109,8 +109,8 @@ checkpointer_close(struct checkpointer *c)
 	free(c);
 }
 
-static void
-wake(struct checkpointer *c)
+void
+checkpointer_hurry(struct checkpointer *c)
 {
 	pthread_mutex_lock(&c->lock);
 	c->due = true;
@@ -129,7 +129,7 @@ checkpointer_notice(struct checkpointer *c, int pages)
 	atomic_store(&c->pages, pages);
 	if (pages - c->moved_at >= PAGES_WORTH_MOVING) {
 		c->moved_at = pages;
-		wake(c);
+		checkpointer_hurry(c);
 	}
 }
 
@@ -142,7 +142,7 @@ checkpointer_assist(struct checkpointer *c, struct db *writer)
 	if (pages < PAGES_LONG)
 		return;
 	if (left > PAGES_LEFT_FOR_WRITER && pages < PAGES_TOO_LONG) {
-		wake(c);
+		checkpointer_hurry(c);
 		return;
 	}
 	payloads_sync(c->payloads);

@@ -23,6 +23,8 @@ void checkpointer_close(struct checkpointer *c);
 
 /* Writer: a commit left so many pages in the log. */
 void checkpointer_notice(struct checkpointer *c, int pages);
+/* Writer: there is something to be made durable. */
+void checkpointer_hurry(struct checkpointer *c);
 /* Writer, between transactions: finish what must not wait any longer. */
 void checkpointer_assist(struct checkpointer *c, struct db *writer);
 

@@ -1,10 +1,39 @@
 #include "storage/payload_loss_sqlite.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
+
+void
+payload_mark_print(char out[PAYLOAD_MARK_MAX], const struct payload_mark *mark)
+{
+	snprintf(out, PAYLOAD_MARK_MAX, "%" PRIu64 " %" PRIu64, mark->number,
+	    mark->offset);
+}
+
+int
+payload_mark_load(struct db *db, struct payload_mark *out)
+{
+	sqlite3_stmt *q = NULL;
+	int err = db_prepare(
+	    db, &q, "SELECT value FROM state WHERE name = 'payloads_synced'");
+	struct str text, number, offset;
+
+	if (err == SW_OK && (err = db_row(db, q)) == SW_OK) {
+		text = db_text(q, 0);
+		if (!str_cut(&text, ' ', &number) ||
+		    !str_cut(&text, ' ', &offset) ||
+		    str_to_u64(&out->number, number, UINT64_MAX) != SW_OK ||
+		    str_to_u64(&out->offset, offset, UINT64_MAX) != SW_OK)
+			err = SW_ECORRUPT;
+	}
+	sqlite3_finalize(q);
+	return err == SW_ENOENT ? SW_OK : err;
+}
 
 static bool
 is_synced(const struct payload_place *at, const struct payload_mark *synced)

@@ -7,6 +7,12 @@
 #include "storage/payload_place.h"
 #include "storage/sqlite_db.h"
 
+/* How far syncs got, in the table `state`; nowhere, if it does not say it. */
+enum { PAYLOAD_MARK_MAX = 48 };
+void payload_mark_print(
+    char out[PAYLOAD_MARK_MAX], const struct payload_mark *mark);
+int payload_mark_load(struct db *db, struct payload_mark *out);
+
 /*
  * Payloads that went with the power: their rows were written, they were not.
  * The history of their channels begins behind them, which is logged.

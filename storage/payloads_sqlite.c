@@ -12,6 +12,7 @@
 #include "proxy/base/log.h"
 #include "storage/payload_dir.h"
 #include "storage/payload_loss_sqlite.h"
+#include "storage/payload_unsynced.h"
 
 enum statement { SQL_SAVE, SQL_FORGET, SQL_RELEASE, SQL_MARK, STATEMENTS };
 
@@ -26,9 +27,7 @@ static const char *const sql[STATEMENTS] = {
 };
 
 enum {
-	UNSYNCED_MAX = 8, /* files that were left before they were synced */
 	LEFT_MAX = 4,
-	MARK_MAX = 48,
 	/* One whose last payload was huge is not worth its room. */
 	SPARE_BYTES_MAX = PAYLOAD_FILE_BYTES + PAYLOAD_FILE_BYTES / 4,
 };
@@ -54,14 +53,14 @@ struct payloads {
 	int left[LEFT_MAX]; /* files that it wrote to before the last one */
 	size_t left_count;
 	bool left_failed; /* one of them could not be synced */
+	bool pressing;    /* many wait for a sync */
 	uint64_t spares[PAYLOAD_SPARES];
 	size_t spare_count;
 	struct payload_mark saved,
 	    saving; /* in the table; by this transaction */
 	/* For whoever syncs: copies of descriptors. */
 	pthread_mutex_t lock;
-	int unsynced[UNSYNCED_MAX];
-	size_t unsynced_count;
+	struct payload_unsynced unsynced;
 	bool last_unsynced;         /* the one that is written to */
 	bool sync_failed;           /* what was not synced then never is */
 	struct payload_mark end;    /* of what is committed */
@@ -127,36 +126,6 @@ load_files(struct payloads *p)
 	return err == SW_ENOENT ? SW_OK : err;
 }
 
-static void
-print_mark(char out[MARK_MAX], const struct payload_mark *mark)
-{
-	snprintf(
-	    out, MARK_MAX, "%" PRIu64 " %" PRIu64, mark->number, mark->offset);
-}
-
-/* How far syncs got; nowhere, if the table does not say it. */
-static int
-load_mark(struct payloads *p)
-{
-	sqlite3_stmt *q = NULL;
-	int err = db_prepare(p->db, &q,
-	    "SELECT value FROM state WHERE name = 'payloads_synced'");
-	struct str text, number, offset;
-
-	if (err == SW_OK && (err = db_row(p->db, q)) == SW_OK) {
-		text = db_text(q, 0);
-		if (!str_cut(&text, ' ', &number) ||
-		    !str_cut(&text, ' ', &offset) ||
-		    str_to_u64(&p->synced.number, number, UINT64_MAX) !=
-			SW_OK ||
-		    str_to_u64(&p->synced.offset, offset, UINT64_MAX) != SW_OK)
-			err = SW_ECORRUPT;
-	}
-	sqlite3_finalize(q);
-	p->saved = p->saving = p->synced;
-	return err == SW_ENOENT ? SW_OK : err;
-}
-
 static bool
 is_behind(const struct payload_mark *a, const struct payload_mark *b)
 {
@@ -169,14 +138,14 @@ static int
 save_mark(struct payloads *p)
 {
 	sqlite3_stmt *q = p->statements[SQL_MARK];
-	char text[MARK_MAX];
+	char text[PAYLOAD_MARK_MAX];
 
 	pthread_mutex_lock(&p->lock);
 	p->saving = p->synced;
 	pthread_mutex_unlock(&p->lock);
 	if (!is_behind(&p->saved, &p->saving))
 		return SW_OK;
-	print_mark(text, &p->saving);
+	payload_mark_print(text, &p->saving);
 	db_bind_text(q, 1, str_of(text));
 	return db_run(p->db, q);
 }
@@ -240,8 +209,10 @@ payloads_open(struct payloads **out, struct db *db, const char *store,
 	for (size_t i = 0; i < STATEMENTS; i++)
 		if ((err = db_prepare(db, &p->statements[i], sql[i])) != SW_OK)
 			goto fail;
-	if ((err = load_files(p)) != SW_OK || (err = load_mark(p)) != SW_OK)
+	if ((err = load_files(p)) != SW_OK ||
+	    (err = payload_mark_load(db, &p->synced)) != SW_OK)
 		goto fail;
+	p->saved = p->saving = p->synced;
 	if (!db->read_only) {
 		if ((err = check_files(p)) != SW_OK)
 			goto fail;
@@ -312,10 +283,11 @@ leave_file(struct payloads *p)
 		p->left_failed = true;
 	pthread_mutex_lock(&p->lock);
 	unsynced = p->written || p->last_unsynced;
-	if (unsynced && p->unsynced_count < UNSYNCED_MAX) {
-		p->unsynced[p->unsynced_count++] = fd;
+	if (unsynced &&
+	    payload_unsynced_add(
+		&p->unsynced, p->files[p->count - 1].number, fd))
 		fd = -1;
-	}
+	p->pressing = payload_unsynced_many(&p->unsynced);
 	p->last_unsynced = false;
 	p->fd = -1;
 	pthread_mutex_unlock(&p->lock);
@@ -489,10 +461,28 @@ payloads_prepare(struct payloads *p, bool sync)
 	return err;
 }
 
+/*
+ * Nothing of it is asked for, whatever the power does: a state in which rows
+ * refer to it is older than any in which the mark has passed it. So it need not
+ * reach the disk.
+ */
+static void
+forget_unsynced(struct payloads *p, uint64_t number)
+{
+	int fd;
+
+	pthread_mutex_lock(&p->lock);
+	fd = payload_unsynced_forget(&p->unsynced, number);
+	pthread_mutex_unlock(&p->lock);
+	if (fd >= 0)
+		close(fd);
+}
+
 /* Nobody looks at it any more. */
 static void
 retire(struct payloads *p, const struct file *f)
 {
+	forget_unsynced(p, f->number);
 	if (p->spare_count < PAYLOAD_SPARES && f->size <= SPARE_BYTES_MAX)
 		p->spares[p->spare_count++] = f->number;
 	else
@@ -543,6 +533,15 @@ payloads_committed(struct payloads *p)
 		remove_gone(p, state);
 }
 
+bool
+payloads_pressing(struct payloads *p)
+{
+	bool pressing = p->pressing;
+
+	p->pressing = false;
+	return pressing;
+}
+
 void
 payloads_rolled_back(struct payloads *p)
 {
@@ -557,16 +556,14 @@ payloads_rolled_back(struct payloads *p)
 void
 payloads_sync(struct payloads *p)
 {
-	int fds[UNSYNCED_MAX + 1];
+	int fds[PAYLOAD_UNSYNCED_MAX + 1];
 	struct payload_mark end;
 	bool ok = true;
-	size_t n = 0;
+	size_t n;
 
 	pthread_mutex_lock(&p->lock);
 	end = p->end;
-	for (; n < p->unsynced_count; n++)
-		fds[n] = p->unsynced[n];
-	p->unsynced_count = 0;
+	n = payload_unsynced_take(&p->unsynced, fds);
 	if (p->last_unsynced && p->fd >= 0) {
 		ok = (fds[n] = dup(p->fd)) >= 0;
 		n += ok;

@@ -56,6 +56,9 @@ int payloads_prepare(struct payloads *p, bool sync);
 void payloads_committed(struct payloads *p);
 void payloads_rolled_back(struct payloads *p);
 
+/* Should they be synced soon? Says so once; later the writer does it itself. */
+bool payloads_pressing(struct payloads *p);
+
 /* To be called before a checkpoint, which makes rows durable. */
 void payloads_sync(struct payloads *p);
 

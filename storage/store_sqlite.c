@@ -250,6 +250,8 @@ sqlite_commit(struct store *base, bool sync)
 	    (err = run(s, SQL_COMMIT)) != SW_OK)
 		return err;
 	payloads_committed(s->payloads);
+	if (payloads_pressing(s->payloads))
+		checkpointer_hurry(s->checkpointer);
 	if (sync)
 		err = db_sync_log(&s->db);
 	return err;

@@ -270,6 +270,48 @@ START_TEST(a_file_that_is_not_needed_is_written_over)
 }
 END_TEST
 
+/* Files of payloads that this process has open. */
+static unsigned
+count_open(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	struct dirent *e;
+	unsigned n = 0;
+
+	ck_assert_ptr_nonnull(d);
+	while ((e = readdir(d)) != NULL) {
+		char link[300], target[4096];
+		ssize_t len;
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%s", e->d_name);
+		len = readlink(link, target, sizeof(target) - 1);
+		target[len < 0 ? 0 : len] = '\0';
+		n += strstr(target, "store.db-payloads/") != NULL;
+	}
+	closedir(d);
+	return n;
+}
+
+/* Only what rows refer to has to reach the disk. */
+START_TEST(a_file_that_is_not_needed_waits_for_no_sync)
+{
+	struct depot t;
+
+	depot_open(&t);
+	put_megas(&t, 1, 4 * PER_FILE + 1);
+	ck_assert_uint_eq(count_open(), 5);
+	take_away(&t, 1, 3 * PER_FILE);
+	ck_assert_uint_eq(count_open(), 2);
+	put_megas(&t, 1000, 1000 + 3 * PER_FILE);
+	assert_megas(&t, 3 * PER_FILE + 1, 4 * PER_FILE + 1);
+	assert_megas(&t, 1000, 1000 + 3 * PER_FILE);
+	depot_reopen(&t);
+	ck_assert_uint_eq(count_open(), 0);
+	assert_megas(&t, 1000, 1000 + 3 * PER_FILE);
+	depot_close(&t);
+}
+END_TEST
+
 START_TEST(only_so_many_spare_files_are_kept)
 {
 	size_t bytes;
@@ -467,6 +509,7 @@ SUITE("storage/payloads", TEST(a_payload_of_any_size_reads_back),
     TEST(what_was_rolled_back_is_written_over),
     TEST(a_file_goes_with_the_last_row_that_refers_to_it),
     TEST(a_file_that_is_not_needed_is_written_over),
+    TEST(a_file_that_is_not_needed_waits_for_no_sync),
     TEST(only_so_many_spare_files_are_kept),
     TEST(a_reader_keeps_what_its_view_shows),
     TEST(history_begins_behind_payloads_that_were_lost),
