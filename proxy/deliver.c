@@ -51,7 +51,7 @@ finish_event(struct subscriber *s)
 {
 	struct event *e = s->partial;
 	const struct encoding *form;
-	struct iovec rest;
+	struct iovec rest[ENCODING_PIECES];
 	struct link *l;
 	ssize_t sent;
 
@@ -63,11 +63,8 @@ finish_event(struct subscriber *s)
 	form = codec_form(&subscriber_worker(s)->codec, e, (enum form)s->form);
 	if (form == NULL)
 		return SW_ENOMEM;
-	rest = (struct iovec){
-		(void *)(uintptr_t)(form->bytes + s->partial_sent),
-		form->len - s->partial_sent,
-	};
-	sent = conn_write(s->conn, &rest, 1);
+	sent = conn_write(
+	    s->conn, rest, event_form_pieces(e, form, s->partial_sent, rest));
 	if (sent < 0)
 		return (int)sent;
 	s->partial_sent += (uint32_t)sent;

@@ -45,6 +45,8 @@ bool
 gather_add(struct gather *g, struct codec *c, struct event *e, int *err)
 {
 	const struct encoding *form;
+	struct iovec pieces[ENCODING_PIECES];
+	int n;
 
 	if (g->count == GATHER_EVENTS)
 		return false;
@@ -53,10 +55,13 @@ gather_add(struct gather *g, struct codec *c, struct event *e, int *err)
 		*err = SW_ENOMEM;
 		return false;
 	}
-	if (g->count > 0 && g->bytes + form->len > GATHER_BYTES)
+	n = event_form_pieces(e, form, 0, pieces);
+	if (g->count > 0 &&
+	    (g->bytes + form->len > GATHER_BYTES ||
+		g->iov_count + n > GATHER_PIECES))
 		return false;
-	g->iov[g->count] =
-	    (struct iovec){ (void *)(uintptr_t)form->bytes, form->len };
+	for (int i = 0; i < n; i++)
+		g->iov[g->iov_count++] = pieces[i];
 	g->bytes += form->len;
 	g->payload += e->size;
 	g->events[g->count] = e;
@@ -68,13 +73,12 @@ gather_add(struct gather *g, struct codec *c, struct event *e, int *err)
 void
 gather_end(struct gather *g)
 {
-	g->iov_count = (int)g->count;
 	if (g->count < 2 || g->bytes / g->count > COPY_MAX)
 		return;
 	buf_clear(&g->flat);
 	if (buf_reserve(&g->flat, g->bytes) != SW_OK)
 		return; /* scattered, then */
-	for (uint32_t i = 0; i < g->count; i++)
+	for (int i = 0; i < g->iov_count; i++)
 		buf_put(&g->flat, g->iov[i].iov_base, g->iov[i].iov_len);
 	g->iov[0] = (struct iovec){ buf_head(&g->flat), g->bytes };
 	g->iov_count = 1;

@@ -19,6 +19,7 @@ struct link;
 
 enum {
 	GATHER_EVENTS = 1024,
+	GATHER_PIECES = 1024,     /* what a system call takes */
 	GATHER_BYTES = 256 << 10, /* but always one event */
 };
 
@@ -35,7 +36,7 @@ struct gather {
 	size_t ends[GATHER_EVENTS]; /* of each event's bytes, in all of them */
 	struct event *events[GATHER_EVENTS];
 	struct link *owners[GATHER_EVENTS]; /* if of several channels */
-	struct iovec iov[GATHER_EVENTS];
+	struct iovec iov[GATHER_PIECES];
 	int iov_count;
 	struct buf flat;
 };

@@ -21,6 +21,9 @@ static const char stream_prefix[] = "/stream/";
 /* Input that is kept; with half of it no more is read. */
 enum { KEPT_MAX = 2 * WORKER_INPUT };
 
+/* Heads are below this, nearly always. */
+enum { HEAD_INPUT = 4 << 10 };
+
 /* What became of the input. */
 enum outcome {
 	TAKEN,  /* a request was dealt with: on to the next */
@@ -298,6 +301,17 @@ has_room(const struct conn *c)
 	return c->in == NULL || buf_len(c->in) <= KEPT_MAX - WORKER_INPUT;
 }
 
+/*
+ * As much as there is, since many requests may wait; but of large bodies little
+ * more than the head, so that they are read right to where they stay.
+ */
+static ssize_t
+read_input(struct conn *c)
+{
+	return conn_read(
+	    c, c->worker->input, c->large ? HEAD_INPUT : WORKER_INPUT, false);
+}
+
 /* Input that was kept, with what has come since. */
 static void
 continue_kept(struct conn *c)
@@ -309,7 +323,7 @@ continue_kept(struct conn *c)
 
 	c->in = NULL;
 	if (more) {
-		n = conn_read(c, w->input, WORKER_INPUT, false);
+		n = read_input(c);
 		if (n == 0)
 			end_of_input(c);
 		else if (n == SW_ECLOSED ||
@@ -326,7 +340,7 @@ static void
 read_new(struct conn *c)
 {
 	struct worker *w = c->worker;
-	ssize_t n = conn_read(c, w->input, WORKER_INPUT, false);
+	ssize_t n = read_input(c);
 
 	if (n > 0)
 		consume(c, w->input, (size_t)n);

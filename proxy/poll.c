@@ -67,6 +67,8 @@ static int
 put_events(struct buf *out, struct subscriber *s, const struct answer *a)
 {
 	struct codec *c = &subscriber_worker(s)->codec;
+	struct iovec pieces[ENCODING_PIECES];
+	int n;
 
 	for (size_t i = 0; i < a->count; i++) {
 		const struct encoding *form =
@@ -76,7 +78,9 @@ put_events(struct buf *out, struct subscriber *s, const struct answer *a)
 			return SW_ENOMEM;
 		if (i > 0)
 			buf_put(out, ",", 1);
-		buf_put(out, form->bytes, form->len);
+		n = event_form_pieces(a->events[i], form, 0, pieces);
+		for (int k = 0; k < n; k++)
+			buf_put(out, pieces[k].iov_base, pieces[k].iov_len);
 	}
 	return buf_error(out);
 }

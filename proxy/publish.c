@@ -15,6 +15,8 @@ enum {
 	/* Requests of one connection that wait for the writer. */
 	IN_FLIGHT_MAX = 4096,
 	KEY_MAX = 255,
+	/* After such a body another one is likely to come. */
+	LARGE_BODY = 16 << 10,
 };
 
 /* An event to be, as its request describes it. */
@@ -236,24 +238,18 @@ body_end(struct conn *c)
 	c->owner = NULL;
 }
 
-/* What it is shows only now that it is complete: that makes another event. */
+/* What it is shows only now that it is complete. */
 static int
 settle_kind(struct body *b)
 {
-	struct event *e = b->append->items[0].event, *settled;
+	struct event *e = b->append->items[0].event;
 	struct str type = { b->type_len > 0 ? b->type : NULL, b->type_len };
-	struct str data = event_data(e);
 	enum event_kind kind;
-	int err;
+	int err = content_classify(event_data(e), &type, &kind);
 
-	if ((err = content_classify(data, &type, &kind)) != SW_OK ||
-	    (err = event_new(&settled, e->channel, kind, event_type(e), type,
-		 data.len)) != SW_OK)
-		return err;
-	memcpy(event_payload(settled), data.p, data.len);
-	event_unref(e);
-	b->append->items[0].event = settled;
-	return SW_OK;
+	if (err == SW_OK)
+		event_settle(e, kind, type);
+	return err;
 }
 
 /* Earlier requests are answered: now this one may be refused. */
@@ -365,6 +361,7 @@ await_body(struct conn *c, const struct request *r, struct append *a,
 		append_free(a);
 		return SW_ENOMEM;
 	}
+	c->large = r->content_length >= LARGE_BODY;
 	b->append = a;
 	b->filled = body.len;
 	b->keep_alive = r->keep_alive;
@@ -416,6 +413,9 @@ take(struct conn *c, const struct request *r, struct publication *p,
 
 	p->kept_type = p->content_type;
 	p->kind = EVENT_BINARY;
+	/* Room for what it may turn out to be. */
+	if (!whole && p->kept_type.len < CONTENT_BINARY.len)
+		p->kept_type = CONTENT_BINARY;
 	if (whole &&
 	    (err = content_classify(body, &p->kept_type, &p->kind)) != SW_OK)
 		return err;
@@ -423,6 +423,7 @@ take(struct conn *c, const struct request *r, struct publication *p,
 		return err;
 	if (!whole)
 		return await_body(c, r, a, p->content_type, body);
+	c->large = false;
 	if (body.len > 0)
 		memcpy(event_payload(a->items[0].event), body.p, body.len);
 	return submit(c, a, r->keep_alive);

@@ -49,9 +49,7 @@ content_classify(struct str data, struct str *type, enum event_kind *kind)
 		*kind = json_valid(data)         ? EVENT_JSON :
 		    utf8_valid(data.p, data.len) ? EVENT_TEXT :
 						   EVENT_BINARY;
-		*type = *kind == EVENT_BINARY ?
-		    STR("application/octet-stream") :
-		    STR("");
+		*type = *kind == EVENT_BINARY ? CONTENT_BINARY : STR("");
 		return SW_OK;
 	}
 	if (is_json_type(media)) {

@@ -21,6 +21,8 @@ struct worker;
  * it says JSON and is none.
  */
 int content_classify(struct str data, struct str *type, enum event_kind *kind);
+/* The only type that it makes: what is neither JSON nor text. */
+#define CONTENT_BINARY STR("application/octet-stream")
 
 /* Does the body have a content coding? Nobody here would decode it. */
 bool content_is_coded(const struct request *r);

@@ -60,7 +60,8 @@ envelope_put_data(struct buf *out, const struct event *e)
 }
 
 int
-envelope_put(struct buf *out, const struct epoch *epoch, const struct event *e)
+envelope_begin(
+    struct buf *out, const struct epoch *epoch, const struct event *e)
 {
 	struct str content_type = event_content_type(e);
 	struct str type = event_type(e);
@@ -86,6 +87,16 @@ envelope_put(struct buf *out, const struct epoch *epoch, const struct event *e)
 	if (e->kind == EVENT_BINARY)
 		buf_puts(out, ",\"encoding\":\"base64\"");
 	buf_puts(out, ",\"data\":");
+	return buf_error(out);
+}
+
+int
+envelope_put(struct buf *out, const struct epoch *epoch, const struct event *e)
+{
+	int err = envelope_begin(out, epoch, e);
+
+	if (err != SW_OK)
+		return err;
 	envelope_put_data(out, e);
 	buf_puts(out, "}");
 	return buf_error(out);
@@ -100,12 +111,16 @@ put_message(
 		     envelope_put(out, &c->epoch, e);
 }
 
+static enum ws_opcode
+opcode_of(const struct event *e, bool raw)
+{
+	return raw && e->kind == EVENT_BINARY ? WS_BINARY : WS_TEXT;
+}
+
 static int
 encode_websocket(struct codec *c, struct event *e, bool raw)
 {
 	struct buf *out = &c->scratch;
-	enum ws_opcode opcode =
-	    raw && e->kind == EVENT_BINARY ? WS_BINARY : WS_TEXT;
 	static const uint8_t room[HEAD_ROOM];
 	size_t head, length;
 	int err;
@@ -114,7 +129,8 @@ encode_websocket(struct codec *c, struct event *e, bool raw)
 	    (err = put_message(out, c, e, raw)) != SW_OK)
 		return err;
 	length = buf_len(out) - HEAD_ROOM;
-	head = ws_put_head(buf_head(out) + HEAD_ROOM, opcode, false, length);
+	head = ws_put_head(
+	    buf_head(out) + HEAD_ROOM, opcode_of(e, raw), false, length);
 	buf_drop(out, HEAD_ROOM - head);
 	return SW_OK;
 }
@@ -124,8 +140,6 @@ static int
 encode_deflated(struct codec *c, struct event *e, bool raw, bool small)
 {
 	struct buf *out = &c->packed;
-	enum ws_opcode opcode =
-	    raw && e->kind == EVENT_BINARY ? WS_BINARY : WS_TEXT;
 	static const uint8_t room[HEAD_ROOM];
 	size_t head, length, plain;
 	int err;
@@ -142,7 +156,8 @@ encode_deflated(struct codec *c, struct event *e, bool raw, bool small)
 	length = buf_len(out) - HEAD_ROOM;
 	if (length >= plain)
 		return SW_ENOENT;
-	head = ws_put_head(buf_head(out) + HEAD_ROOM, opcode, true, length);
+	head = ws_put_head(
+	    buf_head(out) + HEAD_ROOM, opcode_of(e, raw), true, length);
 	buf_drop(out, HEAD_ROOM - head);
 	return SW_OK;
 }
@@ -164,6 +179,74 @@ encode(struct codec *c, struct event *e, enum form f)
 	default:
 		return SW_EINVAL;
 	}
+}
+
+/* Does the form have the payload as it is, and is it worth sparing a copy? */
+static bool
+has_payload(const struct event *e, enum form f)
+{
+	if (e->size < CODEC_AROUND_MIN)
+		return false;
+	switch (f) {
+	case FORM_WS_RAW:
+		return true;
+	case FORM_WS_JSON:
+	case FORM_POLL_JSON:
+	case FORM_POLL_RAW:
+		return e->kind == EVENT_JSON;
+	case FORM_SSE_JSON:
+		return e->kind == EVENT_JSON && sse_is_line(event_data(e));
+	case FORM_SSE_RAW:
+		return e->kind != EVENT_BINARY && sse_is_line(event_data(e));
+	default:
+		return false;
+	}
+}
+
+/* A frame without its payload; where that belongs in `*hole`. */
+static int
+frame_around(struct codec *c, const struct event *e, bool raw, size_t *hole)
+{
+	static const uint8_t room[HEAD_ROOM];
+	struct buf *out = &c->scratch;
+	size_t head;
+	int err;
+
+	if ((err = buf_put(out, room, HEAD_ROOM)) != SW_OK ||
+	    (!raw && (err = envelope_begin(out, &c->epoch, e)) != SW_OK))
+		return err;
+	*hole = buf_len(out);
+	if (!raw && (err = buf_puts(out, "}")) != SW_OK)
+		return err;
+	head = ws_put_head(buf_head(out) + HEAD_ROOM, opcode_of(e, raw), false,
+	    buf_len(out) - HEAD_ROOM + e->size);
+	buf_drop(out, HEAD_ROOM - head);
+	*hole -= HEAD_ROOM - head;
+	return SW_OK;
+}
+
+/* The form but for the payload in it. */
+static int
+encode_around(struct codec *c, const struct event *e, enum form f, size_t *hole)
+{
+	bool sse = f == FORM_SSE_JSON || f == FORM_SSE_RAW;
+	bool raw = f == FORM_SSE_RAW || f == FORM_POLL_RAW;
+	struct buf *out = &c->scratch;
+
+	if (f == FORM_WS_JSON || f == FORM_WS_RAW)
+		return frame_around(c, e, f == FORM_WS_RAW, hole);
+	if (sse) {
+		sse_begin(out, &c->epoch, e);
+		buf_puts(out, "data: ");
+	}
+	if (!raw)
+		envelope_begin(out, &c->epoch, e);
+	*hole = buf_len(out);
+	if (!raw)
+		buf_puts(out, "}");
+	if (sse)
+		buf_puts(out, "\n\n");
+	return buf_error(out);
 }
 
 static bool
@@ -200,7 +283,10 @@ plain_form(struct codec *c, struct event *e, enum form f, enum form plain)
 	form = codec_form(c, e, plain);
 	if (form == NULL || e->size < c->deflate_min)
 		return form;
-	return event_keep_form(e, f, form->bytes, form->len);
+	return form->hole == ENCODING_WHOLE ?
+	    event_keep_form(e, f, form->bytes, form->len) :
+	    event_keep_form_around(
+		e, f, form->bytes, form->len - e->size, form->hole);
 }
 
 const struct encoding *
@@ -208,6 +294,7 @@ codec_form(struct codec *c, struct event *e, enum form f)
 {
 	const struct encoding *form = event_form(e, f);
 	struct buf *out = &c->scratch;
+	size_t hole = ENCODING_WHOLE;
 	bool raw, small;
 	int err;
 
@@ -219,11 +306,14 @@ codec_form(struct codec *c, struct event *e, enum form f)
 		if (err == SW_ENOENT)
 			return plain_form(
 			    c, e, f, raw ? FORM_WS_RAW : FORM_WS_JSON);
+	} else if (has_payload(e, f)) {
+		err = encode_around(c, e, f, &hole);
 	} else {
 		err = encode(c, e, f);
 	}
 	if (err == SW_OK && buf_error(out) == SW_OK)
-		form = event_keep_form(e, f, buf_head(out), buf_len(out));
+		form = event_keep_form_around(
+		    e, f, buf_head(out), buf_len(out), hole);
 	clear(&c->scratch);
 	clear(&c->packed);
 	return form;

@@ -22,6 +22,10 @@ int codec_init(struct codec *c, const struct epoch *epoch, size_t deflate_min,
     int deflate_level);
 void codec_fini(struct codec *c);
 
+/* Payloads from here on are not copied into a form that has them as they are.
+ */
+enum { CODEC_AROUND_MIN = 16 << 10 };
+
 /*
  * The bytes of an event in a form, made if nobody did yet, and kept with the
  * event. A deflated form of a message that is not worth deflating is the plain
@@ -36,6 +40,10 @@ const struct encoding *codec_form(
  *  "data":...}
  */
 int envelope_put(
+    struct buf *out, const struct epoch *epoch, const struct event *e);
+
+/* The same up to the payload, which a brace follows. */
+int envelope_begin(
     struct buf *out, const struct epoch *epoch, const struct event *e);
 
 /* The payload alone as a JSON value: itself, a string, or base64 in one. */

@@ -70,12 +70,17 @@ put_envelope(struct buf *out, const struct epoch *epoch, const struct event *e)
 	return err;
 }
 
+bool
+sse_is_line(struct str text)
+{
+	return text.len > 0 && memchr(text.p, '\n', text.len) == NULL &&
+	    memchr(text.p, '\r', text.len) == NULL;
+}
+
 int
-sse_encode(
-    struct buf *out, const struct epoch *epoch, const struct event *e, bool raw)
+sse_begin(struct buf *out, const struct epoch *epoch, const struct event *e)
 {
 	struct str type = event_type(e);
-	int err;
 
 	buf_puts(out, "id: ");
 	cursor_put(out, epoch, e->id);
@@ -85,7 +90,17 @@ sse_encode(
 		buf_put_str(out, type);
 		buf_put(out, "\n", 1);
 	}
-	err = raw ? put_raw_data(out, e) : put_envelope(out, epoch, e);
+	return buf_error(out);
+}
+
+int
+sse_encode(
+    struct buf *out, const struct epoch *epoch, const struct event *e, bool raw)
+{
+	int err = sse_begin(out, epoch, e);
+
+	if (err == SW_OK)
+		err = raw ? put_raw_data(out, e) : put_envelope(out, epoch, e);
 	if (err != SW_OK)
 		return err;
 	buf_put(out, "\n", 1);

@@ -7,6 +7,13 @@
 
 /* Server-Sent Events (WHATWG HTML, section 9.2): text/event-stream. */
 
+/* What an event's block begins with, before its data. */
+int sse_begin(
+    struct buf *out, const struct epoch *epoch, const struct event *e);
+
+/* Does a text fit into one `data:` line as it is? */
+bool sse_is_line(struct str text);
+
 /* An event as a block, ended by an empty line. */
 int sse_encode(struct buf *out, const struct epoch *epoch,
     const struct event *e, bool raw);

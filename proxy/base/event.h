@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "proxy/base/channel.h"
 #include "proxy/base/str.h"
@@ -40,11 +41,19 @@ enum form {
 	FORM_COUNT,
 };
 
-/* The bytes of one form; owned by its event. */
+/*
+ * The bytes of one form; owned by its event. Where a large payload stands in
+ * them as it is, it is not there again: `bytes` are those around it.
+ */
 struct encoding {
-	size_t len;
+	size_t len;  /* in all */
+	size_t hole; /* where the payload belongs, or ENCODING_WHOLE */
 	uint8_t bytes[];
 };
+
+#define ENCODING_WHOLE SIZE_MAX
+
+enum { ENCODING_PIECES = 3 };
 
 enum {
 	EVENT_TYPE_MAX = 128,
@@ -56,7 +65,8 @@ struct event {
 	uint8_t kind; /* enum event_kind */
 	uint8_t type_len;
 	uint8_t content_type_len;
-	uint32_t size; /* of the payload */
+	uint16_t data_at; /* where the payload begins in `text` */
+	uint32_t size;    /* of the payload */
 
 	/* Set by the writer, before anyone else sees the event. */
 	uint64_t id;
@@ -79,6 +89,12 @@ struct event {
  */
 int event_new(struct event **out, struct channel *c, enum event_kind kind,
     struct str type, struct str content_type, size_t size);
+/*
+ * Before it is submitted: say what the payload is, now that it has come. The
+ * content type is at most as long as the one that the event was made with.
+ */
+void event_settle(
+    struct event *e, enum event_kind kind, struct str content_type);
 
 static inline struct event *
 event_ref(struct event *e)
@@ -112,14 +128,13 @@ event_content_type(const struct event *e)
 static inline char *
 event_payload(struct event *e)
 {
-	return e->text + e->type_len + e->content_type_len;
+	return e->text + e->data_at;
 }
 
 static inline struct str
 event_data(const struct event *e)
 {
-	return (
-	    struct str){ e->text + e->type_len + e->content_type_len, e->size };
+	return (struct str){ e->text + e->data_at, e->size };
 }
 
 /* NULL if that form was not made yet. */
@@ -135,6 +150,13 @@ event_form(const struct event *e, enum form f)
  */
 const struct encoding *event_keep_form(
     struct event *e, enum form f, const void *bytes, size_t len);
+/* The same of the bytes around the payload, which belongs at `hole`. */
+const struct encoding *event_keep_form_around(
+    struct event *e, enum form f, const void *bytes, size_t len, size_t hole);
+
+/* The bytes of a form of `e` from `from` on; returns how many pieces. */
+int event_form_pieces(const struct event *e, const struct encoding *form,
+    size_t from, struct iovec out[ENCODING_PIECES]);
 
 /* Bytes that all events of the process hold, with their forms. */
 uint64_t event_memory(void);

@@ -193,6 +193,67 @@ START_TEST(memory_counts_payloads_texts_and_forms)
 }
 END_TEST
 
+/* A body that has come whole may turn out to be something else. */
+START_TEST(what_it_is_may_be_settled_later)
+{
+	struct event *e;
+	uint64_t memory;
+
+	setup();
+	e = make(STR("greeting"), STR("application/octet-stream"),
+	    STR("the payload"));
+	memory = event_memory();
+	event_settle(e, EVENT_JSON, STR("a/b+json"));
+	ck_assert_int_eq(e->kind, EVENT_JSON);
+	assert_text(event_type(e), "greeting");
+	assert_text(event_content_type(e), "a/b+json");
+	assert_text(event_data(e), "the payload");
+	event_settle(e, EVENT_TEXT, STR(""));
+	ck_assert_int_eq(e->kind, EVENT_TEXT);
+	ck_assert_uint_eq(event_content_type(e).len, 0);
+	assert_text(event_data(e), "the payload");
+	ck_assert_uint_eq(event_memory(), memory);
+	event_unref(e);
+	teardown();
+}
+END_TEST
+
+/* Each byte of it once, wherever the payload stands and it is gone on with. */
+START_TEST(a_form_may_stand_around_the_payload)
+{
+	static const size_t holes[] = { 0, 3, 6, ENCODING_WHOLE };
+	static const char *const wanted[] = { "datacolour", "coldataour",
+		"colourdata", "colour" };
+	char bytes[32];
+
+	setup();
+	for (size_t h = 0; h < COUNT(holes); h++) {
+		struct event *e = make(STR("t"), STR("u"), STR("data"));
+		const struct encoding *form = event_keep_form_around(
+		    e, FORM_WS_RAW, "colour", 6, holes[h]);
+
+		ck_assert_ptr_nonnull(form);
+		ck_assert_uint_eq(form->len, strlen(wanted[h]));
+		for (size_t from = 0; from <= form->len; from++) {
+			struct iovec pieces[ENCODING_PIECES];
+			int n = event_form_pieces(e, form, from, pieces);
+			size_t len = 0;
+
+			for (int i = 0; i < n; i++) {
+				ck_assert_uint_gt(pieces[i].iov_len, 0);
+				memcpy(bytes + len, pieces[i].iov_base,
+				    pieces[i].iov_len);
+				len += pieces[i].iov_len;
+			}
+			assert_text(bytes_of(bytes, len), wanted[h] + from);
+		}
+		event_unref(e);
+	}
+	ck_assert_uint_eq(event_memory(), 0);
+	teardown();
+}
+END_TEST
+
 enum { THREADS = 4, EVENTS = 2000 };
 
 static struct event *shared[EVENTS];
@@ -285,5 +346,7 @@ SUITE("event", TEST(an_event_holds_its_texts_and_its_payload),
     TEST(the_last_of_many_references_ends_an_event),
     TEST(a_form_is_kept_once_and_shared),
     TEST(memory_counts_payloads_texts_and_forms),
+    TEST(what_it_is_may_be_settled_later),
+    TEST(a_form_may_stand_around_the_payload),
     TEST(threads_that_make_the_same_form_share_one),
     TEST(threads_race_to_free_and_one_does))

@@ -50,9 +50,13 @@ check_bytes(void)
 	for (uint32_t i = 0; i < g->count; i++) {
 		const struct encoding *form =
 		    codec_form(&codec, g->events[i], g->form);
+		struct iovec pieces[ENCODING_PIECES];
+		int n = event_form_pieces(g->events[i], form, 0, pieces);
 
 		ck_assert_uint_eq(gather_start(g, i), buf_len(&expected));
-		buf_put(&expected, form->bytes, form->len);
+		for (int k = 0; k < n; k++)
+			buf_put(
+			    &expected, pieces[k].iov_base, pieces[k].iov_len);
 		ck_assert_uint_eq(g->ends[i], buf_len(&expected));
 	}
 	for (int i = 0; i < g->iov_count; i++)
@@ -155,6 +159,39 @@ START_TEST(it_has_bounds_but_always_one_event)
 }
 END_TEST
 
+/* Among small ones, too: only what is small is laid out anew. */
+START_TEST(large_payloads_are_written_from_where_they_are)
+{
+	struct hub_channel *hc;
+	unsigned own = 0;
+
+	set_up();
+	hub_world_publish(&w, "a", 10);
+	hub_world_publish(&w, "a", 20000);
+	hub_world_publish(&w, "a", 30000);
+	hc = hub_world_channel(&w, "a");
+	gather(hc, FORM_WS_RAW, 0);
+	ck_assert_uint_eq(g->count, 3);
+	for (int i = 0; i < g->iov_count; i++)
+		for (uint32_t k = 1; k < g->count; k++)
+			own +=
+			    g->iov[i].iov_base == event_payload(g->events[k]);
+	ck_assert_uint_eq(own, 2);
+	check_bytes();
+	/*
+	 * With so many small ones all of it is copied; a large one is two
+	 * pieces, of which there are so many at most.
+	 */
+	for (unsigned i = 0; i < GATHER_EVENTS - 3; i++)
+		hub_world_publish(&w, "a", 1);
+	gather(hc, FORM_WS_RAW, 0);
+	ck_assert_uint_eq(g->count, GATHER_EVENTS - 2);
+	ck_assert_int_eq(g->iov_count, 1);
+	check_bytes();
+	clean_up();
+}
+END_TEST
+
 START_TEST(so_many_events_are_whole_in_so_many_bytes)
 {
 	struct hub_channel *hc;
@@ -178,5 +215,7 @@ END_TEST
 
 SUITE("gather", LOOP(events_stand_one_behind_the_other, 5),
     TEST(who_stands_at_the_same_place_gets_the_same),
-    TEST(nothing_new_is_nothing), TEST(it_has_bounds_but_always_one_event),
+    TEST(nothing_new_is_nothing),
+    TEST(large_payloads_are_written_from_where_they_are),
+    TEST(it_has_bounds_but_always_one_event),
     TEST(so_many_events_are_whole_in_so_many_bytes))

@@ -277,6 +277,43 @@ class Pipelining(Scenario):
         self.assertEqual(self.stored("a"),
                          [(i, json.loads(b)) for i, b in zip(ids, bodies)])
 
+    def test_what_a_large_body_is_shows_when_it_has_come(self):
+        """Its event was made before."""
+        g = self.gateway
+        large = 50000
+        cases = (
+            # Sent with, body, how the envelope tells it.
+            (None, b"[" + b" " * large + b"]", {"data": []}),
+            (None, b"t" * large, {"data": "t" * large}),
+            (None, b"\xff" * 30000,
+             {"contentType": "application/octet-stream", "encoding": "base64",
+              "data": "/" * 40000}),
+            ("a/b+json", b"[" + b" " * large + b"]",
+             {"contentType": "a/b+json", "data": []}),
+            ("text/plain", b"p" * large, {"data": "p" * large}),
+            ("a/b", b"\xff" * 30000,
+             {"contentType": "a/b", "encoding": "base64",
+              "data": "/" * 40000}),
+            ("application/x-www-form-urlencoded", b"f" * large,
+             {"data": "f" * large}),
+        )
+        with Wire(g.api_port) as w:
+            for sent, body, expected in cases:
+                head = [("Event-Type", "kind")]
+                head += [("Content-Type", sent)] if sent else []
+                request = post(events_path("a"), body, head)
+                # In two halves, and a small one right behind.
+                w.send(request[:len(request) // 2])
+                w.send(request[len(request) // 2:] +
+                       post(events_path("b"), "1"))
+                ids = self.ids(w, 2)
+                event = g.poll("a", last=1)["events"][0]
+                self.assertEqual(event.pop("id"), ids[0])
+                self.assertEqual(event.pop("type"), "kind")
+                event.pop("time"), event.pop("channel")
+                self.assertEqual(event, expected, sent)
+        self.assertEqual(len(self.stored("b")), len(cases))
+
     def test_bytes_that_come_one_by_one_make_the_same_event(self):
         g = self.gateway
         for chunked in DOORS:

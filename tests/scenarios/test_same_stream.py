@@ -1,5 +1,7 @@
 """The same stream, whatever carries it."""
 
+import json
+
 from gateway import (EventStream, Scenario, STREAMS, TRANSPORTS, WebSocket,
                      Wire, main, query, request_head)
 
@@ -26,6 +28,38 @@ class SameStream(Scenario):
         self.assertEqual(image["contentType"], "image/png")
         self.assertEqual(image["data"], "AP8B")
         self.assertEqual((note["type"], note["data"]), ("note", "quoted"))
+
+    def test_large_payloads_are_the_same_on_all_transports(self):
+        """They are sent from where they are, but for the forms that differ."""
+        g = self.gateway
+        bodies = [(body, kind) for size in (16383, 16384, 100000)
+                  for body, kind in (
+                      ('"%s"' % ("j" * (size - 2)), "application/json"),
+                      ("[1,\r\n%s2]" % (" " * (size - 7)),
+                       "application/json"),
+                      ("t" * size, "text/plain"),
+                      ("\u00e9" * (size // 2), "text/plain"),
+                      ("a line\r\n\nand\r" + "l" * size, "text/plain"))]
+
+        def check():
+            for transport in self.each():
+                s = transport(g, "a", "start")
+                for body, kind in bodies:
+                    data = s.event()["data"]
+                    self.assertEqual(
+                        data, body if kind == "text/plain"
+                        else json.loads(body))
+                s.close()
+            ws = WebSocket(g.port, "/stream/a?after=start&format=raw")
+            for body, _ in bodies:
+                self.assertEqual(ws.read(), (1, body.encode()))
+            ws.close()
+
+        for body, kind in bodies:
+            g.publish("a", body.encode(), Content_Type=kind)
+        check()
+        g.restart()
+        check()
 
     def test_live_events_arrive_on_all_transports_in_order(self):
         g = self.gateway
