@@ -1,6 +1,9 @@
 #include "proxy/base/utf8.h"
 
+#include <stddef.h>
 #include <string.h>
+
+#define HIGH_BITS 0x8080808080808080ULL
 
 /* What follows a first byte: how many more, and the range of the next. */
 static bool
@@ -23,6 +26,31 @@ first_byte(struct utf8 *u, uint8_t c)
 	return true;
 }
 
+/* Many bytes at a time, then eight; stops before the first that is not. */
+static const uint8_t *
+skip_ascii(const uint8_t *p, const uint8_t *end)
+{
+	enum { WORDS = 8 };
+	uint64_t words[WORDS], all;
+
+	while (end - p >= (ptrdiff_t)sizeof(words)) {
+		memcpy(words, p, sizeof(words));
+		all = 0;
+		for (size_t i = 0; i < WORDS; i++)
+			all |= words[i];
+		if ((all & HIGH_BITS) != 0)
+			break;
+		p += sizeof(words);
+	}
+	while (end - p >= 8) {
+		memcpy(words, p, 8);
+		if ((words[0] & HIGH_BITS) != 0)
+			break;
+		p += 8;
+	}
+	return p;
+}
+
 bool
 utf8_feed(struct utf8 *u, const void *bytes, size_t n)
 {
@@ -33,15 +61,7 @@ utf8_feed(struct utf8 *u, const void *bytes, size_t n)
 	end = p + n;
 	while (p < end) {
 		if (u->left == 0) {
-			uint64_t word;
-
-			/* ASCII, eight bytes at a time. */
-			while (end - p >= 8) {
-				memcpy(&word, p, 8);
-				if ((word & 0x8080808080808080ULL) != 0)
-					break;
-				p += 8;
-			}
+			p = skip_ascii(p, end);
 			if (p == end)
 				break;
 			if (*p < 0x80) {
