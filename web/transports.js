@@ -61,6 +61,7 @@ async function readWebSocket(pane, signal) {
 	await new Promise((done, fail) => {
 		const socket = new WebSocket(url);
 		const watch = new Watch(() => socket.close());
+		const over = new AbortController();
 
 		socket.onopen = () => pane.opened();
 		socket.onmessage = (message) => {
@@ -70,6 +71,7 @@ async function readWebSocket(pane, signal) {
 			pane.hear(event.type, event);
 		};
 		socket.onclose = (close) => {
+			over.abort();
 			watch.end();
 			fail(closeError(close));
 		};
@@ -78,7 +80,7 @@ async function readWebSocket(pane, signal) {
 			socket.onmessage = null;
 			socket.close(1000);
 			done();
-		}, { once: true });
+		}, { once: true, signal: over.signal });
 	});
 }
 
@@ -97,7 +99,9 @@ async function readEventStream(pane, signal) {
 	await new Promise((done, fail) => {
 		const source = new EventSource(pane.url("sse"));
 		const watch = new Watch(() => end(new Error("silent")));
+		const over = new AbortController();
 		const end = (error) => {
+			over.abort();
 			watch.end();
 			source.close();
 			if (error)
@@ -134,7 +138,8 @@ async function readEventStream(pane, signal) {
 			pane.away("the stream ended, the browser reconnects");
 			pane.asked?.();
 		};
-		signal.addEventListener("abort", () => end(), { once: true });
+		signal.addEventListener("abort", () => end(),
+			{ once: true, signal: over.signal });
 	});
 }
 

@@ -20,6 +20,7 @@ const load = (name) =>
 const { formatBytes, formatCount, formatMs, formatTime, Histogram } =
 	await load('measure.js');
 const { AutoPane } = await load('auto.js');
+const { Ladder } = await load('ladder.js');
 const { Tally } = await load('pane.js');
 const { toCsv } = await load('report.js');
 
@@ -125,3 +126,34 @@ test('a poll beside a stream, for what was missed, is no rung that is tried',
 		assert.deepEqual(await rungsAfter(null, 'short'), ['long']);
 		assert.deepEqual(await rungsAfter('sse', 'long'), ['long']);
 	});
+
+/* How often the ladder's pen is put to paper for so many events and requests. */
+function strokesFor(count) {
+	let strokes = 0;
+	const pen = new Proxy({}, {
+		get: (_, name) => () => {
+			strokes += name === 'stroke' || name === 'fill';
+		},
+		set: () => true
+	});
+	const canvas = { clientWidth: 1000, style: {}, getContext: () => pen };
+	const all = Array.from({ length: count }, (_, n) => n);
+
+	globalThis.devicePixelRatio = 1;
+	globalThis.getComputedStyle = () => ({ fontSize: '16px',
+		fontFamily: 'serif', getPropertyValue: () => 'black' });
+	globalThis.Path2D = class {
+		moveTo() {}
+		lineTo() {}
+		rect() {}
+	};
+	new Ladder(canvas).paint([{ kind: 'long',
+		asks: all.map((n) => ({ at: n, end: n + 100 })),
+		arrivals: all.map((n) => ({ n, sent: n, at: n + 5 })) }], 1000, 1);
+	return strokes;
+}
+
+test('a thousand events are drawn in as many strokes as one', () => {
+	assert.ok(strokesFor(1) > 0);
+	assert.equal(strokesFor(1000), strokesFor(1));
+});

@@ -4,6 +4,37 @@
  */
 
 const LABEL = 118, RIGHT = 10, LANE_GAP = 18, AXIS = 22;
+const HEAD = 5;
+
+/*
+ * Those of one colour, drawn at once: one by one, a hundred events a second
+ * would take all of a core.
+ */
+class Arrows {
+	constructor() {
+		this.lines = new Path2D();
+		this.heads = new Path2D();
+	}
+
+	add(x1, y1, x2, y2, headed) {
+		const angle = Math.atan2(y2 - y1, x2 - x1);
+
+		this.lines.moveTo(x1, y1);
+		this.lines.lineTo(x2, y2);
+		if (!headed)
+			return;
+		this.heads.moveTo(x2, y2);
+		this.heads.lineTo(x2 - HEAD * Math.cos(angle - 0.5),
+			y2 - HEAD * Math.sin(angle - 0.5));
+		this.heads.lineTo(x2 - HEAD * Math.cos(angle + 0.5),
+			y2 - HEAD * Math.sin(angle + 0.5));
+	}
+
+	draw(pen) {
+		pen.stroke(this.lines);
+		pen.fill(this.heads);
+	}
+}
 
 export class Ladder {
 	constructor(canvas) {
@@ -40,6 +71,7 @@ export class Ladder {
 		}
 		this.width = width;
 		this.height = height;
+		this.hair = 1 / scale;
 		this.pen = canvas.getContext("2d");
 		this.pen.setTransform(scale, 0, 0, scale, 0, 0);
 		this.pen.clearRect(0, 0, width, height);
@@ -67,20 +99,6 @@ export class Ladder {
 		this.pen.moveTo(x1, y1);
 		this.pen.lineTo(x2, y2);
 		this.pen.stroke();
-	}
-
-	/* With a head at its end, if there is room for one. */
-	arrow(x1, y1, x2, y2) {
-		const angle = Math.atan2(y2 - y1, x2 - x1), size = 5;
-
-		this.line(x1, y1, x2, y2);
-		this.pen.beginPath();
-		this.pen.moveTo(x2, y2);
-		this.pen.lineTo(x2 - size * Math.cos(angle - 0.5),
-			y2 - size * Math.sin(angle - 0.5));
-		this.pen.lineTo(x2 - size * Math.cos(angle + 0.5),
-			y2 - size * Math.sin(angle + 0.5));
-		this.pen.fill();
 	}
 
 	colour(name) {
@@ -111,35 +129,58 @@ export class Ladder {
 		pen.restore();
 	}
 
+	/*
+	 * Heads, as long as they would not lie on each other. Without them lines
+	 * are as thin as can be: that is what renderers are quick at.
+	 */
+	choosePen(count) {
+		const headed = count * HEAD < this.width - this.label - RIGHT;
+
+		this.pen.lineWidth = headed ? 1.25 : this.hair;
+		return headed;
+	}
+
 	/* Streams ask once; what follows is one long answer. */
 	paintAsks(pane, middle, bottom) {
 		const holds = pane.kind === "long" || pane.kind === "short" ||
 			pane.kind === "auto";
+		const arrows = new Arrows();
+		const headed = this.choosePen(pane.asks.length);
 
 		this.colour("--request");
-		this.pen.lineWidth = 1.25;
 		for (const { at, end } of pane.asks) {
 			const until = end ?? this.to;
 
 			if (until < this.from || at > this.to)
 				continue;
-			this.arrow(this.x(at), bottom, this.x(at) + 2, middle);
+			arrows.add(this.x(at), bottom, this.x(at) + 2, middle, headed);
 			/* What the gateway holds: an open bar. */
 			if (holds && until - at > this.spanMs / 200)
-				this.pen.strokeRect(this.x(at), middle,
+				arrows.lines.rect(this.x(at), middle,
 					this.x(until) - this.x(at), this.lane * 0.16);
 		}
+		arrows.draw(this.pen);
 	}
 
 	paintEvents(pane, top, middle, bottom, chosen) {
-		for (const { n, sent, at } of pane.arrivals) {
-			if (at < this.from || sent > this.to)
-				continue;
-			this.colour(n === chosen ? "--chosen" : "--payload");
-			this.pen.lineWidth = n === chosen ? 3 : 1.25;
-			this.arrow(this.x(sent) - 2, top, this.x(sent), middle);
-			this.arrow(this.x(sent), middle, this.x(at), bottom);
+		const shown = pane.arrivals.filter(({ sent, at }) =>
+			at >= this.from && sent <= this.to);
+		const headed = this.choosePen(shown.length);
+		const others = new Arrows(), one = new Arrows();
+
+		for (const { n, sent, at } of shown) {
+			const arrows = n === chosen ? one : others;
+			const heads = headed || n === chosen;
+
+			arrows.add(this.x(sent) - 2, top, this.x(sent), middle, heads);
+			arrows.add(this.x(sent), middle, this.x(at), bottom, heads);
 		}
+		this.colour("--payload");
+		others.draw(this.pen);
+		/* Above them all. */
+		this.colour("--chosen");
+		this.pen.lineWidth = 3;
+		one.draw(this.pen);
 	}
 
 	paintAxis() {
