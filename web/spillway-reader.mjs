@@ -154,7 +154,7 @@ function isNewer(id, cursor) {
 	var a = id.split('-'), b = (cursor || '').split('-');
 
 	return a[0] !== b[0] ||
-		(a[1].length - b[1].length || (a[1] > b[1] ? 1 : 0)) > 0;
+		(a[1].length - b[1].length || a[1] > b[1]) > 0;
 }
 
 function withParams(url, params) {
@@ -230,9 +230,10 @@ function inherit(child) {
  * `link._patience` is how long it may be silent.
  */
 
-var POLL_GRACE_MS = 10000;
+/* Its end is late: the next one, which is not held, has more time. */
+var HOLD_GRACE_MS = 3000;
 /* Polls are held longer and longer: some proxies swallow those that wait. */
-var FIRST_HOLD = 5;
+var FIRST_HOLD = 1;
 
 function retryAfter(header) {
 	return header('Retry-After') * 1000 || 0;
@@ -318,16 +319,20 @@ function openPolls(s, link) {
 	var proven, abort;
 
 	function pause(ms) {
-		link._patience = ms + POLL_GRACE_MS;
+		link._patience = ms + (link._held ?
+			HOLD_GRACE_MS : s._o.proofTimeout);
 		heard(s, link);
 	}
 	function poll() {
-		/* The first one is answered at once, and proves the way. */
-		var wait = holds && proven ? s._hold : 0;
+		/*
+		 * The first one is answered at once, and proves the way: but
+		 * not that one is which waits, to those who have another way.
+		 */
+		var wait = link._held = holds && (proven || s._link) ?
+			s._hold : 0;
 
 		pause(wait * 1000);
 		link._asked = now(o);
-		link._held = wait;
 		link._after = s.cursor;
 		abort = ask(s, address(s, {
 			transport: wait ? 'long' : 'short', wait: wait || null,
@@ -353,7 +358,7 @@ function openPolls(s, link) {
 		if (holds)
 			/* Not held, by whomever: do not spin. */
 			ms = !answer.events.length && link._held &&
-				now(o) - link._asked < 1000 ? 1000 : 0;
+				now(o) - link._asked < 500 ? 1000 : 0;
 		if (answer.more)
 			ms = 0;
 		pause(ms);
@@ -524,7 +529,7 @@ Stream.prototype.getSnapshot = function () {
 };
 
 Stream.prototype.connect = function () {
-	if (this.state !== 'idle' && this.state !== 'closed')
+	if (!/idle|closed/.test(this.state))
 		return;
 	this._refreshed = false;
 	this.attempts = 0;
@@ -539,7 +544,7 @@ Stream.prototype.close = function (code, reason) {
 
 /* A new connection, for a reason that only the caller knows. */
 Stream.prototype.reconnect = function (reason) {
-	if (this.state === 'idle' || this.state === 'closed')
+	if (/idle|closed/.test(this.state))
 		return this.connect();
 	dropAll(this);
 	race(this, { reason: reason });

@@ -70,7 +70,7 @@ export interface StreamOptions {
 	autoConnect?: boolean;
 	/** Until the next transport joins the race. Default 2000 ms. */
 	stagger?: number;
-	/** Until a transport without proof is given up. Default 10000 ms. */
+	/** Until a transport without proof, or a poll, is given up. Default 10000 ms. */
 	proofTimeout?: number;
 	/** Limits of the delay before a new attempt. Default 500, 30000 ms. */
 	retryMin?: number;

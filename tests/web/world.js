@@ -75,7 +75,7 @@ const seqOf = (cursor) => Number(cursor.split('-')[1]);
  * status or a close code at once. `down` refuses all.
  */
 class Gateway {
-	constructor(clock) {
+	constructor(clock, heartbeat) {
 		this.clock = clock;
 		this.epoch = 'ep1';
 		this.events = [];
@@ -83,11 +83,13 @@ class Gateway {
 		this.oldest = 0;
 		this.faults = {};
 		this.down = false;
+		this.upSince = 0;
 		this.open = new Set();
 		this.asked = [];
 		this.tokens = null;
 		this.sent = new Map();
 		this.heartbeats = true;
+		this.heartbeat = heartbeat;
 		this.retry = 500;
 		this.beat();
 	}
@@ -103,7 +105,7 @@ class Gateway {
 					c.say?.({ type: 'spillway.heartbeat',
 						time: this.clock.now() });
 			this.beat();
-		}, 15000);
+		}, this.heartbeat);
 	}
 
 	publish(data, type = 'message') {
@@ -203,7 +205,7 @@ class Line {
 		gateway.open.add(this);
 		this.say({ type: 'spillway.hello', connection: '1',
 			cursor: gateway.cursor(hello), transport: name,
-			heartbeat: 15000, retry: gateway.retry,
+			heartbeat: gateway.heartbeat, retry: gateway.retry,
 			channels: ['a'] });
 		if (gap)
 			this.say({ type: 'spillway.gap', ...gap });
@@ -388,6 +390,8 @@ function held(gateway, url, options) {
 			}
 		};
 		const end = () => {
+			if (line.mute)
+				return;
 			gateway.open.delete(line);
 			gateway.clock.clearTimeout(timer);
 			done(response(200,
@@ -451,9 +455,9 @@ function fetchOf(gateway) {
 
 /* A gateway, a clock, and a stream between them with all that it told. */
 class World {
-	constructor(seed = 1) {
+	constructor(seed = 1, heartbeat = 15000) {
 		this.clock = new Clock();
-		this.gateway = new Gateway(this.clock);
+		this.gateway = new Gateway(this.clock, heartbeat);
 		this.random = randomFrom(seed);
 		this.storage = new Map();
 	}

@@ -38,7 +38,7 @@ function isNewer(id, cursor) {
 	var a = id.split('-'), b = (cursor || '').split('-');
 
 	return a[0] !== b[0] ||
-		(a[1].length - b[1].length || (a[1] > b[1] ? 1 : 0)) > 0;
+		(a[1].length - b[1].length || a[1] > b[1]) > 0;
 }
 
 function withParams(url, params) {

@@ -5,9 +5,10 @@
  * `link._patience` is how long it may be silent.
  */
 
-var POLL_GRACE_MS = 10000;
+/* Its end is late: the next one, which is not held, has more time. */
+var HOLD_GRACE_MS = 3000;
 /* Polls are held longer and longer: some proxies swallow those that wait. */
-var FIRST_HOLD = 5;
+var FIRST_HOLD = 1;
 
 function retryAfter(header) {
 	return header('Retry-After') * 1000 || 0;
@@ -93,16 +94,20 @@ function openPolls(s, link) {
 	var proven, abort;
 
 	function pause(ms) {
-		link._patience = ms + POLL_GRACE_MS;
+		link._patience = ms + (link._held ?
+			HOLD_GRACE_MS : s._o.proofTimeout);
 		heard(s, link);
 	}
 	function poll() {
-		/* The first one is answered at once, and proves the way. */
-		var wait = holds && proven ? s._hold : 0;
+		/*
+		 * The first one is answered at once, and proves the way: but
+		 * not that one is which waits, to those who have another way.
+		 */
+		var wait = link._held = holds && (proven || s._link) ?
+			s._hold : 0;
 
 		pause(wait * 1000);
 		link._asked = now(o);
-		link._held = wait;
 		link._after = s.cursor;
 		abort = ask(s, address(s, {
 			transport: wait ? 'long' : 'short', wait: wait || null,
@@ -128,7 +133,7 @@ function openPolls(s, link) {
 		if (holds)
 			/* Not held, by whomever: do not spin. */
 			ms = !answer.events.length && link._held &&
-				now(o) - link._asked < 1000 ? 1000 : 0;
+				now(o) - link._asked < 500 ? 1000 : 0;
 		if (answer.more)
 			ms = 0;
 		pause(ms);

@@ -10,8 +10,7 @@ var TRANSIENT = /^(overloaded|no-memory|store|again|io|corrupt|locked)$/;
 function settle(message, status, details) {
 	extend(message, details).status = status;
 	call(message._tell, null, message);
-	if (message._resolve)
-		message._resolve(message);
+	call(message._resolve, null, message);
 }
 
 /* A view may be written to while it waits: what is sent is as it was. */

@@ -72,7 +72,7 @@ Stream.prototype.getSnapshot = function () {
 };
 
 Stream.prototype.connect = function () {
-	if (this.state !== 'idle' && this.state !== 'closed')
+	if (!/idle|closed/.test(this.state))
 		return;
 	this._refreshed = false;
 	this.attempts = 0;
@@ -87,7 +87,7 @@ Stream.prototype.close = function (code, reason) {
 
 /* A new connection, for a reason that only the caller knows. */
 Stream.prototype.reconnect = function (reason) {
-	if (this.state === 'idle' || this.state === 'closed')
+	if (/idle|closed/.test(this.state))
 		return this.connect();
 	dropAll(this);
 	race(this, { reason: reason });
