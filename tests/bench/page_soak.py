@@ -153,10 +153,11 @@ def line(minute, sample, before):
 
 
 def growth(samples, name):
-    """Of the line through these, for a minute."""
-    times = [s["at"] / 60 for s in samples]
-    return statistics.linear_regression(
-        times, [s[name] for s in samples]).slope
+    """From the median of the first half to that of the second, in percent."""
+    half = len(samples) // 2
+    before = statistics.median(s[name] for s in samples[:half])
+    return 100 * (statistics.median(s[name] for s in samples[-half:]) /
+                  before - 1)
 
 
 async def watch(pid, address, url, minutes):
@@ -197,11 +198,11 @@ channel "compare-*" {{
             f"#run=1&rate={rate}", minutes))
     warm = samples[WARM:]
     if len(warm) > 1:
-        print(f"\nFrom minute {WARM} on, a minute: "
-              f"{growth(warm, 'heap') / 1e3:+.1f} kB of JavaScript, "
-              f"{growth(warm, 'nodes'):+.1f} nodes, "
-              f"{growth(warm, 'listeners'):+.1f} listeners, "
-              f"{growth(warm, 'memory'):+.2f} MB of the renderer.")
+        print(f"\nFrom minute {WARM} on, the second half beside the first: "
+              f"{growth(warm, 'heap'):+.1f} % of JavaScript, "
+              f"{growth(warm, 'nodes'):+.1f} % of nodes, "
+              f"{growth(warm, 'listeners'):+.1f} % of listeners, "
+              f"{growth(warm, 'memory'):+.1f} % of the renderer.")
     last = samples[-1]
     print(last["verdict"])
     if any(number(c[what]) for c in last["counts"]
