@@ -9,16 +9,12 @@
 #include "conf/pattern.h"
 #include "conf/token_key.h"
 #include "conf/values.h"
+#include "proxy/base/command_line.h"
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
 
-enum {
-	PATTERNS_MAX = 64,
-	STATUS_FINE = 0,
-	STATUS_FAILED = 1,
-	STATUS_USAGE = 2
-};
+enum { PATTERNS_MAX = 64 };
 
 struct list {
 	const char *items[PATTERNS_MAX];
@@ -87,9 +83,11 @@ read_duration(struct wish *w, const char *text)
 enum option_id { KEY = 1, ALG, KID, SUB, SUBSCRIBE, SEND, EXPIRES, AUD, ISS };
 
 static bool
-take_option(struct wish *w, enum option_id id, const char *text)
+take_option(void *to, int id, const char *text)
 {
-	switch (id) {
+	struct wish *w = to;
+
+	switch ((enum option_id)id) {
 	case KEY:
 		w->key = text;
 		return true;
@@ -135,27 +133,13 @@ read_wish(struct wish *w, int argc, char **argv, int *status)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	int c;
+	static const struct command_line line = { longs, usage, take_option };
 
-	*status = STATUS_USAGE;
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
-		if (c == 'h') {
-			usage(stdout);
-			*status = STATUS_FINE;
-			return false;
-		}
-		if (c == '?') {
-			usage(stderr);
-			return false;
-		}
-		if (!take_option(w, (enum option_id)c, optarg))
-			return false;
-	}
-	if (w->key == NULL || optind < argc) {
-		usage(stderr);
+	if (!command_line_read(&line, w, argc, argv, status))
 		return false;
-	}
-	return true;
+	if (w->key == NULL)
+		usage(stderr);
+	return w->key != NULL;
 }
 
 static bool
@@ -278,7 +262,7 @@ token_command(int argc, char **argv)
 	if (!read_wish(&w, argc, argv, &status))
 		return status;
 	if (!read_key(&key, &w))
-		return STATUS_FAILED;
+		return COMMAND_FAILED;
 	buf_init(&out, 1 << 18);
 	err = put_token(&out, &w, key);
 	if (err == SW_OK)
@@ -287,6 +271,6 @@ token_command(int argc, char **argv)
 		fail(w.key, str_of(err_info(err)->sentence));
 	buf_fini(&out);
 	signature_key_free(key);
-	return err == SW_OK && fflush(stdout) == 0 ? STATUS_FINE :
-						     STATUS_FAILED;
+	return err == SW_OK && fflush(stdout) == 0 ? COMMAND_FINE :
+						     COMMAND_FAILED;
 }

@@ -8,13 +8,12 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "proxy/base/command_line.h"
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "proxy/compare/run.h"
 
 enum {
-	STATUS_FINE = 0,
-	STATUS_FAILED = 1,
 	STATUS_LOSS = 3, /* events were missing, late or there twice */
 	STATUS_INTERRUPTED = 130,
 	OTHER_FILES = 32, /* that are open beside those of subscribers */
@@ -179,11 +178,11 @@ judge(const struct result *r)
 		return STATUS_INTERRUPTED;
 	for (size_t i = 0; i < r->count; i++)
 		if (!phase_is_measured(&r->phases[i]))
-			return STATUS_FAILED;
+			return COMMAND_FAILED;
 	for (size_t i = 0; i < r->count; i++)
 		if (!phase_is_clean(r, &r->phases[i]))
 			return STATUS_LOSS;
-	return STATUS_FINE;
+	return COMMAND_FINE;
 }
 
 static bool
@@ -209,8 +208,8 @@ compare(struct result *r, bool has_api, struct secure_context *context)
 	buf_fini(&why);
 	/* What there is, even then. */
 	if (is_something(r) && !report(r))
-		return STATUS_FAILED;
-	return err != SW_OK ? STATUS_FAILED : judge(r);
+		return COMMAND_FAILED;
+	return err != SW_OK ? COMMAND_FAILED : judge(r);
 }
 
 int
@@ -232,12 +231,12 @@ compare_command(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (!have_files(&o) || digest_start() != SW_OK ||
 	    !find_places(&o, &r, &has_api))
-		return STATUS_FAILED;
+		return COMMAND_FAILED;
 	buf_init(&why, 4096);
 	if (need_tls(&o) &&
 	    secure_context_new(&context, &o.tls, &why) != SW_OK) {
 		complain(buf_str(&why));
-		status = STATUS_FAILED;
+		status = COMMAND_FAILED;
 	} else {
 		status = compare(&r, has_api, context);
 	}

@@ -7,11 +7,10 @@
 
 #include "conf/values.h"
 #include "proxy/base/channel.h"
+#include "proxy/base/command_line.h"
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "proxy/compare/envelope.h"
-
-enum { STATUS_FINE = 0, STATUS_USAGE = 2 };
 
 enum option_id {
 	URL = 1,
@@ -263,9 +262,11 @@ take_measure(struct compare_options *o, enum option_id id, const char *text)
 }
 
 static bool
-take_option(struct compare_options *o, enum option_id id, const char *text)
+take_option(void *to, int id, const char *text)
 {
-	switch (id) {
+	struct compare_options *o = to;
+
+	switch ((enum option_id)id) {
 	case URL:
 		return take_place(&o->url, "--url", text);
 	case API:
@@ -312,7 +313,7 @@ take_option(struct compare_options *o, enum option_id id, const char *text)
 		o->html = text;
 		return true;
 	default:
-		return take_measure(o, id, text);
+		return take_measure(o, (enum option_id)id, text);
 	}
 }
 
@@ -365,28 +366,10 @@ bool
 compare_options_read(
     struct compare_options *o, int argc, char **argv, int *status)
 {
-	int c;
+	static const struct command_line line = { longs, usage, take_option };
 
 	set_defaults(o);
-	*status = STATUS_USAGE;
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
-		if (c == 'h') {
-			usage(stdout);
-			*status = STATUS_FINE;
-			return false;
-		}
-		if (c == '?') {
-			usage(stderr);
-			return false;
-		}
-		if (!take_option(o, (enum option_id)c, optarg))
-			return false;
-	}
-	if (optind < argc) {
-		usage(stderr);
-		return false;
-	}
-	return check(o);
+	return command_line_read(&line, o, argc, argv, status) && check(o);
 }
 
 uint64_t
