@@ -96,6 +96,7 @@ struct conf {
 
 	char *store; /* a path, or "memory" */
 	enum corrupt_store corrupt_store;
+	bool store_shared;        /* with other processes */
 	uint64_t store_max_bytes; /* 0: no limit */
 	unsigned readers;         /* threads that read history */
 	uint64_t window_bytes;    /* the newest events in memory: in all */

@@ -116,6 +116,7 @@ log_options(const struct gateway *g, const struct conf *conf)
 {
 	return (struct log_options){
 		.path = conf->store,
+		.shared = conf->store_shared,
 		.move_corrupt_aside = conf->corrupt_store == CORRUPT_MOVE_ASIDE,
 		.channels = g->channels,
 		.readers = conf->readers,

@@ -64,8 +64,8 @@ checkpointer_main(void *arg)
 }
 
 int
-checkpointer_open(
-    struct checkpointer **out, const char *path, struct payloads *payloads)
+checkpointer_open(struct checkpointer **out, const char *path,
+    enum db_mode mode, struct payloads *payloads)
 {
 	struct checkpointer *c = calloc(1, sizeof(*c));
 	int err;
@@ -75,7 +75,7 @@ checkpointer_open(
 	c->payloads = payloads;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->work, NULL);
-	if ((err = db_open(&c->db, path, DB_WRITER, c->reason)) != SW_OK ||
+	if ((err = db_open(&c->db, path, mode, c->reason)) != SW_OK ||
 	    (err = db_exec(&c->db, "PRAGMA synchronous = NORMAL")) != SW_OK)
 		goto fail;
 	if (pthread_create(&c->thread, NULL, checkpointer_main, c) != 0) {

@@ -17,8 +17,8 @@ struct checkpointer;
 
 /* `payloads` is borrowed for its lifetime, and synced before each checkpoint.
  */
-int checkpointer_open(
-    struct checkpointer **out, const char *path, struct payloads *payloads);
+int checkpointer_open(struct checkpointer **out, const char *path,
+    enum db_mode mode, struct payloads *payloads);
 void checkpointer_close(struct checkpointer *c);
 
 /* Writer: a commit left so many pages in the log. */

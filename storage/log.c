@@ -105,7 +105,7 @@ open_store(struct log *l)
 {
 	if (strcmp(l->path, "memory") == 0)
 		return store_memory_open(&l->store);
-	return store_sqlite_open(&l->store, l->path);
+	return store_sqlite_open(&l->store, l->path, l->options.shared);
 }
 
 static int

@@ -98,6 +98,7 @@ void log_batch_unref(struct log_batch *b);
 struct log_options {
 	const char *path; /* a file; "memory" */
 	bool move_corrupt_aside;
+	bool shared; /* other processes may open the file, too */
 	struct channels *channels;
 	unsigned readers;
 	uint64_t queue_events, queue_bytes; /* beyond: SW_EBUSY */

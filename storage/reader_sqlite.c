@@ -31,8 +31,8 @@ self(struct store_reader *r)
 }
 
 int
-reader_sqlite_open(
-    struct store_reader **out, const char *path, struct views *views)
+reader_sqlite_open(struct store_reader **out, const char *path,
+    enum db_mode mode, struct views *views)
 {
 	struct reader_sqlite *r = calloc(1, sizeof(*r));
 	int err;
@@ -41,7 +41,7 @@ reader_sqlite_open(
 		return SW_ENOMEM;
 	r->views = views;
 	views_enter(views, &r->view);
-	if ((err = db_open(&r->db, path, DB_READER, r->base.reason)) != SW_OK ||
+	if ((err = db_open(&r->db, path, mode, r->base.reason)) != SW_OK ||
 	    (err = payload_reader_init(&r->payloads, path, r->base.reason)) !=
 		SW_OK)
 		goto fail;

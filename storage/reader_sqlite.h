@@ -1,12 +1,13 @@
 #ifndef SPILLWAY_STORAGE_READER_SQLITE_H
 #define SPILLWAY_STORAGE_READER_SQLITE_H
 
+#include "storage/sqlite_db.h"
 #include "storage/store.h"
 #include "storage/views.h"
 
 /* The reading side of the SQLite store; see struct store_ops. */
-int reader_sqlite_open(
-    struct store_reader **out, const char *path, struct views *views);
+int reader_sqlite_open(struct store_reader **out, const char *path,
+    enum db_mode mode, struct views *views);
 void reader_sqlite_close(struct store_reader *r);
 int reader_sqlite_begin(struct store_reader *r);
 void reader_sqlite_end(struct store_reader *r);

@@ -119,15 +119,17 @@ configure(void)
 int
 db_open(struct db *d, const char *path, enum db_mode mode, char *reason)
 {
+	bool writes = mode == DB_WRITER || mode == DB_WRITER_ALONE;
+	bool alone = mode == DB_WRITER_ALONE || mode == DB_READER_ALONE;
 	int flags = SQLITE_OPEN_NOMUTEX;
 	int code, err;
 
 	pthread_once(&configured, configure);
 	*d = (struct db){ .reason = reason };
-	flags |= mode == DB_WRITER ?
-	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE :
-	    SQLITE_OPEN_READONLY;
-	code = sqlite3_open_v2(path, &d->handle, flags, NULL);
+	flags |= writes ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE :
+			  SQLITE_OPEN_READONLY;
+	code = sqlite3_open_v2(
+	    path, &d->handle, flags, alone ? "unix-excl" : NULL);
 	if (code != SQLITE_OK) {
 		err = db_error(d, code);
 		db_close(d);

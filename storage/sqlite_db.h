@@ -18,7 +18,17 @@ struct db {
 	char *reason;   /* where failures are explained, of 256 bytes */
 };
 
-enum db_mode { DB_WRITER, DB_READER };
+enum db_mode {
+	DB_WRITER,
+	DB_READER,
+	/*
+	 * The same for a file that no other process may open meanwhile: locks
+	 * between our own connections are a matter of memory then, instead of
+	 * six system calls a commit.
+	 */
+	DB_WRITER_ALONE,
+	DB_READER_ALONE,
+};
 
 /* SW_ENOENT without a file to read; else as db_error. */
 int db_open(struct db *d, const char *path, enum db_mode mode, char *reason);

@@ -130,7 +130,7 @@ struct store_reader {
  * Open an engine. Failures of opening and loading are logged with what to do
  * about them: SW_ELOCKED, SW_ECORRUPT, SW_EUNSUPPORTED, SW_ESTORE.
  */
-int store_sqlite_open(struct store **out, const char *path);
+int store_sqlite_open(struct store **out, const char *path, bool shared);
 int store_memory_open(struct store **out);
 
 /* Rename damaged files, so that a new store can take their place. */

@@ -71,6 +71,7 @@ enum { PAGE_BYTES = 4096 };
 struct store_sqlite {
 	struct store base;
 	char *path;
+	bool shared; /* with other processes */
 	int lock_fd;
 	struct db db;
 	sqlite3_stmt *statements[STATEMENTS];
@@ -541,7 +542,8 @@ sqlite_reader_open(struct store_reader **out, struct store *base)
 {
 	struct store_sqlite *s = self(base);
 
-	return reader_sqlite_open(out, s->path, &s->views);
+	return reader_sqlite_open(
+	    out, s->path, s->shared ? DB_READER : DB_READER_ALONE, &s->views);
 }
 
 static const struct store_ops sqlite_ops = {
@@ -584,10 +586,10 @@ on_commit(void *arg, sqlite3 *handle, const char *name, int pages)
 static int
 open_database(struct store_sqlite *s)
 {
+	enum db_mode mode = s->shared ? DB_WRITER : DB_WRITER_ALONE;
 	int err;
 
-	if ((err = db_open(&s->db, s->path, DB_WRITER, s->base.reason)) !=
-		SW_OK ||
+	if ((err = db_open(&s->db, s->path, mode, s->base.reason)) != SW_OK ||
 	    (err = db_exec(&s->db,
 		 "PRAGMA journal_mode = WAL;"
 		 "PRAGMA synchronous = NORMAL;"
@@ -603,15 +605,15 @@ open_database(struct store_sqlite *s)
 			return err;
 	if ((err = payloads_open(&s->payloads, &s->db, s->path, &s->views)) !=
 		SW_OK ||
-	    (err = checkpointer_open(&s->checkpointer, s->path, s->payloads)) !=
-		SW_OK)
+	    (err = checkpointer_open(
+		 &s->checkpointer, s->path, mode, s->payloads)) != SW_OK)
 		return err;
 	sqlite3_wal_hook(s->db.handle, on_commit, s);
 	return SW_OK;
 }
 
 int
-store_sqlite_open(struct store **out, const char *path)
+store_sqlite_open(struct store **out, const char *path, bool shared)
 {
 	struct store_sqlite *s = calloc(1, sizeof(*s));
 	int err;
@@ -619,6 +621,7 @@ store_sqlite_open(struct store **out, const char *path)
 	if (s == NULL)
 		return SW_ENOMEM;
 	s->base.ops = &sqlite_ops;
+	s->shared = shared;
 	views_init(&s->views);
 	s->lock_fd = -1;
 	buf_init(&s->expire_channel, 4096);

@@ -42,6 +42,7 @@ START_TEST(without_a_file_everything_has_its_default)
 	ck_assert_uint_eq(c->workers, 0);
 	ck_assert_str_eq(c->store, SPILLWAY_STATEDIR "/spillway.db");
 	ck_assert_int_eq(c->corrupt_store, CORRUPT_REFUSE);
+	ck_assert(c->store_shared);
 	ck_assert_uint_eq(c->store_max_bytes, UINT64_C(10) << 30);
 	ck_assert_uint_eq(c->readers, 2);
 	ck_assert_uint_eq(c->window_bytes, 64 << 20);
@@ -786,6 +787,7 @@ static const char rich[] =
     "user = nobody group = nogroup core-dumps = yes\n"
     "anonymous = yes workers = 3 store = \"/tmp/a b\\x01\"\n"
     "corrupt-store = move-aside store-max-bytes = 0 store-readers = 5\n"
+    "store-shared = no\n"
     "window-bytes = 1537k window-events = 6 publish-queue-events = 77\n"
     "publish-queue-bytes = 3m message-max = 2000 batch-max = 1025\n"
     "batch-events-max = 8 idempotency-age = 61s header-max = 3k\n"

@@ -290,9 +290,9 @@ class SameStreamThroughTheLibrary(SameStream):
 
 
 class SameStreamFromTheStore(SameStream):
-    """And with a window so small that history comes from SQLite."""
+    """With a window so small that history comes from SQLite, alone with it."""
 
-    conf = 'window-events = 1\nwindow-bytes = "1m"'
+    conf = 'window-events = 1\nwindow-bytes = "1m"\nstore-shared = no'
     workers = 1
 
 

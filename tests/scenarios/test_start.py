@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -184,6 +185,37 @@ class InTheWay(Scenario):
                           other.poll("a", after="start")["events"]], ids)
         self.assertIn("in use by", self.fails(self.gateway))
 
+    def test_other_programs_find_the_store_locked_unless_it_is_shared(self):
+        def rows():
+            db = sqlite3.connect(g.store, timeout=0)
+            try:
+                return db.execute("SELECT count(*) FROM log").fetchall()
+            finally:
+                db.close()
+
+        g = self.start_other()
+        g.configure("store-shared = no")
+        g.start()
+        g.publish("a", 1)
+        with self.assertRaisesRegex(sqlite3.OperationalError, "locked"):
+            rows()
+        # That somebody has asked changes nothing.
+        g.publish("a", 2)
+        self.assertEqual(
+            [e["data"] for e in g.poll("a", after="start")["events"]], [1, 2])
+        g.kill9()
+        self.assertEqual(rows(), [(2,)])
+        g.configure("")
+        g.start()
+        g.publish("a", 3)
+        self.assertEqual(rows(), [(3,)])
+        g.kill9()
+        g.configure("store-shared = no")
+        g.start()
+        self.assertEqual(
+            [e["data"] for e in g.poll("a", after="start")["events"]],
+            [1, 2, 3])
+
     def test_a_directory_that_does_not_exist(self):
         other = self.start_other()
         other.store = other.dir + "/no/such/place.db"
@@ -192,7 +224,6 @@ class InTheWay(Scenario):
                          " does not exist: create it")
 
     def test_a_database_of_another_program(self):
-        import sqlite3
         other = self.start_other()
         db = sqlite3.connect(other.store)
         db.execute("CREATE TABLE theirs (x)")

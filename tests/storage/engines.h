@@ -23,7 +23,8 @@ engine_open(int engine)
 		ck_assert_int_eq(store_memory_open(&s), SW_OK);
 	else
 		ck_assert_int_eq(
-		    store_sqlite_open(&s, scratch_path("store.db")), SW_OK);
+		    store_sqlite_open(&s, scratch_path("store.db"), true),
+		    SW_OK);
 	ck_assert_ptr_nonnull(s);
 	return s;
 }

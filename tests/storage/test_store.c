@@ -804,7 +804,8 @@ START_TEST(a_second_opener_is_told_who_has_the_store)
 	    words, sizeof(words), "in use by process %ld:", (long)getpid());
 	said_listen();
 	ck_assert_int_eq(
-	    store_sqlite_open(&second, scratch_path("store.db")), SW_ELOCKED);
+	    store_sqlite_open(&second, scratch_path("store.db"), true),
+	    SW_ELOCKED);
 	said_check(words);
 	ck_assert_ptr_null(second);
 	/* The first one is as well as before. */
@@ -812,7 +813,8 @@ START_TEST(a_second_opener_is_told_who_has_the_store)
 	ck_assert(is_there(&t, 3));
 	said_listen();
 	ck_assert_int_eq(
-	    store_sqlite_open(&second, scratch_path("store.db")), SW_ELOCKED);
+	    store_sqlite_open(&second, scratch_path("store.db"), true),
+	    SW_ELOCKED);
 	free(said_end());
 	shop_close(&t);
 }
@@ -825,7 +827,8 @@ START_TEST(a_directory_that_does_not_exist_is_named)
 	scratch_make();
 	said_listen();
 	ck_assert_int_eq(
-	    store_sqlite_open(&s, scratch_path("none/store.db")), SW_ESTORE);
+	    store_sqlite_open(&s, scratch_path("none/store.db"), true),
+	    SW_ESTORE);
 	said_check("/none does not exist: create it");
 	ck_assert_ptr_null(s);
 	scratch_remove();
@@ -848,7 +851,8 @@ START_TEST(files_that_are_moved_aside_stay_whole)
 	free(said_end());
 	ck_assert_int_ne(access(scratch_path("copy.db"), F_OK), 0);
 	ck_assert_int_ne(access(scratch_path("copy.db-wal"), F_OK), 0);
-	ck_assert_int_eq(store_sqlite_open(&s, scratch_path("copy.db")), SW_OK);
+	ck_assert_int_eq(
+	    store_sqlite_open(&s, scratch_path("copy.db"), true), SW_OK);
 	ck_assert_uint_eq(engine_state(s).reserved, 0);
 	s->ops->close(s);
 	shop_close(&t);
