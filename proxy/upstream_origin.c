@@ -123,7 +123,6 @@ void
 origins_free(struct upstream *u)
 {
 	for (size_t i = 0; i < u->origin_count; i++) {
-		origin_forget_ready(&u->origins[i]);
 		free(u->origins[i].url);
 		free(u->origins[i].unix_path);
 	}
