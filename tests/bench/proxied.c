@@ -40,7 +40,7 @@ static struct {
 	int epoll_fd, listen_fd;
 	struct peer *clients[CLIENTS_MAX];
 	size_t nclients, size;
-	char *request, *response; /* these end with a body of that size */
+	char *request, *response; /* with a body of that size, but a GET */
 	size_t request_len, response_len;
 	const char *path, *protocol; /* of WebSockets; or NULL */
 	bool sockets;                /* the clients are some now */
@@ -378,17 +378,17 @@ stop_clients(void)
 	b.measuring = false;
 }
 
-/* So many letters behind a head: the length of both. */
+/* A head with so many letters behind it: the length of both. */
 static size_t
-add_body(char **message, const char *head, size_t head_len)
+write_message(char **message, const char *head, int head_len, size_t size)
 {
-	*message = malloc(head_len + b.size);
+	*message = malloc((size_t)head_len + size);
 	if (*message == NULL)
 		fail("malloc");
-	memcpy(*message, head, head_len);
-	for (size_t i = 0; i < b.size; i++)
-		(*message)[head_len + i] = (char)('a' + i % 26);
-	return head_len + b.size;
+	memcpy(*message, head, (size_t)head_len);
+	for (size_t i = 0; i < size; i++)
+		(*message)[(size_t)head_len + i] = (char)('a' + i % 26);
+	return (size_t)head_len + size;
 }
 
 static void
@@ -408,16 +408,14 @@ make_messages(uint16_t port)
 		"Cookie: session=0123456789abcdef\r\n\r\n",
 		port);
 
-	/* The body of the GET is not sent. */
-	b.request_len = add_body(&b.request, head, (size_t)n);
-	if (b.path == NULL)
-		b.request_len = (size_t)n;
+	b.request_len =
+	    write_message(&b.request, head, n, b.path != NULL ? b.size : 0);
 	n = snprintf(head, sizeof(head),
 	    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
 	    "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
 	    "Content-Length: %zu\r\n\r\n",
 	    b.size);
-	b.response_len = add_body(&b.response, head, (size_t)n);
+	b.response_len = write_message(&b.response, head, n, b.size);
 }
 
 int
