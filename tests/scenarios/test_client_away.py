@@ -9,8 +9,8 @@ counted in rounds: an event that the page publishes, and a pause of 50 ms. The
 same is asserted in virtual time by tests/web/test_away.js.
 """
 
-import test_third_party
-from gateway import main, query
+import lab_panes
+from gateway import main
 
 FACES = ["stream", "streameventsource", "streamwebsocket"]
 ROUNDS = 6000 // 50
@@ -24,8 +24,9 @@ ONCE = ["reset", "cut", "restart", "expire"]
 SLOW = [("delay", {"value": 50, "jitter": 100}), ("cap", {"value": 20000})]
 
 
-class Away(test_third_party.Browsers):
+class Away(lab_panes.Panes):
     page = "away.html"
+    panes = FACES
     workers = 1
 
     def setUp(self):
@@ -46,6 +47,10 @@ channel "report" {{ send = publish }}
         self.stage = self.asked = 0
         self.cursor, self.said = "start", []
 
+    @property
+    def lab(self):
+        return f"t{self.stage}-"
+
     def reports(self, browser):
         """What each face says of itself now."""
         self.asked += 1
@@ -61,18 +66,6 @@ channel "report" {{ send = publish }}
                      if (r["stage"], r["report"]) == (self.stage, self.asked)}
             return sorted(found) == FACES and found
         return self.gateway.until(complete, f"what {self.asked} was answered")
-
-    def fault(self, fault, **params):
-        for face in FACES:
-            status, _, body = self.gateway.request(
-                "PUT", f"/spillway/lab/faults/t{self.stage}-{face}" +
-                query(dict(params, fault=fault)))
-            self.assertEqual(status, 204, body)
-
-    def requests(self):
-        panes = self.gateway.get(
-            f"/spillway/lab/panes/t{self.stage}-")[1]["panes"]
-        return {p["name"]: p["requests"] for p in panes}
 
     def begin(self, browser, first):
         """New ones, which use that transport."""
@@ -120,11 +113,7 @@ channel "report" {{ send = publish }}
     def ends(self, browser, first, fault):
         """Each has to ask again, and does."""
         self.begin(browser, first)
-        before = self.requests()
-        self.fault(fault)
-        self.gateway.until(lambda: all(
-            n > before[pane] for pane, n in self.requests().items()),
-            "a request of each")
+        self.all_ask_again(lambda: self.fault(fault))
         self.check(browser, first, fault)
 
     def is_slow(self, browser, first, fault, params):

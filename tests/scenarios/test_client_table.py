@@ -6,8 +6,8 @@ before, meanwhile and afterwards. Whatever it was: each pane has what was
 published except what it was told is lost, once and in order.
 """
 
-import test_third_party
-from gateway import main, query
+import lab_panes
+from gateway import main
 
 PANES = ["long-stream", "long-streameventsource", "short-stream",
          "short-streamwebsocket", "sse-stream", "sse-streameventsource",
@@ -22,8 +22,9 @@ CONNECTIONS = ["reset", "cut", "restart", "expire"]
 LOSSES = [("trim", "trimmed"), ("epoch", "epoch")]
 
 
-class Table(test_third_party.Browsers):
+class Table(lab_panes.Panes):
     page = "table.html"
+    panes = PANES
     workers = 1  # "epoch" is told once by each
 
     def setUp(self):
@@ -40,29 +41,10 @@ channel "report" {{ send = publish }}
         self.stage = 0
         self.published = []
 
-    def fault(self, fault, **params):
-        for pane in PANES:
-            status, _, body = self.gateway.request(
-                "PUT", f"/spillway/lab/faults/t-{pane}" +
-                query(dict(params, fault=fault)))
-            self.assertEqual(status, 204, body)
-
-    def requests(self):
-        panes = self.gateway.get("/spillway/lab/panes/t-")[1]["panes"]
-        return {p["name"]: p["requests"] for p in panes}
-
     def publish(self, count):
         ids = [self.gateway.publish("a", {"n": n})["id"] for n in range(count)]
         self.published += ids
         return ids
-
-    def all_ask_again(self, act):
-        """Do that, and wait until each pane has made a request since."""
-        before = self.requests()
-        act()
-        self.gateway.until(lambda: all(
-            n > before[pane] for pane, n in self.requests().items()),
-            "a request of each pane")
 
     def reports(self, browser):
         """What each pane has seen since the last time."""
