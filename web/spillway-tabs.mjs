@@ -253,7 +253,7 @@ function failed(s, link, status, text, header) {
 
 function openWebSocket(s, link) {
 	var socket = new s._o.WebSocket(address(s, {
-		transport: 'ws', session: s._session, after: link._after
+		transport: 'ws', after: link._after
 	}, link).replace('http', 'ws'), ['spillway.v1'].concat(
 		s._token ? 'bearer.' + s._token : []));
 
@@ -577,8 +577,10 @@ function forgive(s) {
 function address(s, params, link) {
 	var url = s._url;
 
-	if (link && !params.after)
-		params.last = s._o.last;
+	if (link) {
+		params.session = s._session;
+		params.last = params.after ? null : s._o.last;
+	}
 	return withParams(absolute(String(url.call ? url() : url)), params);
 }
 
@@ -1615,8 +1617,9 @@ function catchUp(t, link) {
 	link._after = s.cursor;
 	link._abort();
 	link._abort = ask(s, address(s, {
-		transport: 'short', after: link._after
-	}, link), {}, (status, text, header) => {
+		transport: 'short', after: link._after,
+		last: link._after ? null : s._o.last
+	}), {}, (status, text, header) => {
 		var answer = status === 200 && parse(text), waiting = t._waiting;
 
 		link._abort = nothing;

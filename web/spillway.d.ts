@@ -89,7 +89,10 @@ export interface StreamOptions {
 	 * have one connection to the same address. Name who is logged in.
 	 */
 	share?: boolean | string;
-	/** Names the sender: with `seq` it makes sending again harmless. */
+	/**
+	 * Names the client: with `seq` it makes sending again harmless, and
+	 * who polls is there between two polls.
+	 */
 	session?: string;
 	/** Event types to listen for, where only EventSource streams. */
 	types?: string[];

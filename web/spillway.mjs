@@ -253,7 +253,7 @@ function failed(s, link, status, text, header) {
 
 function openWebSocket(s, link) {
 	var socket = new s._o.WebSocket(address(s, {
-		transport: 'ws', session: s._session, after: link._after
+		transport: 'ws', after: link._after
 	}, link).replace('http', 'ws'), ['spillway.v1'].concat(
 		s._token ? 'bearer.' + s._token : []));
 
@@ -577,8 +577,10 @@ function forgive(s) {
 function address(s, params, link) {
 	var url = s._url;
 
-	if (link && !params.after)
-		params.last = s._o.last;
+	if (link) {
+		params.session = s._session;
+		params.last = params.after ? null : s._o.last;
+	}
 	return withParams(absolute(String(url.call ? url() : url)), params);
 }
 

@@ -31,6 +31,24 @@ test('a WebSocket that works is used at once, and nothing else is tried',
 		await follows(w, s);
 	});
 
+test('every transport carries the session',
+	async () => {
+		const w = new World();
+
+		w.gateway.faults.ws = 'refuse';
+		w.gateway.faults.sse = 404;
+
+		const s = w.stream({ session: 'mine' });
+
+		await w.clock.advance(10 * SECOND);
+		assert.equal(s.transport, 'long');
+		assert.deepEqual(new Set(w.gateway.asked.map((a) => a.name)),
+			new Set(['ws', 'sse', 'short', 'long']));
+		for (const { name, url } of w.gateway.asked)
+			assert.equal(new URL(url).searchParams.get('session'),
+				'mine', name);
+	});
+
 for (const fault of ['refuse', 'throw'])
 	test(`a WebSocket that fails (${fault}) is followed by SSE at once`,
 		async () => {

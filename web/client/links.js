@@ -28,7 +28,7 @@ function failed(s, link, status, text, header) {
 
 function openWebSocket(s, link) {
 	var socket = new s._o.WebSocket(address(s, {
-		transport: 'ws', session: s._session, after: link._after
+		transport: 'ws', after: link._after
 	}, link).replace('http', 'ws'), ['spillway.v1'].concat(
 		s._token ? 'bearer.' + s._token : []));
 

@@ -120,8 +120,10 @@ function forgive(s) {
 function address(s, params, link) {
 	var url = s._url;
 
-	if (link && !params.after)
-		params.last = s._o.last;
+	if (link) {
+		params.session = s._session;
+		params.last = params.after ? null : s._o.last;
+	}
 	return withParams(absolute(String(url.call ? url() : url)), params);
 }
 

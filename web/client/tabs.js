@@ -200,8 +200,9 @@ function catchUp(t, link) {
 	link._after = s.cursor;
 	link._abort();
 	link._abort = ask(s, address(s, {
-		transport: 'short', after: link._after
-	}, link), {}, function (status, text, header) {
+		transport: 'short', after: link._after,
+		last: link._after ? null : s._o.last
+	}), {}, function (status, text, header) {
 		var answer = status === 200 && parse(text), waiting = t._waiting;
 
 		link._abort = nothing;
