@@ -138,6 +138,7 @@ struct conf {
 	size_t bridge_header_count;
 	uint64_t bridge_timeout_ms;
 	uint64_t bridge_queue_bytes;
+	uint64_t session_lease_ms;
 	uint64_t outbox_max_age_ms;
 	uint64_t outbox_max_bytes; /* of what waits */
 	uint64_t outbox_retry_max_ms;
@@ -165,6 +166,7 @@ struct conf {
 	uint64_t message_byte_rate; /* 0: no limit */
 	uint64_t channels_per_connection;
 	uint64_t max_channels;
+	uint64_t max_sessions;
 
 	enum log_level log_level;
 	bool log_json;

@@ -248,7 +248,8 @@ const struct directive directives[] = {
 	    .help = "Whether the backend is asked before anybody subscribes "
 		    "(spillway.connect), and decides: who it is, what may be "
 		    "subscribed to, until when. What subscribe says comes "
-		    "before; \"auto\" says nothing then." },
+		    "before; \"auto\" says nothing then. Of a client that "
+		    "polls with a session it is asked once." },
 	{ "bridge-presence", KIND_FLAG, GROUP_CHANNELS, POLICY(bridge_presence),
 	    .fallback = "no",
 	    .help = "Whether the backend is told who subscribes and who no "
@@ -258,9 +259,10 @@ const struct directive directives[] = {
 	{ "presence-events", KIND_FLAG, GROUP_CHANNELS, POLICY(presence_events),
 	    .fallback = "no",
 	    .help = "Whether it is an event of the channel itself when a "
-		    "stream begins to listen to it, and when it no longer "
-		    "does: spillway.join and spillway.leave, with the "
-		    "connection, its transport and its user." },
+		    "stream, or a client that polls with a session, begins "
+		    "to listen to it, and when it no longer does: "
+		    "spillway.join and spillway.leave, with the connection, "
+		    "its transport and its user." },
 	{ "subscribe", KIND_WORD, GROUP_CHANNELS, POLICY(subscribe),
 	    .fallback = "auto", .words = ACCESSES,
 	    .help = "Who may subscribe: everybody (\"anyone\"), or who has a "
@@ -318,6 +320,12 @@ const struct directive directives[] = {
 	{ "poll-limit-max", KIND_COUNT, GROUP_POLLS, GLOBAL(poll_limit_max),
 	    .fallback = "1000", .min = 1, .max = 100 * THOUSAND,
 	    .help = "Most events in one poll's answer, whatever it asks for." },
+	{ "session-lease", KIND_MSEC, GROUP_POLLS, GLOBAL(session_lease_ms),
+	    .fallback = "60s", .min = 10, .max = DAY,
+	    .help = "A client that polls with `session=` is there until so "
+		    "long after its last request: then it has left its "
+		    "channels, and what the backend granted is forgotten. "
+		    "Longer than its longest pause between two polls." },
 
 	{ "message-max", KIND_BYTES, GROUP_PUBLISHING, GLOBAL(message_max),
 	    .fallback = "1m", .min = KIB, .max = 64 * MIB,
@@ -663,6 +671,11 @@ const struct directive directives[] = {
 	    .restart = true, .fallback = "1000000", .min = 1,
 	    .max = 100 * MILLION,
 	    .help = "Most channels that exist at a time." },
+	{ "max-sessions", KIND_COUNT, GROUP_LIMITS, GLOBAL(max_sessions),
+	    .fallback = "100000", .min = 1, .max = 100 * MILLION,
+	    .help = "Most clients with a session at a time (session-lease). A "
+		    "further one is refused by channels that ask the backend "
+		    "or tell who is there; others serve it without one." },
 };
 
 const size_t directive_count = sizeof(directives) / sizeof(directives[0]);

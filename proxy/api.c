@@ -14,6 +14,7 @@
 #include "proxy/close.h"
 #include "proxy/gateway.h"
 #include "proxy/origin.h"
+#include "proxy/sessions.h"
 
 static const char prefix[] = "/v1/channels/";
 
@@ -188,6 +189,8 @@ collect_info(struct exchange *x, const char **names)
 	struct metrics_info info = {
 		.started_unix_ms = gateway_started_ms(x->worker->gateway),
 		.event_memory = event_memory(),
+		.sessions =
+		    sessions_count(gateway_sessions(x->worker->gateway)),
 		.draining = x->worker->draining,
 		.close_names = names,
 		.close_count = CLOSE_COUNT,

@@ -4,7 +4,9 @@
 
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
+#include "proxy/gateway.h"
 #include "proxy/poll.h"
+#include "proxy/sessions.h"
 #include "proxy/subscriber.h"
 #include "proxy/survey.h"
 #include "proxy/token.h"
@@ -137,14 +139,23 @@ api_connections_list(struct exchange *x)
 
 /* A single one. */
 
-static struct conn *
-find(const struct worker *w, uint64_t id)
+static bool
+has_number(struct subscriber *s, uint64_t number)
+{
+	return s->conn->id == number ||
+	    (subscriber_visits(s) &&
+		session_connection(*subscriber_session(s)) == number);
+}
+
+static struct subscriber *
+find(const struct worker *w, uint64_t number)
 {
 	list_each (node, &w->conns) {
-		struct conn *c = container_of(node, struct conn, node);
+		struct subscriber *s =
+		    subscriber_of(container_of(node, struct conn, node));
 
-		if (c->id == id)
-			return subscriber_of(c) == NULL ? NULL : c;
+		if (s != NULL && has_number(s, number))
+			return s;
 	}
 	return NULL;
 }
@@ -152,30 +163,46 @@ find(const struct worker *w, uint64_t id)
 static void
 describe_part(struct survey_part *p)
 {
-	const struct conn *c = find(p->worker, p->survey->number);
+	const struct subscriber *s = find(p->worker, p->survey->number);
 
-	if (c == NULL)
+	if (s == NULL)
 		return;
-	put_connection(&p->out, c, subscriber_of(c));
+	put_connection(&p->out, s->conn, s);
 	p->count = 1;
+}
+
+/* True: it counts. Of a session that ends, it is not its polls that do. */
+static bool
+close_one(struct subscriber *s, bool comes_back)
+{
+	bool counts = comes_back || !subscriber_visits(s);
+
+	/* A poll that may come back is just answered before its time. */
+	if (comes_back && !s->transport->streams)
+		poll_release(s);
+	else
+		subscriber_close(
+		    s, comes_back ? CLOSE_RECONNECT : CLOSE_KICKED);
+	return counts;
 }
 
 static void
 close_part(struct survey_part *p)
 {
-	const struct conn *c = find(p->worker, p->survey->number);
-	struct subscriber *s;
+	uint64_t number = p->survey->number;
 
-	if (c == NULL)
-		return;
-	s = subscriber_of(c);
-	/* A poll that may come back is just answered before its time. */
-	if (p->survey->flag && !s->transport->streams)
-		poll_release(s);
-	else
-		subscriber_close(
-		    s, p->survey->flag ? CLOSE_RECONNECT : CLOSE_KICKED);
-	p->count = 1;
+	list_each_safe (node, after, &p->worker->conns) {
+		struct subscriber *s =
+		    subscriber_of(container_of(node, struct conn, node));
+
+		if (s != NULL && has_number(s, number) &&
+		    close_one(s, p->survey->flag))
+			p->count++;
+	}
+	/* Sessions are the gateway's: one of the workers ends them. */
+	if (p->worker->index == 0 && !p->survey->flag)
+		p->count +=
+		    sessions_kick(gateway_sessions(p->worker->gateway), number);
 }
 
 static const struct survey_part *

@@ -5,7 +5,9 @@
 
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
+#include "proxy/gateway.h"
 #include "proxy/poll.h"
+#include "proxy/sessions.h"
 #include "proxy/subscriber.h"
 #include "proxy/survey.h"
 #include "proxy/token.h"
@@ -19,30 +21,58 @@ struct inquiry {
 };
 
 static void
-put_member(struct buf *out, const struct subscriber *s)
+put_text(struct buf *out, const char *name, struct str text)
 {
-	const struct conn *c = s->conn;
-	const struct loop *loop = c->worker->loop;
-	uint64_t since =
-	    loop_unix_ms(loop) - (loop_now_ms(loop) - c->opened_ms);
-	const char *user = grant_user(s->grant);
+	if (text.p == NULL)
+		return;
+	buf_printf(out, ",\"%s\":", name);
+	json_put_string(out, text);
+}
 
+static void
+put_member(struct buf *out, const struct session_member *m)
+{
+	buf_puts(out, buf_len(out) == 0 ? "" : ",");
 	buf_printf(out,
 	    "{\"connection\":%" PRIu64
 	    ",\"transport\":\"%s\",\"since\":%" PRIu64,
-	    c->id, s->transport->name, since);
-	if (user != NULL) {
-		buf_puts(out, ",\"user\":");
-		json_put_string(out, str_of(user));
+	    m->connection, m->transport, m->since_ms);
+	put_text(out, "user", m->user);
+	put_text(out, "session", m->session);
+	if (m->meta.p != NULL) {
+		buf_puts(out, ",\"meta\":");
+		buf_put_str(out, m->meta);
 	}
-	if (s->session != NULL) {
-		buf_puts(out, ",\"session\":");
-		json_put_string(out, str_of(s->session));
-	}
-	if (s->grant != NULL && s->grant->granted != NULL &&
-	    s->grant->granted->meta != NULL)
-		buf_printf(out, ",\"meta\":%s", s->grant->granted->meta);
 	buf_puts(out, "}");
+}
+
+/* A stream, or a poll that is on its own. */
+static void
+put_subscriber(struct buf *out, const struct subscriber *s)
+{
+	const struct loop *loop = subscriber_worker(s)->loop;
+	const struct granted *granted =
+	    s->grant == NULL ? NULL : s->grant->granted;
+	const struct session_member m = {
+		.connection = s->conn->id,
+		.since_ms = loop_unix_ms(loop) -
+		    (loop_now_ms(loop) - s->conn->opened_ms),
+		.transport = s->transport->name,
+		.session = str_of(s->session),
+		.user = str_of(grant_user(s->grant)),
+		.meta = str_of(granted == NULL ? NULL : granted->meta),
+	};
+
+	put_member(out, &m);
+}
+
+static void
+list_session(void *part, const struct session_member *m)
+{
+	struct survey_part *p = part;
+
+	if (p->count++ < p->survey->number)
+		put_member(&p->out, m);
 }
 
 static void
@@ -53,11 +83,18 @@ list_part(struct survey_part *p)
 	    hub_channel_find(&p->worker->hub, str_of(q->name));
 
 	for (uint32_t i = 0; hc != NULL && i < hc->link_count; i++) {
-		if (p->count++ >= p->survey->number)
+		struct subscriber *s = hc->links[i]->subscriber;
+
+		/* Of a session, whatever it does just now, there is one. */
+		if (subscriber_visits(s))
 			continue;
-		buf_puts(&p->out, buf_len(&p->out) == 0 ? "" : ",");
-		put_member(&p->out, hc->links[i]->subscriber);
+		if (p->count++ < p->survey->number)
+			put_subscriber(&p->out, s);
 	}
+	/* They are the gateway's: one of the workers tells of them. */
+	if (p->worker->index == 0)
+		sessions_each(gateway_sessions(p->worker->gateway),
+		    str_of(q->name), list_session, p);
 }
 
 static void
@@ -100,7 +137,9 @@ kick_part(struct survey_part *p)
 
 		if (user == NULL || strcmp(user, q->name) != 0)
 			continue;
-		p->count++;
+		/* Of a session that ends, it is not its polls that do. */
+		if (p->survey->flag || !subscriber_visits(s))
+			p->count++;
 		/* A poll that may come back is answered before its time. */
 		if (p->survey->flag && !s->transport->streams)
 			poll_release(s);
@@ -108,6 +147,9 @@ kick_part(struct survey_part *p)
 			subscriber_close(s,
 			    p->survey->flag ? CLOSE_RECONNECT : CLOSE_KICKED);
 	}
+	if (p->worker->index == 0 && !p->survey->flag)
+		p->count += sessions_kick_user(
+		    gateway_sessions(p->worker->gateway), str_of(q->name));
 }
 
 static void

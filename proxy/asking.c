@@ -8,6 +8,7 @@
 #include "proxy/bridge_outbox.h"
 #include "proxy/look.h"
 #include "proxy/stream.h"
+#include "proxy/visit.h"
 #include "proxy/worker.h"
 
 struct asking {
@@ -15,7 +16,7 @@ struct asking {
 	struct auth auth;
 	/* Of a stream that the backend hears of again; it takes it, or NULL. */
 	struct bridge_lane *lane;
-	uint64_t connection;
+	uint64_t connection; /* its number, or that of its session */
 	struct str rest;
 	struct request request;
 	char texts[];
@@ -68,7 +69,8 @@ go_on(struct asking *a, const struct bridge_answer *answer)
 	struct conn *c = a->conn;
 
 	conn_set_role(c, &look_role, NULL);
-	stream_go_on(c, &a->request, a->rest, &a->auth, answer, &a->lane);
+	stream_go_on(
+	    c, &a->request, a->rest, &a->auth, answer, &a->lane, a->connection);
 }
 
 static void
@@ -82,6 +84,19 @@ on_answer(void *owner, const struct bridge_answer *answer)
 	asking_free(a);
 }
 
+/* Many sessions may come over one connection. */
+static uint64_t
+number_of(
+    struct conn *c, const struct stream_request *req, const struct grant *g)
+{
+	uint64_t number;
+
+	if (req->transport->streams || req->session.p == NULL)
+		return c->id;
+	number = visit_connection(c->worker, req->session, g);
+	return number != 0 ? number : worker_next_id(c->worker);
+}
+
 int
 asking_begin(struct conn *c, const struct request *r, struct str rest,
     const struct stream_request *req, struct auth *auth)
@@ -90,7 +105,6 @@ asking_begin(struct conn *c, const struct request *r, struct str rest,
 	struct asking *a = asking_new(c, r, rest);
 	struct buf forwarded;
 	struct connect_ask ask = {
-		.connection = c->id,
 		.transport = str_of(req->transport->name),
 		.peer = &c->peer,
 		.grant = auth->grant,
@@ -104,6 +118,7 @@ asking_begin(struct conn *c, const struct request *r, struct str rest,
 
 	if (a == NULL)
 		return SW_ENOMEM;
+	a->connection = ask.connection = number_of(c, req, auth->grant);
 	buf_init(&forwarded, SIZE_MAX / 2);
 	err = bridge_forward_put(
 	    &forwarded, r, conf->bridge_header, conf->bridge_header_count);

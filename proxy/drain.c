@@ -9,6 +9,7 @@
 #include "proxy/preface.h"
 #include "proxy/proxy.h"
 #include "proxy/relay.h"
+#include "proxy/session_home.h"
 #include "proxy/subscriber.h"
 #include "proxy/websocket.h"
 #include "proxy/worker.h"
@@ -91,7 +92,7 @@ tick(struct timer *t)
 
 	end_streams(w, streams_left(w));
 	end_others(w);
-	if (list_empty(&w->conns))
+	if (session_home_end(w) && list_empty(&w->conns))
 		atomic_store(&d->done, true);
 	loop_set_timer(w->loop, t, loop_now_ms(w->loop) + TICK_MS);
 }

@@ -15,6 +15,7 @@
 #include "proxy/bridge_outbox.h"
 #include "proxy/certificates.h"
 #include "proxy/process.h"
+#include "proxy/sessions.h"
 #include "proxy/sockets.h"
 
 /* Descriptors that are not clients': store, epoll, wake-ups, the log. */
@@ -38,6 +39,7 @@ struct gateway {
 	struct outbox *outbox; /* NULL: there is no backend */
 	struct web *web;
 	struct admission *admission;
+	struct sessions *sessions;
 	struct certificates certificates;
 	size_t worker_count;
 	struct worker *workers[WORKERS_MAX];
@@ -75,6 +77,12 @@ bool
 gateway_draining(const struct gateway *g)
 {
 	return atomic_load(&g->draining);
+}
+
+struct sessions *
+gateway_sessions(const struct gateway *g)
+{
+	return g->sessions;
 }
 
 bool
@@ -206,6 +214,13 @@ admission_limits(const struct conf *conf)
 	};
 }
 
+static void
+configure_sessions(struct gateway *g, const struct conf *conf)
+{
+	sessions_configure(g->sessions, conf->session_lease_ms,
+	    (size_t)conf->max_sessions, (size_t)conf->channels_per_connection);
+}
+
 static size_t
 worker_total(const struct conf *conf)
 {
@@ -287,6 +302,10 @@ gateway_start(struct gateway **out, struct conf *conf)
 	options = log_options(g, conf);
 	/* Ids of connections count in steps of this. */
 	g->worker_count = worker_total(conf);
+	if ((err = sessions_new(
+		 &g->sessions, g->worker_count, session_home_wake, g)) != SW_OK)
+		goto fail;
+	configure_sessions(g, conf);
 	if ((err = sockets_open(
 		 &g->sockets, conf, &g->identity, g->worker_count)) != SW_OK ||
 	    (err = become(g, conf)) != SW_OK ||
@@ -406,6 +425,7 @@ gateway_reload(struct gateway *g, struct conf *next)
 	log_set(next->log_level, next->log_json);
 	limits = admission_limits(next);
 	admission_configure(g->admission, &limits);
+	configure_sessions(g, next);
 	channels_reload(g->channels, find_policy, next);
 	log_reload(g->log, &options);
 	outbox = outbox_limits(next);
@@ -479,6 +499,8 @@ gateway_free(struct gateway *g)
 		log_stop(g->log);
 	for (size_t i = 0; i < g->started; i++)
 		worker_stop(g->workers[i]);
+	if (g->sessions != NULL)
+		sessions_hush(g->sessions);
 	for (size_t i = 0; i < g->worker_count; i++)
 		worker_free(g->workers[i]);
 	sockets_close(&g->sockets);
@@ -486,6 +508,7 @@ gateway_free(struct gateway *g)
 	outbox_close(g->outbox);
 	log_close(g->log);
 	web_free(g->web);
+	sessions_free(g->sessions);
 	channels_free(g->channels);
 	admission_free(g->admission);
 	certificates_close(&g->certificates);

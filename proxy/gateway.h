@@ -49,6 +49,7 @@ size_t gateway_worker_count(const struct gateway *g);
 struct worker *gateway_worker(const struct gateway *g, size_t i);
 uint64_t gateway_started_ms(const struct gateway *g);
 bool gateway_draining(const struct gateway *g);
+struct sessions *gateway_sessions(const struct gateway *g);
 
 /* May one more connection from there be accepted? Counts it if so. */
 bool gateway_admit(struct gateway *g, const struct address *peer, bool tls,

@@ -30,6 +30,7 @@ limit_name(enum limit l)
 		[LIMIT_BRIDGE_QUEUE] = "bridge-queue-bytes",
 		[LIMIT_OUTBOX] = "outbox-max-bytes",
 		[LIMIT_BACKEND_QUEUE] = "backend-queue-max",
+		[LIMIT_SESSIONS] = "max-sessions",
 	};
 
 	return names[l];

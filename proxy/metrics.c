@@ -331,6 +331,9 @@ print_log(struct buf *out, const struct metrics *const *workers, size_t count,
 	simple(out, "event_memory_bytes", "gauge",
 	    "Memory that events hold, with their forms.",
 	    (double)info->event_memory);
+	simple(out, "sessions", "gauge",
+	    "Clients whose session has not ended, now.",
+	    (double)info->sessions);
 	simple(out, "draining", "gauge", "1 while shutting down.",
 	    info->draining ? 1 : 0);
 }
@@ -562,9 +565,10 @@ metrics_print_json(struct buf *out, const struct metrics *const *workers,
 	const struct log_stats *s = &info->log;
 
 	buf_printf(out,
-	    "{\"connections\":%" PRId64 ",\"channels\":%" PRIu64
+	    "{\"connections\":%" PRId64 ",\"sessions\":%" PRIu64
+	    ",\"channels\":%" PRIu64
 	    ",\"workers\":%zu,\"draining\":%s,\"transports\":{",
-	    SUM(connections), s->channels, count,
+	    SUM(connections), info->sessions, s->channels, count,
 	    info->draining ? "true" : "false");
 	for (size_t t = 0; t < TRANSPORT_COUNT; t++) {
 		if (t > 0)

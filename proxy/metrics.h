@@ -131,6 +131,7 @@ struct metrics_info {
 	struct outbox_stats outbox; /* zeroed: there is none */
 	uint64_t started_unix_ms;
 	uint64_t event_memory;
+	uint64_t sessions;
 	bool draining;
 	const char *const *close_names;
 	size_t close_count;

@@ -5,6 +5,7 @@
 
 #include "proxy/auth.h"
 #include "proxy/base/err.h"
+#include "proxy/base/json.h"
 #include "proxy/deliver.h"
 #include "proxy/look.h"
 #include "proxy/loss.h"
@@ -128,6 +129,10 @@ put_body(struct buf *out, struct subscriber *s, const struct answer *a)
 	}
 	if (a->more)
 		buf_puts(out, ",\"more\":true");
+	if (s->poll.offers) {
+		buf_puts(out, ",\"session\":");
+		json_put_string(out, str_of(s->session));
+	}
 	buf_puts(out, ",\"retry\":");
 	buf_put_u64(out, w->conf->retry_ms);
 	return buf_put(out, "}", 1);
@@ -294,7 +299,7 @@ answer_with(
 	struct poll_cache *pc = subscriber_worker(s)->hub.poll_cache;
 	size_t limit = (size_t)s->poll.limit;
 	bool plain = s->link_count == 1 && s->poll.gap == GAP_NONE &&
-	    count == 0 && !s->poll.html;
+	    count == 0 && !s->poll.html && !s->poll.offers;
 	uint64_t from = s->first.pos;
 	struct answer a = { .more = more };
 	int err = SW_ENOMEM;
@@ -370,7 +375,7 @@ poll_begin(
 	struct hub *h = &subscriber_worker(s)->hub;
 	uint64_t now = loop_now_ms(h->worker->loop);
 
-	s->poll.limit = req->limit;
+	s->poll.limit = (uint32_t)req->limit;
 	s->poll.keep_alive = keep_alive && !h->worker->draining;
 	/* Without a cursor it is told where the head is, at once. */
 	if (s->transport->id == TRANSPORT_LONG && req->start != START_LIVE)

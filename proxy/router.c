@@ -12,6 +12,7 @@
 #include "proxy/lab_api.h"
 #include "proxy/redirect.h"
 #include "proxy/send.h"
+#include "proxy/visit.h"
 #include "proxy/web.h"
 #include "proxy/worker.h"
 
@@ -135,6 +136,21 @@ refuse_token(
 	    x, status, err == SW_EAUTH ? why : err_info(err)->sentence);
 }
 
+/* Who sends with a session is who polls, or listens, with it. */
+static int
+join_session(struct exchange *x, struct client_message *m, struct auth *auth)
+{
+	struct str session = str_of(m->session);
+	uint64_t connection;
+	int err =
+	    visit_recall(x->conn, &x->request, session, &m->channel, 1, auth);
+
+	connection = visit_connection(x->worker, session, auth->grant);
+	if (connection != 0)
+		m->connection = connection;
+	return err;
+}
+
 static void
 take_message(struct exchange *x, struct str channel)
 {
@@ -172,8 +188,11 @@ take_message(struct exchange *x, struct str channel)
 	}
 	err = auth_request(
 	    &auth, x->worker->conf, &x->request, loop_unix_ms(x->worker->loop));
+	if (err == SW_OK)
+		err = join_session(x, &m, &auth);
 	if (err != SW_OK) {
 		refuse_token(x, err, &auth, auth.why);
+		auth_fini(&auth);
 		return;
 	}
 	m.grant = auth.grant;

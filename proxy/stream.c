@@ -17,6 +17,7 @@
 #include "proxy/replay.h"
 #include "proxy/response.h"
 #include "proxy/subscriber.h"
+#include "proxy/visit.h"
 #include "proxy/websocket.h"
 #include "proxy/websocket_auth.h"
 #include "proxy/worker.h"
@@ -42,6 +43,7 @@ struct opening {
 	struct auth auth;
 	bool asked; /* the backend has answered; auth has all of it */
 	struct bridge_lane *lane; /* in which it was asked, or NULL */
+	uint64_t connection;      /* as which it was asked */
 };
 
 static void
@@ -65,6 +67,15 @@ refuse(const struct opening *o, int status, const char *detail, bool keep_alive)
 	else
 		conn_close(c);
 	buf_fini(&out);
+}
+
+/* It may, but cannot. */
+static void
+refuse_busy(const struct opening *o, int err, bool keep_alive)
+{
+	refuse(o, 503,
+	    o->auth.why != NULL ? o->auth.why : err_info(err)->sentence,
+	    keep_alive);
 }
 
 static void
@@ -189,11 +200,14 @@ subscribe(struct subscriber **out, struct opening *o, bool linked)
 	}
 	if (linked)
 		err = link_all(s, req, o->beginning.pos);
+	if (err == SW_OK && linked && !req->transport->streams)
+		err = visit_offer(s);
 	/* A page is for windows of its own: no other page's script reads it. */
 	if (err == SW_OK && !req->transport->streams && !req->html)
 		err = keep_cors(s, o);
 	if (err == SW_OK && req->html) {
-		s->poll.view = html_view_new(req, o->request);
+		s->poll.view =
+		    html_view_new(req, o->request, str_of(s->session));
 		s->poll.html = s->poll.view != NULL;
 		err = s->poll.html ? SW_OK : SW_ENOMEM;
 	}
@@ -201,6 +215,9 @@ subscribe(struct subscriber **out, struct opening *o, bool linked)
 		err = bridge_forward_keep(&s->forwarded, o->request,
 		    o->conn->worker->conf->bridge_header,
 		    o->conn->worker->conf->bridge_header_count);
+	if (err == SW_OK && linked)
+		err = visit_begin(s, o->request, req->session, o->asked,
+		    o->connection, &o->auth.why);
 	if (err == SW_OK && linked)
 		presence_began(s);
 	if (err != SW_OK) {
@@ -426,7 +443,7 @@ open_sse(struct opening *o)
 	int err;
 
 	if ((err = subscribe(&s, o, true)) != SW_OK) {
-		refuse(o, 503, err_info(err)->sentence, false);
+		refuse_busy(o, err, false);
 		return;
 	}
 	buf_clear(out);
@@ -448,10 +465,10 @@ open_poll(struct opening *o)
 {
 	bool keep_alive = o->request->keep_alive;
 	struct subscriber *s;
-	int err = subscribe(&s, o, true);
+	int err;
 
-	if (err != SW_OK) {
-		refuse(o, 503, err_info(err)->sentence, keep_alive);
+	if ((err = subscribe(&s, o, true)) != SW_OK) {
+		refuse_busy(o, err, keep_alive);
 		return;
 	}
 	s->poll.cursor = o->beginning.pos;
@@ -523,6 +540,9 @@ judge(struct opening *o)
 	o->auth.trusts_cookies = origin_trusts_cookies(o->origin);
 	err =
 	    auth_request(&o->auth, w->conf, o->request, loop_unix_ms(w->loop));
+	if (err == SW_OK && !o->stream.transport->streams)
+		err = visit_recall(o->conn, o->request, o->stream.session,
+		    o->stream.channels, o->stream.channel_count, &o->auth);
 	if (err == SW_OK && ask_backend(o, &err))
 		return;
 	if (err == SW_OK)
@@ -591,7 +611,8 @@ stream_begin(struct conn *c, const struct request *r, struct str rest)
 
 void
 stream_go_on(struct conn *c, const struct request *r, struct str rest,
-    struct auth *auth, const struct bridge_answer *a, struct bridge_lane **lane)
+    struct auth *auth, const struct bridge_answer *a, struct bridge_lane **lane,
+    uint64_t connection)
 {
 	struct opening o = {
 		.conn = c,
@@ -600,6 +621,7 @@ stream_go_on(struct conn *c, const struct request *r, struct str rest,
 		.auth = *auth,
 		.asked = true,
 		.lane = *lane,
+		.connection = connection,
 	};
 	int err, status;
 

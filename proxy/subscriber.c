@@ -13,6 +13,7 @@
 #include "proxy/loss.h"
 #include "proxy/poll.h"
 #include "proxy/replay.h"
+#include "proxy/visit.h"
 #include "proxy/websocket.h"
 #include "proxy/websocket_auth.h"
 #include "proxy/worker.h"
@@ -173,6 +174,7 @@ subscriber_release(struct subscriber *s, enum close_why why)
 		    w->metrics.transport[s->transport->id].connections, -1);
 	replay_leave(s);
 	presence_ended(s, why);
+	visit_end(s);
 	if (s->first.channel != NULL)
 		unlink_one(s, &s->first);
 	for (struct link *l = s->first.next; l != NULL; l = l->next)

@@ -26,6 +26,8 @@ struct grant;
 
 struct unproven;
 
+struct session;
+
 struct subscriber {
 	struct link first; /* further ones behind it */
 	struct conn *conn;
@@ -58,17 +60,20 @@ struct subscriber {
 			/* For the backend, or NULL: what it does in order... */
 			struct bridge_lane *lane;
 			char *forwarded; /* ...and headers of its request */
+			struct session *session_held; /* see visit.h */
 		};
 		struct {
 			uint64_t until_ms; /* a long poll's end */
-			uint64_t limit;
-			uint64_t cursor; /* of an answer without events */
+			uint64_t cursor;   /* of an answer without events */
+			uint32_t limit;
 			bool keep_alive;
-			bool html; /* its answer is a page */
+			bool html;   /* its answer is a page */
+			bool offers; /* its answer names a session */
 			/* Something was lost: */
-			enum gap_reason gap;
+			enum gap_reason gap : 8;
 			struct cursor gap_after;
 			uint64_t gap_first;
+			struct session *session_held; /* see visit.h */
 			union {
 				char *cors; /* headers for pages, or NULL */
 				struct html_view *view;
@@ -136,6 +141,20 @@ static inline struct worker *
 subscriber_worker(const struct subscriber *s)
 {
 	return s->conn->worker;
+}
+
+/* Where the session is that it holds, or NULL. */
+static inline struct session **
+subscriber_session(struct subscriber *s)
+{
+	return s->transport->streams ? &s->session_held : &s->poll.session_held;
+}
+
+/* Is it a poll of a session? */
+static inline bool
+subscriber_visits(const struct subscriber *s)
+{
+	return !s->transport->streams && s->poll.session_held != NULL;
 }
 
 struct hub *subscriber_hub(const struct subscriber *s);

@@ -449,6 +449,42 @@ granted_merge(struct granted *g, struct granted *more)
 	return SW_OK;
 }
 
+static int
+copy_text(char **out, const char *text)
+{
+	*out = text == NULL ? NULL : strdup(text);
+	return text == NULL || *out != NULL ? SW_OK : SW_ENOMEM;
+}
+
+static int
+copy_patterns(struct patterns *to, const struct patterns *from)
+{
+	int err = SW_OK;
+
+	for (size_t i = 0; i < from->count && err == SW_OK; i++)
+		err = patterns_add(to, str_of(from->items[i]));
+	return err;
+}
+
+int
+granted_copy(struct granted **out, const struct granted *g)
+{
+	struct granted *copy = calloc(1, sizeof(*copy));
+
+	if (copy == NULL)
+		return SW_ENOMEM;
+	copy->expires_ms = g->expires_ms;
+	if (copy_text(&copy->user, g->user) != SW_OK ||
+	    copy_text(&copy->meta, g->meta) != SW_OK ||
+	    copy_patterns(&copy->subscribe, &g->subscribe) != SW_OK ||
+	    copy_patterns(&copy->send, &g->send) != SW_OK) {
+		granted_free(copy);
+		return SW_ENOMEM;
+	}
+	*out = copy;
+	return SW_OK;
+}
+
 void
 grant_free(struct grant *g)
 {

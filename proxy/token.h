@@ -52,6 +52,8 @@ void granted_free(struct granted *g); /* accepts NULL */
  * `g` says. It is left empty. SW_ENOMEM: neither has changed.
  */
 int granted_merge(struct granted *g, struct granted *more);
+/* SW_ENOMEM. */
+int granted_copy(struct granted **out, const struct granted *g);
 
 /* Who it is: the backend knows better than the token. NULL: not known. */
 const char *grant_user(const struct grant *g); /* accepts NULL */

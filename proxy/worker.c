@@ -159,6 +159,7 @@ worker_new(struct worker **out, struct gateway *g, unsigned index,
 	buf_init(&w->text, SIZE_MAX / 2);
 	buf_init(&w->acks, SIZE_MAX / 2);
 	drain_init(w);
+	session_home_init(w);
 	if ((w->input = malloc(WORKER_INPUT)) == NULL ||
 	    codec_init(&w->codec, log_epoch(log), (size_t)conf->deflate_min,
 		(int)conf->deflate_level) != SW_OK) {
@@ -210,6 +211,7 @@ worker_free(struct worker *w)
 	if (w->loop != NULL)
 		free_dead(w);
 	http_free(w->http);
+	session_home_fini(w);
 	bridge_free(w->bridge);
 	routes_free(w->routes);
 	upstream_free(w->upstream);

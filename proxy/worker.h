@@ -11,6 +11,7 @@
 #include "proxy/drain.h"
 #include "proxy/hub.h"
 #include "proxy/metrics.h"
+#include "proxy/session_home.h"
 #include "storage/log.h"
 #include "transports/codec.h"
 #include "transports/stream_request.h"
@@ -69,6 +70,7 @@ struct worker {
 	struct log_stage stage; /* what was appended during this turn */
 	bool draining; /* new streams are refused, old ones are ending */
 	struct drain drain;
+	struct session_home session_home;
 	struct task stop_task;
 	struct buf text; /* scratch for whatever is being written */
 	char date[32];   /* the Date header's value, for: */

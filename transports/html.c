@@ -23,14 +23,16 @@ is_own(struct str item)
 	struct str name;
 
 	return !str_cut(&item, '=', &name) || str_is(name, "after") ||
-	    str_is(name, "last") || str_is(name, "format");
+	    str_is(name, "last") || str_is(name, "format") ||
+	    str_is(name, "session");
 }
 
 struct html_view *
-html_view_new(const struct stream_request *s, const struct request *r)
+html_view_new(
+    const struct stream_request *s, const struct request *r, struct str session)
 {
 	struct str rest = r->query, item;
-	size_t size = r->query.len + 1;
+	size_t size = r->query.len + 1 + sizeof("&session=") + session.len;
 	struct html_view *v;
 	char *p;
 
@@ -55,6 +57,10 @@ html_view_new(const struct stream_request *s, const struct request *r)
 			continue;
 		*p++ = '&';
 		p = (char *)memcpy(p, item.p, item.len) + item.len;
+	}
+	if (session.p != NULL) {
+		p = (char *)memcpy(p, "&session=", 9) + 9;
+		p = (char *)memcpy(p, session.p, session.len) + session.len;
 	}
 	v->query.len = (size_t)(p - v->query.p);
 	return v;

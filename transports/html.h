@@ -26,9 +26,12 @@ struct html_view {
 /* Headers of the page, each with its end of line. */
 extern const char html_headers[];
 
-/* Of a request with `html`; freed with free. NULL when memory ran out. */
-struct html_view *html_view_new(
-    const struct stream_request *s, const struct request *r);
+/*
+ * Of a request with `html`; its links carry the session, unless p is NULL.
+ * Freed with free. NULL when memory ran out.
+ */
+struct html_view *html_view_new(const struct stream_request *s,
+    const struct request *r, struct str session);
 
 /* Text of anybody's, for between tags and in double quotes. */
 int html_put_text(struct buf *out, struct str text);

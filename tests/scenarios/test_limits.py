@@ -576,6 +576,14 @@ bridge-secret = "{SECRET}"
         self.assertIn(202, statuses)
         self.assertEqual(self.reached("outbox-max-bytes"), 1)
 
+    def test_clients_that_poll_with_a_session(self):
+        self.begin("max-sessions = 1\nbridge-presence = yes\n")
+        self.answers.set()
+        for name, status in (("a", 200), ("b", 503), ("a", 200)):
+            self.assertEqual(
+                self.gateway.get(f"/stream/c?session={name}")[0], status)
+        self.assertEqual(self.reached("max-sessions"), 1)
+
     def test_requests_that_wait(self):
         self.begin("backend-requests-max = 1\nbackend-queue-max = 1\n")
         wires = [Wire(self.gateway.port) for _ in range(3)]
@@ -629,6 +637,7 @@ class Table(Scenario):
         "auth-timeout": Tokens.test_who_sends_none_in_time,
         "bridge-queue-bytes": Backends.test_messages_that_wait,
         "outbox-max-bytes": Backends.test_letters_that_are_stored,
+        "max-sessions": Backends.test_clients_that_poll_with_a_session,
         "backend-queue-max": Backends.test_requests_that_wait,
     }
 

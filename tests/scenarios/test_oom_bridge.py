@@ -1,7 +1,9 @@
 """Memory runs out as somebody comes or goes: the backend hears of the end."""
 
+import itertools
+
 from bridge_backend import SECRET, Backend
-from gateway import EventStream, main
+from gateway import EventStream, Wire, main
 from test_oom import OutOfMemory
 
 
@@ -16,6 +18,7 @@ backend-failures = 1000
 bridge-timeout = "1s"
 backend-response-timeout = "500ms"
 outbox-retry-max = "50ms"
+session-lease = "10ms"
 channel "told" {{ bridge-presence = yes }}
 channel "asked" {{ bridge-connect = yes  bridge-presence = yes }}
 """ + self.conf
@@ -40,6 +43,22 @@ channel "asked" {{ bridge-connect = yes  bridge-presence = yes }}
             self.gateway.wait_log(f"closed id=.* peer=127.0.0.1:{port} ")
         return story
 
+    def poll(self, channel):
+        """A session of its own each time, whose lease is short."""
+        names = itertools.count()
+
+        def story():
+            with Wire(self.gateway.port) as wire:
+                _, port = wire.s.getsockname()
+                wire.send(f"GET /stream/{channel}?session=s{next(names)} "
+                          "HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                status = wire.response()[0]
+            self.assertIn(status, (200, 502, 503, 504))
+            if status == 200:
+                self.gateway.wait_log(
+                    f"session ended .* why=lease peer=127.0.0.1:{port}$")
+        return story
+
     def settle(self):
         """Of one visitor no more than one allocation fails."""
         super().settle()
@@ -47,9 +66,10 @@ channel "asked" {{ bridge-connect = yes  bridge-presence = yes }}
 
     def test_whoever_came_goes(self):
         for channel in ("told", "asked"):
-            self.each_allocation(self.visit(channel))
-            for w in self.watchers:
-                w.close()
+            for coming in (self.visit, self.poll):
+                self.each_allocation(coming(channel))
+                for w in self.watchers:
+                    w.close()
         # What could not be told is told by the next start at the latest.
         self.gateway.restart()
         self.gateway.until(

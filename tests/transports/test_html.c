@@ -29,7 +29,7 @@ view_of(const struct request *r)
 	if (stream_request_read(&s, r,
 		bytes_of(r->path.p + prefix, r->path.len - prefix), &limits,
 		&f) == SW_OK)
-		v = html_view_new(&s, r);
+		v = html_view_new(&s, r, s.session);
 	stream_request_fini(&s);
 	return v;
 }
