@@ -170,6 +170,7 @@ static void
 member_hold(struct member *m)
 {
 	m->holders++;
+	m->replaced = false;
 	list_remove(&m->resting);
 }
 
@@ -179,9 +180,12 @@ member_rest(struct member *m, uint64_t now_ms)
 {
 	m->touched_ms = now_ms;
 	list_remove(&m->resting);
-	if (m->holders == 0)
-		list_append(&m->session->all->homes[m->session->home].resting,
-		    &m->resting);
+	if (m->holders > 0)
+		return;
+	list_append(
+	    &m->session->all->homes[m->session->home].resting, &m->resting);
+	if (m->replaced)
+		session_has_news(m->session);
 }
 
 uint64_t
@@ -521,6 +525,29 @@ sessions_touch(struct sessions *ss, struct str session, const struct grant *g,
 	}
 	pthread_mutex_unlock(&ss->lock);
 	return connection;
+}
+
+void
+sessions_replace(struct sessions *ss, struct str session, const struct grant *g,
+    const struct link *links)
+{
+	struct session *s;
+
+	pthread_mutex_lock(&ss->lock);
+	s = find(ss, session, user_of(g));
+	for (const struct link *l = links; s != NULL && l != NULL;
+	     l = l->next) {
+		struct member *m = l->channel == NULL ?
+		    NULL :
+		    member_find(s, l->channel->channel);
+
+		if (m == NULL)
+			continue;
+		m->replaced = true;
+		if (m->holders == 0)
+			session_has_news(s);
+	}
+	unlock_after(ss, s);
 }
 
 /* Whoever has to go. */

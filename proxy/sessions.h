@@ -97,6 +97,13 @@ void sessions_leave(
     struct session *s, const struct link *links, uint64_t now_ms);
 
 /*
+ * A stream of the same session listens to these from now on, in the place of
+ * its polls: they have left as soon as no request holds them, unless one comes.
+ */
+void sessions_replace(struct sessions *ss, struct str session,
+    const struct grant *g, const struct link *links);
+
+/*
  * End those of a user, or the one with that number; returns how many. One that
  * a request holds ends with it, and no other request finds it.
  */

@@ -76,7 +76,8 @@ static bool
 has_lapsed(const struct member *m, uint64_t now_ms)
 {
 	return m->holders == 0 &&
-	    (m->session->ended != NULL || member_due_ms(m) <= now_ms);
+	    (m->session->ended != NULL || m->replaced ||
+		member_due_ms(m) <= now_ms);
 }
 
 static void

@@ -25,6 +25,7 @@ struct member {
 	uint32_t holders;
 	uint64_t touched_ms; /* the end of its last request */
 	bool told;           /* its home knows of it */
+	bool replaced;       /* by a stream: it ends with its last request */
 };
 
 struct session {

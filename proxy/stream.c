@@ -218,8 +218,10 @@ subscribe(struct subscriber **out, struct opening *o, bool linked)
 	if (err == SW_OK && linked)
 		err = visit_begin(s, o->request, req->session, o->asked,
 		    o->connection, &o->auth.why);
-	if (err == SW_OK && linked)
+	if (err == SW_OK && linked) {
 		presence_began(s);
+		visit_replace(s);
+	}
 	if (err != SW_OK) {
 		subscriber_release(s, CLOSE_OVERLOAD);
 		conn_set_role(o->conn, &look_role, NULL);
@@ -672,6 +674,7 @@ stream_admit(struct subscriber *s, const char **why)
 
 			s->unproven = NULL;
 			presence_began(s);
+			visit_replace(s);
 			begin_stream(s, &req, &b, &w->text);
 			free(done);
 		}

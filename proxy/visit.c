@@ -161,6 +161,14 @@ visit_begin(struct subscriber *s, const struct request *r, struct str session,
 }
 
 void
+visit_replace(const struct subscriber *s)
+{
+	if (s->transport->streams && s->session != NULL)
+		sessions_replace(sessions_of(s->conn), str_of(s->session),
+		    s->grant, &s->first);
+}
+
+void
 visit_end(struct subscriber *s)
 {
 	struct session **held = subscriber_session(s);

@@ -12,8 +12,8 @@
  */
 
 /*
- * A poll that carries none is offered one in its answer, if it matters to one of
- * its channels who is there. Once it has its links. SW_ENOMEM.
+ * A poll that carries none is offered one in its answer, if it matters to one
+ * of its channels who is there. Once it has its links. SW_ENOMEM.
  */
 int visit_offer(struct subscriber *s);
 
@@ -26,12 +26,17 @@ int visit_recall(struct conn *c, const struct request *r, struct str session,
 
 /*
  * It has its links and its grant. `asked`: the backend, just now, as the
- * connection with that number (0: there is none yet). SW_EBUSY, max-sessions, or
- * SW_ELIMIT, channels-per-connection, where that matters, with a sentence in
+ * connection with that number (0: there is none yet). SW_EBUSY, max-sessions,
+ * or SW_ELIMIT, channels-per-connection, where that matters, with a sentence in
  * `*why`; SW_ENOMEM.
  */
 int visit_begin(struct subscriber *s, const struct request *r,
     struct str session, bool asked, uint64_t connection, const char **why);
+/*
+ * A stream has come, with its links: it takes the place of what its client has
+ * polled with the same session.
+ */
+void visit_replace(const struct subscriber *s);
 /* It still has its links. */
 void visit_end(struct subscriber *s);
 

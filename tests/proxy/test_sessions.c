@@ -311,6 +311,36 @@ START_TEST(there_are_so_many_and_each_has_so_many_channels)
 }
 END_TEST
 
+START_TEST(a_stream_takes_the_place_of_polls)
+{
+	struct links links, one;
+	struct visit v;
+	struct session *s;
+
+	begin();
+	v = visit_of("s", links_of(&links, "ab"), 0);
+	sessions_enter(&s, sessions, &v);
+	ck_assert_str_eq(next(0), "s:+ab");
+	links_of(&one, "b");
+	sessions_replace(sessions, STR("t"), NULL, one.all);
+	sessions_replace(sessions, STR("s"), NULL, one.all);
+	/* The poll under way is still there. */
+	ck_assert_str_eq(next(0), "");
+	woken[0] = 0;
+	sessions_leave(s, v.links, 0);
+	ck_assert_uint_eq(woken[0], 1);
+	ck_assert_str_eq(next(0), "s:a-b");
+	/* A poll that follows was right not to trust the stream. */
+	sessions_replace(sessions, STR("s"), NULL, links.all);
+	ask("s", "a", 0);
+	ck_assert_str_eq(next(0), "s:a");
+	sessions_replace(sessions, STR("s"), NULL, links.all);
+	ck_assert_str_eq(next(0), "s:-a");
+	ck_assert_str_eq(next(LEASE), "s:=lease");
+	close_all();
+}
+END_TEST
+
 START_TEST(a_shorter_lease_applies_at_once)
 {
 	begin();
@@ -486,6 +516,7 @@ SUITE("sessions", TEST(a_session_comes_once_and_goes_when_its_lease_ends),
     TEST(who_came_and_went_unseen_is_told_of_in_that_order),
     TEST(another_user_is_another_session),
     TEST(there_are_so_many_and_each_has_so_many_channels),
+    TEST(a_stream_takes_the_place_of_polls),
     TEST(a_shorter_lease_applies_at_once),
     TEST(what_was_granted_is_for_the_same_credentials),
     TEST(who_turns_out_to_be_another_takes_the_credentials_along),

@@ -224,8 +224,28 @@ class Presence(Sessions):
         self.addCleanup(ws.close)
         self.gateway.until(lambda: len(self.members("told")) == 2)
         self.assertEqual(self.count(), 0)
-        self.poll("told", "s")
-        self.assertEqual(self.sessions("told"), ["s", "s", "s"])
+
+
+    def test_a_stream_takes_the_place_of_its_polls_at_once(self):
+        wire = self.waiting("told,room", "s")
+        self.poll("seen", "s")
+        connection = self.told(1, "subscribe")[0].headers["ce-connection"]
+        ws = WebSocket(self.gateway.port, "/stream/told,seen?session=s")
+        self.addCleanup(ws.close)
+        # The poll that waits is there until it ends.
+        self.gateway.until(lambda: len(self.members("told")) == 2)
+        wire.close()
+        left = self.told(1, "unsubscribe")[0]
+        self.assertEqual(left.headers["ce-connection"], connection)
+        self.assertEqual([m["transport"] for m in self.members("told")],
+                         ["ws"])
+        self.assertEqual(self.sessions("room"), ["s"])
+        # Two workers tell of the two.
+        self.gateway.until(lambda: sorted(
+            (e["type"], e["data"]["transport"])
+            for e in self.history("seen")) == [
+                ("spillway.join", "short"), ("spillway.join", "ws"),
+                ("spillway.leave", "short")])
 
 
 class Killed(Sessions):
