@@ -419,10 +419,14 @@ linger_on(struct conn *c)
 		err = say_goodbye(c);
 	if (err == SW_EAGAIN)
 		return;
-	if (err != SW_OK || shutdown(c->io.fd, SHUT_WR) != 0) {
+	/* Once: each time is an event as well, which would lead here again. */
+	if (err == SW_OK && !c->said_all && shutdown(c->io.fd, SHUT_WR) != 0)
+		err = SW_EIO;
+	if (err != SW_OK) {
 		conn_close(c);
 		return;
 	}
+	c->said_all = true;
 	do {
 		n = conn_read(c, scrap, WORKER_INPUT, false);
 	} while (n > 0);

@@ -218,6 +218,12 @@ drain-time = "300ms"
                     return int(line.split()[1]) * 1024
         raise AssertionError("no RssAnon")
 
+    def cpu_time(self):
+        """Seconds that its threads have worked."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as f:
+            fields = f.read().rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
     # Requests.
 
     def request(self, method, path, body=None, headers=None, api=False):

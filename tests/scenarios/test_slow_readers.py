@@ -291,6 +291,27 @@ channel "*" { send = publish }
         ws.close()
 
 
+class Lingering(Scenario):
+    conf = 'heartbeat = "1s"\nclose-timeout = "60s"'
+    workers = 1
+
+    def test_a_peer_that_never_hangs_up_costs_no_time(self):
+        g = self.gateway
+        other = SseSubscriber(g, "b")
+        with WebSocket(g.port, "/stream/a") as ws:
+            ws.say("not masked", mask=None)
+            with self.assertRaises(Closed):
+                while True:
+                    ws.message()
+            # It keeps its side open.
+            other.notice("heartbeat")
+            before = g.cpu_time()
+            other.notice("heartbeat")
+            # Of the second between the two.
+            self.assertLess(g.cpu_time() - before, 0.5)
+        other.close()
+
+
 class Vanishing(Scenario):
     """Whoever is gone while it is being written to is found gone, once."""
 
