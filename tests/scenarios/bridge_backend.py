@@ -48,6 +48,12 @@ class Server(http.server.ThreadingHTTPServer):
             self.open.discard(request)
         super().shutdown_request(request)
 
+    def shutdown(self):
+        # serve_forever looks whether to end when somebody connects, or twice a
+        # second: a listener that ends wakes it.
+        self.socket.shutdown(socket.SHUT_RDWR)
+        super().shutdown()
+
     def hang_up(self):
         """End connections that are kept as well."""
         with self.lock:
@@ -118,6 +124,8 @@ class Backend:
             return self.events[:count]
 
     def close(self):
+        if not self.thread.is_alive():
+            return  # the test has taken it away before
         self.server.shutdown()
         self.server.server_close()
         self.server.hang_up()

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import socket
 import socketserver
 import subprocess
 import threading
@@ -58,6 +59,8 @@ class Liar(socketserver.ThreadingTCPServer):
             yield event
 
     def close(self):
+        # Else serve_forever looks twice a second whether to end.
+        self.socket.shutdown(socket.SHUT_RDWR)
         self.shutdown()
         self.server_close()
         self.thread.join(GUARD)
