@@ -293,7 +293,8 @@ class Slow(Bridge):
     def test_the_end_of_the_gateway_does_not_wait_for_it(self):
         self.gateway.configure(f'backend = "http://127.0.0.1:'
                                f'{self.backend.port}"\nsend = bridge\n'
-                               f'bridge-secret = "{SECRET}"\n')
+                               f'bridge-secret = "{SECRET}"\n'
+                               'close-timeout = "100ms"\n')
         self.gateway.restart()
         ws = self.socket()
         ws.command(op="send", channel="room", data="wait")

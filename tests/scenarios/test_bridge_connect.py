@@ -305,6 +305,7 @@ class Connect(Asked):
             return GRANTED
 
         self.answers["spillway.connect"] = answer
+        self.start(self.backend.port, 'close-timeout = "100ms"\n')
         stream = Wire(self.gateway.port)
         self.addCleanup(stream.close)
         stream.send(b"GET /stream/asked HTTP/1.1\r\nHost: a\r\n"

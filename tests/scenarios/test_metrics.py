@@ -213,6 +213,7 @@ channel "echo" { send = echo }
         ws = WebSocket(g.port, "/stream/a")
         ws.say(b"\xff\xfe", TEXT)
         ws.rest()
+        ws.close()
         g.until(lambda: self.read()("spillway_connections") == 1)
         after = self.read()
 

@@ -178,6 +178,7 @@ channel "m-*" { durability = memory  history-age = "1h" }
                 s.next()
             if s.name == "ws":
                 self.assertEqual(closed.exception.code, 4410)
+            s.close()
         id = g.publish("b", 2)["id"]
         for s in others:
             self.assertEqual(s.event()["id"], id)

@@ -164,6 +164,8 @@ class Patience(Stored):
 
 
 class Ends(Stored):
+    more = 'close-timeout = "100ms"\n'
+
     def test_the_end_of_a_stream_waits_for_the_backend(self):
         ws = WebSocket(self.gateway.port, "/stream/told")
         es = EventStream(self.gateway.port, "/stream/told")

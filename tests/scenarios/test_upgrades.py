@@ -322,7 +322,7 @@ class Upgrades(Proxied):
             self.echoes(ws, b"still here", TEXT)
 
     def test_the_end_of_the_daemon_is_the_end_of_it(self):
-        g = self.serve(application)
+        g = self.serve(application, 'close-timeout = "100ms"\n')
         ws = self.websocket()
         self.assertEqual(g.stop(), 0)
         ws.rest()
