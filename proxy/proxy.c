@@ -28,6 +28,7 @@ struct passage {
 	bool wants_body; /* more of it is waited for */
 	bool malformed;  /* it is not chunked as it has to be */
 	bool gone;       /* the client went in the middle of it */
+	bool leaves;     /* it hung up before its body was read */
 	bool expects;    /* a word from us before it sends the body */
 	bool keep_alive;
 	bool http_1_0;
@@ -187,6 +188,11 @@ on_body(void *owner, void *out, size_t n)
 			break;
 	}
 	loop_clear_timer(&c->timer);
+	/* It was told only then: nothing will tell of it again. */
+	if (p->body_ended && p->leaves) {
+		p->gone = true;
+		return SW_ECLOSED;
+	}
 	if (got > 0)
 		p->received += (uint64_t)got;
 	return got;
@@ -299,14 +305,23 @@ on_head(void *owner, const struct upstream_head *h)
 		conn_close(c);
 }
 
+/* Nothing can be sent to the client: it is gone, or there is no memory. */
+static void
+lose_client(struct passage *p, int err)
+{
+	p->gone = err == SW_ECLOSED;
+	conn_close(p->conn);
+}
+
 /* No data came with the head: it goes alone. */
 static void
 on_settle(void *owner)
 {
 	struct passage *p = owner;
+	int err = send_head(p);
 
-	if (send_head(p) != SW_OK)
-		conn_close(p->conn);
+	if (err != SW_OK)
+		lose_client(p, err);
 }
 
 static int
@@ -337,7 +352,7 @@ on_data(void *owner, const void *data, size_t n)
 	err = conn_send_pieces(c, iov, count);
 	buf_clear(&p->head);
 	if (err != SW_OK) {
-		conn_close(c);
+		lose_client(p, err);
 		return SW_ECLOSED;
 	}
 	return SW_OK;
@@ -396,7 +411,7 @@ proxy_ready(struct conn *c, uint32_t events)
 	struct passage *p = c->owner;
 
 	if ((events & EPOLLOUT) != 0 && conn_flush(c) == SW_ECLOSED) {
-		conn_close(c);
+		lose_client(p, SW_ECLOSED);
 		return;
 	}
 	/* Who has asked and then hangs up wants no answer. */
@@ -405,8 +420,10 @@ proxy_ready(struct conn *c, uint32_t events)
 		conn_close(c);
 		return;
 	}
-	if (c->half_open)
+	if (c->half_open) {
+		p->leaves = true;
 		c->readable = true;
+	}
 	if (p->held && !conn_pending(c) && !c->blocked) {
 		p->held = false;
 		upstream_resume(p->up);
