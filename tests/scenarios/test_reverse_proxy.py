@@ -1,6 +1,7 @@
 """What is not the gateway's own goes to the backend and comes back."""
 
 import hashlib
+import http
 import json
 import os
 import socket
@@ -172,6 +173,20 @@ class Passing(Proxied):
         self.assertEqual((status, headers["content-range"], body),
                          (206, "bytes 1-2/9", b"bc"))
         self.assertEqual(self.backend.requests[0].get("Range"), "bytes=1-2")
+
+    def test_every_status_has_its_reason(self):
+        self.serve(lambda r, c: response(b"", f"{r.target[1:]} Whatever"))
+        w = self.wire()
+        for status in http.HTTPStatus:
+            # Of these there is no body to take the next response from, and
+            # of a teapot there is nothing in the registry.
+            if status < 200 or status in (204, 304, 418):
+                continue
+            w.send(asking(f"GET /{int(status)} HTTP/1.1\nHost: a\n"))
+            line = w.until(b"\r\n").decode().rstrip().split(" ", 2)
+            self.assertEqual(line[1], str(int(status)))
+            self.assertNotIn(line[2], ("", "Unknown"), status)
+            w.until(b"\r\n\r\n")
 
     def test_a_body_without_a_length_goes_out_in_chunks(self):
         def closing(r, c):
