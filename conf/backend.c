@@ -44,6 +44,10 @@ is_authority(struct str s)
 	}
 	if (s.len == 0 || s.p[0] == ':' || s.p[0] == '-')
 		return false;
+	if (s.p[0] != '[' &&
+	    (memchr(s.p, '[', s.len) != NULL ||
+		memchr(s.p, ']', s.len) != NULL))
+		return false;
 	if (s.p[0] == '[') {
 		colon = memchr(s.p, ']', s.len);
 		if (colon == NULL ||

@@ -1,4 +1,5 @@
 #include "conf/check.h"
+#include "conf/check_backend.h"
 #include "conf/check_routes.h"
 
 #include <netinet/in.h>
@@ -140,7 +141,7 @@ tells_backend(const struct setting *s)
 	return err == SW_OK && flag;
 }
 
-/* The bridge needs a backend at its other end, and a path there. */
+/* The bridge needs a backend at its other end. */
 static void
 check_bridge(const struct check *k, const struct setting *s)
 {
@@ -155,15 +156,6 @@ check_bridge(const struct check *k, const struct setting *s)
 		faults_add(k->faults, s->at,
 		    "write bridge-secret = \"...\" as well: by its signatures "
 		    "the backend knows our requests from those of clients");
-	if (str_is(str_of(d->name), "bridge-path") && s->text[0] != '/')
-		faults_add(k->faults, s->at,
-		    "write a bridge-path that begins with /, such as "
-		    "/spillway-events");
-	if (str_is(str_of(d->name), "backend-probe-path") &&
-	    s->text[0] != '/' && strcmp(s->text, "off") != 0)
-		faults_add(k->faults, s->at,
-		    "write a backend-probe-path that begins with /, such as "
-		    "/healthz, or \"off\"");
 }
 
 static bool
@@ -305,6 +297,7 @@ settings_check(
 		check_pair(&k, &directive_pairs[i]);
 	check_certificates(&k);
 	routes_check(s, c, faults);
+	backend_check(s, faults);
 	for (size_t i = 0; i < s->count; i++) {
 		const struct setting *it = &s->items[i];
 

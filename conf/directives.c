@@ -478,8 +478,8 @@ const struct directive directives[] = {
 	    .help = "Protocols that a client and the backend may switch to, "
 		    "by a request with Upgrade on any path that is the "
 		    "backend's; \"off\" for none. From then on the bytes of "
-		    "both pass as they are. Do not allow h2c: it would carry "
-		    "requests past all that is checked here." },
+		    "both pass as they are. Never h2c: it would carry requests "
+		    "past all that is checked here." },
 	{ "upgrade-idle-timeout", KIND_MSEC, GROUP_BACKEND,
 	    ROUTE(upgrade_idle_timeout_ms), .fallback = "5m", .min = 10,
 	    .max = DAY,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "conf/check_backend.h"
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 
@@ -207,23 +208,6 @@ bridge_head_fini(struct bridge_head *h)
 	buf_fini(&h->text);
 }
 
-/* Headers that are never passed on, because they would say something else. */
-static bool
-is_ours(struct str name)
-{
-	static const char *const names[] = { "Host", "Connection", "Keep-Alive",
-		"Proxy-Connection", "Proxy-Authorization", "TE", "Trailer",
-		"Transfer-Encoding", "Upgrade", "Expect", "Content-Length",
-		"Content-Type", "Content-Encoding" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (str_is_nocase(name, names[i]))
-			return true;
-	return str_starts_nocase(name, "ce-") ||
-	    str_starts_nocase(name, "webhook-") ||
-	    str_starts_nocase(name, "Sec-WebSocket-");
-}
-
 int
 bridge_forward_put(struct buf *out, const struct request *r, char *const *names,
     size_t name_count)
@@ -234,7 +218,7 @@ bridge_forward_put(struct buf *out, const struct request *r, char *const *names,
 
 		for (size_t k = 0; k < name_count && !wanted; k++)
 			wanted = str_is_nocase(h->name, names[k]);
-		if (!wanted || is_ours(h->name))
+		if (!wanted || !bridge_header_passes(h->name))
 			continue;
 		buf_put_str(out, h->name);
 		buf_puts(out, ":");

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "conf/check_backend.h"
 #include "conf/conf.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
@@ -117,6 +118,10 @@ load(const struct options *o)
 		if (buf_len(&faults) == 0)
 			fprintf(stderr, "%s: %s\n", o->file,
 			    err_info(err)->sentence);
+	} else if (backend_files_check(conf, &faults) != SW_OK) {
+		fprintf(stderr, "%s: %.*s", o->file, STR_ARG(buf_str(&faults)));
+		conf_free(conf);
+		conf = NULL;
 	}
 	buf_fini(&faults);
 	return conf;

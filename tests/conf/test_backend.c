@@ -38,9 +38,9 @@ END_TEST
 static const char *const bad[] = { "", "a", "http://", "http:///", "ftp://a",
 	"http://a/b", "http://a:0", "http://a:65536", "http://a:", "http://a:b",
 	"http://:80", "http://-a", "http://u@a", "http://a?b", "http://[]",
-	"http://[zz]:80", "http://[::1", "http://[::1]80",
-	"http://[::1]:", "http://[::::]", "http://[1:2:3:4:5:6:7:8:9]",
-	"http://[127.0.0.1]",
+	"http://a[b]:80", "http://a]", "http://[zz]:80", "http://[::1",
+	"http://[::1]80", "http://[::1]:", "http://[::::]",
+	"http://[1:2:3:4:5:6:7:8:9]", "http://[127.0.0.1]",
 	"http://[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]",
 	"unix:", "unix:a", "http://a weight=0", "http://a weight=1001",
 	"http://a weight=", "http://a weights=1", "http://a weight=1 b" };

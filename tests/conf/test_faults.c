@@ -134,6 +134,29 @@ static const struct {
 	    "before the port; names are not looked up\n"
 	    ":3: listen = \"z\": write a port of 0 to 65535 behind a colon, "
 	    "such as 127.0.0.1:8080\n" },
+	/* What the backend could not understand, or would never get. */
+	{ "bridge-path = events\nbackend-probe-path = \"/a b\"\n",
+	    ":1: write a bridge-path that begins with / and has nothing in it "
+	    "that URLs escape, such as /spillway-events\n"
+	    ":2: write a backend-probe-path that begins with / and has nothing "
+	    "in it that URLs escape, such as /healthz, or \"off\"\n" },
+	{ "bridge-path = \"/a#b\"\nbackend-probe-path = \"/\xc3\xa4\"\n",
+	    ":1: write a bridge-path that begins with / and has nothing in it "
+	    "that URLs escape, such as /spillway-events\n"
+	    ":2: write a backend-probe-path that begins with / and has nothing "
+	    "in it that URLs escape, such as /healthz, or \"off\"\n" },
+	{ "bridge-header = { Cookie, \"User Agent\", host, CE-User }\n",
+	    ":1: write the name of one header, such as Cookie: \"User Agent\" "
+	    "is none\n"
+	    ":1: leave out \"host\": it would say something else of the event, "
+	    "and never comes along\n"
+	    ":1: leave out \"CE-User\": it would say something else of the "
+	    "event, and never comes along\n" },
+	{ "upgrade = { \"web socket\", H2C }\n",
+	    ":1: write the name of one protocol, such as websocket: \"web "
+	    "socket\" is none\n"
+	    ":1: leave out h2c: it carries requests past all that is checked "
+	    "here\n" },
 	/* Blocks. */
 	{ "workers = 300\nchannel \"x\" {\n send = off\n",
 	    ":1: workers = \"300\": write 1 to 256, or 0 (one per core)\n"

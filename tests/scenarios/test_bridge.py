@@ -29,7 +29,7 @@ class Bridge(unittest.TestCase):
         self.gateway = Gateway(f"""
 backend = "http://127.0.0.1:{port}"
 bridge-secret = "{SECRET}"
-bridge-header = {{ "User-Agent", "Cookie", "Host", "ce-id" }}
+bridge-header = {{ "User-Agent", "Cookie" }}
 message-max = 16m
 send = bridge
 {more}

@@ -1,5 +1,7 @@
 """The reverse proxy over TLS: towards clients, and towards the backend."""
 
+import os
+import signal
 import ssl
 import unittest
 
@@ -91,6 +93,29 @@ class ToBackend(Proxied):
         self.gate([url], f'backend-ca = "{self.certificate.path}"\n')
         self.assertEqual(self.post()[0], 502)
         self.assertEqual(self.backend.requests, [])
+
+    def test_without_its_authorities_the_gateway_does_not_start(self):
+        url = self.backend_with("localhost")
+        g = Gateway()
+        self.addCleanup(g.close)
+        none = os.path.join(g.dir, "none.pem")
+        for path, said in ((none, f"{none}: No such file or directory"),
+                           (g.conf_path, f"{g.conf_path} has none")):
+            g.configure(f'route "/a/*" {{\n backend = "{url}"\n'
+                        f' backend-ca = "{path}"\n}}\n')
+            g.start(expect_failure=True)
+            self.assertNotEqual(g.wait_end(), 0)
+            self.assertIn(said, "\n".join(g.lines))
+            self.assertIn("write a backend-ca ", "\n".join(g.lines))
+
+    def test_a_reload_without_its_authorities_changes_nothing(self):
+        url = self.backend_with("localhost")
+        g = self.gate([url], f'backend-ca = "{self.certificate.path}"\n')
+        os.rename(self.certificate.path, self.certificate.path + ".away")
+        g.signal(signal.SIGHUP)
+        g.wait_log("the configuration has faults; the old one stays in use")
+        os.rename(self.certificate.path + ".away", self.certificate.path)
+        self.assertEqual(self.post()[0], 200)
 
 
 def load_tests(loader, own, pattern):
