@@ -2,13 +2,19 @@
 
 #include "proxy/base/err.h"
 
-/* What a byte may be part of: RFC 9110 5.6.2 tokens, 5.5 values, targets. */
-enum { TOKEN = 1, VALUE = 2, TARGET = 4 };
+/*
+ * What a byte may be part of: RFC 9110 5.6.2 tokens, 5.5 values, targets; and
+ * targets as browsers send them, who leave some of what RFC 3986 escapes as it
+ * is (https://url.spec.whatwg.org/#percent-encoded-bytes).
+ */
+enum { TOKEN = 1, VALUE = 2, TARGET = 4, BROWSER = 8 };
 
-#define T (TOKEN | VALUE | TARGET)
+#define T (TOKEN | VALUE | TARGET | BROWSER)
 #define V (VALUE)
-#define G (VALUE | TARGET)
+#define G (VALUE | TARGET | BROWSER)
 #define K (TOKEN | VALUE)
+#define B (VALUE | BROWSER)
+#define M (TOKEN | VALUE | BROWSER)
 
 /* clang-format off */
 static const uint8_t classes[256] = {
@@ -20,9 +26,9 @@ static const uint8_t classes[256] = {
 	[':'] = G, [';'] = G, ['<'] = V, ['='] = G, ['>'] = V, ['?'] = G,
 	['@'] = G,
 	['A' ... 'Z'] = T,
-	['['] = V, ['\\'] = V, [']'] = V, ['^'] = K, ['_'] = T, ['`'] = K,
+	['['] = B, ['\\'] = V, [']'] = B, ['^'] = M, ['_'] = T, ['`'] = M,
 	['a' ... 'z'] = T,
-	['{'] = V, ['|'] = K, ['}'] = V, ['~'] = T,
+	['{'] = B, ['|'] = M, ['}'] = B, ['~'] = T,
 	/* Opaque to us: Latin-1 or UTF-8 in a value. */
 	[0x80 ... 0xff] = V,
 };
@@ -81,7 +87,7 @@ take_request_line(struct reader *r, struct request *out)
 		return HEAD_OTHER;
 	if (!r->any && out->method != METHOD_GET && out->method != METHOD_POST)
 		return HEAD_OTHER;
-	if (!take_run(r, TARGET, &target))
+	if (!take_run(r, r->any ? BROWSER : TARGET, &target))
 		return target.len > 0 && target.p[0] != '/' ? HEAD_OTHER :
 							      HEAD_MORE;
 	if (target.len == 0 || target.p[0] != '/')

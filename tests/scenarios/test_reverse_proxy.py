@@ -147,6 +147,20 @@ class Passing(Proxied):
                           b"hello"))
             self.assertEqual(w.response()[2], b"hello")
 
+    def test_what_browsers_do_not_escape_is_like_all_else(self):
+        self.serve(lambda r, c: response(
+            f"{r.target} {sum(map(len, c.pieces(r)))}".encode()),
+            "message-max = 64k\nbatch-max = 64k\n")
+        target = "/a[1]?filter[x]={b|c}^`"
+        w = self.wire()
+        for _ in range(2):
+            w.send(asking(f"POST {target} HTTP/1.1\nHost: a\n"
+                          "Transfer-Encoding: chunked\n",
+                          b"40000\r\n" + b"x" * 0x40000 + b"\r\n0\r\n\r\n"))
+            status, _, body = w.response()
+            self.assertEqual((status, body.decode()),
+                             (200, f"{target} {0x40000}"))
+
     def test_chunks_are_read_strictly_and_passed_on(self):
         self.serve(echo)
         w = self.wire()

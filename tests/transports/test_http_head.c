@@ -309,6 +309,28 @@ START_TEST(every_byte_is_judged_in_every_place)
 }
 END_TEST
 
+/* Those that browsers do not escape, in what may be the backend's. */
+START_TEST(of_any_request_the_target_is_as_browsers_write_it)
+{
+	for (int c = 0; c < 256; c++) {
+		bool taken = is_target_char(c) ||
+		    (c != '\0' && strchr("[]^`{|}", c) != NULL);
+		struct request r;
+		char text[100];
+		int n = snprintf(
+		    text, sizeof(text), "GET /a_b?c HTTP/1.1\r\n" HOST "\r\n");
+
+		text[6] = (char)c;
+		ck_assert_int_eq(head_parse_any(&r, bytes_of(text, (size_t)n)),
+		    taken ? HEAD_OK : HEAD_OTHER);
+		text[6] = '_';
+		text[9] = (char)c;
+		ck_assert_int_eq(head_parse_any(&r, bytes_of(text, (size_t)n)),
+		    taken ? HEAD_OK : HEAD_OTHER);
+	}
+}
+END_TEST
+
 START_TEST(a_hundred_headers_are_taken_and_one_more_is_not)
 {
 	size_t n = (size_t)(REQUEST_HEADERS_MAX + _i);
@@ -357,5 +379,6 @@ SUITE("http_head",
     LOOP(a_head_ends_where_it_ends, COUNT(fine)),
     LOOP(whatever_is_odd_is_left_to_others_at_its_first_byte, COUNT(odd)),
     TEST(every_byte_is_judged_in_every_place),
+    TEST(of_any_request_the_target_is_as_browsers_write_it),
     LOOP(a_hundred_headers_are_taken_and_one_more_is_not, 2),
     TEST(nothing_stays_of_the_head_before))
