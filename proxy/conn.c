@@ -3,8 +3,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -356,6 +358,14 @@ conn_flush(struct conn *c)
 			free_buf(&c->out);
 	}
 	return SW_OK;
+}
+
+size_t
+conn_untaken(const struct conn *c)
+{
+	int n = 0;
+
+	return ioctl(c->io.fd, SIOCOUTQ, &n) == 0 ? (size_t)n : 0;
 }
 
 void

@@ -33,7 +33,8 @@ struct passage {
 	bool keep_alive;
 	bool http_1_0;
 	bool is_head;
-	bool held; /* the client is slow, data waits for it */
+	bool held;      /* the client is slow, data waits for it */
+	size_t untaken; /* of what was sent before that */
 	bool has_head;
 	char *upgrade; /* the protocol to switch to, or NULL */
 	bool tunnel;   /* that has happened */
@@ -335,6 +336,7 @@ on_data(void *owner, const void *data, size_t n)
 
 	if (conn_pending(c) || c->blocked) {
 		p->held = true;
+		p->untaken = conn_untaken(c);
 		return SW_EAGAIN;
 	}
 	if (buf_len(&p->head) > 0)
@@ -356,6 +358,24 @@ on_data(void *owner, const void *data, size_t n)
 		return SW_ECLOSED;
 	}
 	return SW_OK;
+}
+
+/*
+ * A socket is writable again when a good part of what it holds is gone, which
+ * is megabytes: who reads slowly needs longer for that than nothing may happen.
+ */
+static bool
+on_slow(void *owner)
+{
+	struct passage *p = owner;
+	size_t before = p->untaken;
+
+	p->untaken = conn_untaken(p->conn);
+	if (p->untaken >= before)
+		return false;
+	log_debug("client reads slowly id=%" PRIu64 " untaken=%zu", p->conn->id,
+	    p->untaken);
+	return true;
 }
 
 /* The response breaks off, and the client has to see that it did. */
@@ -553,6 +573,7 @@ ask(struct passage *p, const struct request *r)
 			.head = on_head,
 			.settle = on_settle,
 			.data = on_data,
+			.moves = on_slow,
 			.done = on_done,
 			.owner = p,
 		};

@@ -241,6 +241,9 @@ on_timeout(struct timer *t)
 
 	if (r->state == REQUEST_WAITING)
 		finish(r, UPSTREAM_TIMEOUT, "It waited too long for its turn.");
+	else if (r->held && r->flow.moves != NULL &&
+	    r->flow.moves(r->flow.owner))
+		transfer_arm(r); /* it is our side that is slow */
 	else
 		complete(r, CURLE_OPERATION_TIMEDOUT);
 }

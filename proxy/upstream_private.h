@@ -116,6 +116,7 @@ struct upstream_request {
 	bool http_1_0;
 	bool in_head;
 	bool has_head;       /* the final one */
+	bool held;           /* `data` would not take what there is */
 	struct watch *watch; /* of the socket that libcurl uses for it */
 	struct buf rescued;  /* an answer that libcurl did not read */
 	/* Of one that may switch protocols: */

@@ -235,7 +235,8 @@ on_data(char *p, size_t size, size_t n, void *ctx)
 	err = r->flow.data(r->flow.owner, p, size * n);
 	if (r->cancelled)
 		return 0;
-	if (err == SW_EAGAIN)
+	r->held = err == SW_EAGAIN;
+	if (r->held)
 		return CURL_WRITEFUNC_PAUSE;
 	if (err != SW_OK) {
 		judge(r, UPSTREAM_REFUSED, "The response is no longer wanted.");

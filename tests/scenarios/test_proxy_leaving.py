@@ -1,4 +1,5 @@
-"""Clients that leave in the middle of what they asked the backend for."""
+"""Clients that leave in the middle of what they asked the backend for, or that
+take their time with it."""
 
 import re
 import threading
@@ -70,6 +71,45 @@ class Leaving(Proxied):
         w.send(asking("GET /half HTTP/1.1\nHost: a\n"))
         w.rest()
         self.assertEqual(self.how_it_ended("/half"), ("200", "broken-off"))
+
+
+class Dawdling(Proxied):
+    SIZE = 32 << 20
+    more = 'access-log = yes\nbackend-idle-timeout = "3s"\n'
+
+    def flood(self, r, c):
+        c.s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" %
+                    self.SIZE)
+        for _ in range(self.SIZE >> 16):
+            c.s.sendall(bytes(range(256)) * 256)
+
+    def test_who_reads_slowly_has_it_all_in_the_end(self):
+        """
+        Its system still holds megabytes for it when the socket is full, and a
+        part of them has to be gone before that is told to be writable.
+        """
+        g = self.serve(self.flood)
+        w = self.wire()
+        w.send(asking("GET /slow HTTP/1.1\nHost: a\n"))
+        w.until(b"\r\n\r\n")
+        got, pause = bytearray(w.data), threading.Event()
+        # Slower than the socket gets writable, but never still.
+        while (len(got) < 1 << 20 and
+               not any("client reads slowly" in l for l in g.lines)):
+            got += w.s.recv(4096)
+            pause.wait(0.04)
+        while len(got) < self.SIZE:
+            piece = w.s.recv(1 << 20)
+            self.assertTrue(piece, len(got))
+            got += piece
+        self.assertTrue(got == bytes(range(256)) * (self.SIZE >> 8))
+
+    def test_who_reads_nothing_is_let_go_of(self):
+        g = self.serve(self.flood)
+        w = self.wire()
+        w.send(asking("GET /still HTTP/1.1\nHost: a\n"))
+        g.wait_log(r'info request .*target="/still".* end=')
+        g.until_metric(0, "backend_running")
 
 
 if __name__ == "__main__":
