@@ -91,7 +91,6 @@ struct outbox_put {
 	uint64_t connection;
 	/* The outbox's: */
 	uint64_t id, created_ms;
-	bool revived; /* a dead letter until the commit */
 	int8_t wills; /* more in the file with it */
 	struct letter *letter;
 	struct lane *lane;
@@ -136,7 +135,7 @@ void outbox_settle(
 
 /* Questions and orders of the operator about dead letters. */
 enum outbox_order { OUTBOX_LIST, OUTBOX_RETRY, OUTBOX_DROP };
-enum { OUTBOX_LETTERS_MAX = 1000 };
+enum { OUTBOX_LETTERS_MAX = 1000 }; /* of a list */
 
 struct outbox_query {
 	struct task task;

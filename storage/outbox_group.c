@@ -16,24 +16,6 @@ outbox_leave_store_alone(struct outbox *o, const char *doing)
 	    o->loop, &o->store_retry, loop_now_ms(o->loop) + STORE_RETRY_MS);
 }
 
-/* A put like any other, in the same transaction as its end as a dead letter. */
-static int
-revive(void *ctx, const struct outbox_letter *found)
-{
-	struct outbox *o = ctx;
-	struct outbox_put *p = outbox_put_new(found->lane, found->data);
-	uint64_t dropped;
-
-	if (p == NULL)
-		return SW_ENOMEM;
-	p->outbox = o;
-	p->revived = true;
-	p->created_ms = loop_unix_ms(o->loop);
-	list_append(&o->puts, &p->node);
-	atomic_fetch_add(&o->stats.bytes, p->data.len);
-	return outbox_db_drop(o->db, found->id, &dropped);
-}
-
 static int
 count_letter(void *ctx, const struct outbox_letter *letter)
 {
@@ -43,26 +25,10 @@ count_letter(void *ctx, const struct outbox_letter *letter)
 	return q->visit(q->ctx, letter);
 }
 
-struct revival {
-	struct outbox *outbox;
-	struct outbox_query *query;
-};
-
-static int
-revive_wanted(void *ctx, const struct outbox_letter *letter)
-{
-	struct revival *r = ctx;
-
-	if (r->query->id != 0 && letter->id != r->query->id)
-		return SW_OK;
-	r->query->count++;
-	return revive(r->outbox, letter);
-}
-
 static int
 obey(struct outbox *o, struct outbox_query *q)
 {
-	struct revival revival = { o, q };
+	int err;
 
 	if (q->order == OUTBOX_LIST)
 		return SW_OK; /* it is read already */
@@ -70,9 +36,23 @@ obey(struct outbox *o, struct outbox_query *q)
 	q->err = SW_OK;
 	if (q->order == OUTBOX_DROP)
 		return outbox_db_drop(o->db, q->id, &q->count);
-	/* The id that is wanted is the first one behind the one before it. */
-	return outbox_db_visit(o->db, true, q->id == 0 ? 0 : q->id - 1,
-	    q->id == 0 ? OUTBOX_LETTERS_MAX : 1, revive_wanted, &revival);
+	err = outbox_db_revive(
+	    o->db, q->id, loop_unix_ms(o->loop), &q->count, &o->revived.last);
+	o->revived.count += q->count;
+	return err;
+}
+
+/* In memory they are like wills that were executed. */
+static void
+load_revived(struct outbox *o)
+{
+	if (o->revived.count == 0)
+		return;
+	atomic_fetch_add(&o->stats.stored, o->revived.count);
+	o->wills.last = o->revived.last;
+	o->wills.loaded = o->revived.last - o->revived.count;
+	if (outbox_wills_execute(o) != SW_OK)
+		outbox_leave_store_alone(o, "reading letters");
 }
 
 /*
@@ -122,6 +102,7 @@ store_all(struct outbox *o)
 {
 	int err = outbox_wills_are_left(o) ? outbox_wills_execute(o) : SW_OK;
 
+	o->revived.count = 0;
 	/* Else those of this run would be taken for the former one's. */
 	if (err == SW_OK)
 		err = outbox_db_begin(o->db);
@@ -222,6 +203,7 @@ group_stored(struct outbox *o)
 		log_info("outbox: letters are stored again");
 	loop_clear_timer(&o->store_retry);
 	outbox_wills_settle(o, true);
+	load_revived(o);
 	while ((node = list_shift(&o->puts)) != NULL) {
 		struct outbox_put *p =
 		    container_of(node, struct outbox_put, node);
@@ -249,16 +231,13 @@ give_up(struct outbox *o, struct outbox_put *p, int err)
 		p->lane->holders--;
 		outbox_lane_free_idle(p->lane);
 	}
-	if (p->stored == NULL && !p->revived && p->what == OUTBOX_LETTER)
+	if (p->stored == NULL && p->what == OUTBOX_LETTER)
 		log_error(
 		    "outbox: a letter is lost: %s", outbox_db_reason(o->db));
 	answer_put(o, p, err);
 }
 
-/*
- * What somebody waits for has failed, and a dead letter is still one; all else
- * is kept for the next time.
- */
+/* What somebody waits for has failed; all else is kept for the next time. */
 static void
 group_failed(struct outbox *o, int err)
 {
@@ -272,7 +251,7 @@ group_failed(struct outbox *o, int err)
 		struct outbox_put *p =
 		    container_of(node, struct outbox_put, node);
 
-		if (p->stored == NULL && !p->revived && !o->hushed)
+		if (p->stored == NULL && !o->hushed)
 			list_append(&kept, &p->node);
 		else
 			give_up(o, p, err);

@@ -57,10 +57,16 @@ struct outbox {
 	unsigned strikes, window;
 	/* What the next commit is to have in it. */
 	struct list puts, settled, queries;
+	struct {
+		uint64_t count, last;
+	} revived; /* dead letters until that; the ids of what they become */
 	struct timer store_retry;
 	struct {
 		bool left; /* those of the run before are still to be read */
-		/* And then as letters: with ids above `loaded`, to `last`. */
+		/*
+		 * And then as letters: with ids above `loaded`, to `last`. So
+		 * are dead ones that are sent again.
+		 */
 		uint64_t loaded, last;
 		/* Numbers of connections, in the file; in the next commit. */
 		uint64_t reserved, reserving;

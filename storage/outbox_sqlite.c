@@ -43,6 +43,7 @@ enum statement {
 	BURY,
 	DROP,
 	DROP_ALL,
+	REVIVE,
 	READ,
 	WAITING,
 	DEAD,
@@ -60,6 +61,9 @@ static const char *const sql[STATEMENTS] = {
 	[BURY] = "UPDATE letter SET died = ?, reason = ? WHERE id = ?",
 	[DROP] = "DELETE FROM letter WHERE id = ? AND died > 0",
 	[DROP_ALL] = "DELETE FROM letter WHERE died > 0",
+	[REVIVE] = ("INSERT INTO letter (lane, created, data)"
+		    " SELECT lane, ?, data FROM letter"
+		    " WHERE died > 0 AND id BETWEEN ? AND ? ORDER BY id"),
 	[READ] = "SELECT data FROM letter WHERE id = ?",
 	[WAITING] =
 	    ("SELECT id, lane, created, died, reason, length(data), NULL"
@@ -327,6 +331,24 @@ outbox_db_drop(struct outbox_db *o, uint64_t id, uint64_t *count)
 	err = db_run(&o->db, s);
 	*count = err == SW_OK ? (uint64_t)sqlite3_changes(o->db.handle) : 0;
 	return err;
+}
+
+int
+outbox_db_revive(struct outbox_db *o, uint64_t id, uint64_t created_ms,
+    uint64_t *count, uint64_t *last)
+{
+	sqlite3_stmt *s = o->statements[REVIVE];
+	uint64_t dropped;
+	int err;
+
+	db_bind_u64(s, 1, created_ms);
+	db_bind_u64(s, 2, id);
+	db_bind_u64(s, 3, id == 0 ? INT64_MAX : id);
+	if ((err = db_run(&o->db, s)) != SW_OK)
+		return err;
+	*count = (uint64_t)sqlite3_changes(o->db.handle);
+	*last = (uint64_t)sqlite3_last_insert_rowid(o->db.handle);
+	return outbox_db_drop(o, id, &dropped);
 }
 
 int

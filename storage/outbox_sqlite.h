@@ -53,6 +53,13 @@ int outbox_db_reserve(struct outbox_db *db, uint64_t connection);
 /* Forget dead letters: this one, or all (0). `*count`: so many. */
 int outbox_db_drop(struct outbox_db *db, uint64_t id, uint64_t *count);
 
+/*
+ * Dead letters, this one or all (0), become letters like any other, behind
+ * those that their lanes have. `*count`: so many, with the ids up to `*last`.
+ */
+int outbox_db_revive(struct outbox_db *db, uint64_t id, uint64_t created_ms,
+    uint64_t *count, uint64_t *last);
+
 /* A letter as it is stored; borrowed during the visit. */
 struct outbox_letter {
 	uint64_t id;

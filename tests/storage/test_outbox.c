@@ -256,6 +256,39 @@ START_TEST(a_letter_whose_revival_fails_is_dead_once)
 }
 END_TEST
 
+START_TEST(all_dead_letters_are_sent_again_however_many)
+{
+	enum { LETTERS = OUTBOX_LETTERS_MAX + 10 };
+	static char script[LETTERS + 1];
+	struct outbox_limits l = limits;
+	struct outbox_query q;
+	struct outbox_stats s;
+
+	memset(script, 'a', LETTERS);
+	l.max_age_ms = 0;
+	l.max_bytes = LETTERS;
+	start(script, &l);
+	for (size_t i = 0; i < LETTERS; i++)
+		ck_assert_int_eq(put("a", "x", false), SW_OK);
+	await_seen(LETTERS);
+	/* The last of them has been carried, and is about to die. */
+	do
+		outbox_stats(outbox, &s);
+	while (s.dead < LETTERS);
+	ask(&q, OUTBOX_RETRY, NULL, NULL);
+	await(&carrier.answered, 1);
+	ck_assert_int_eq(carrier.err, SW_OK);
+	ck_assert_uint_eq(carrier.found, LETTERS);
+	await_seen(2 * LETTERS);
+	do
+		outbox_stats(outbox, &s);
+	while (s.delivered < LETTERS || s.waiting + s.bytes > 0);
+	ck_assert_uint_eq(s.dead, 0);
+	ck_assert_uint_eq(s.stored, 2 * LETTERS);
+	stop();
+}
+END_TEST
+
 START_TEST(what_waits_for_a_file_that_failed_is_answered_at_the_end)
 {
 	scratch_make();
@@ -280,4 +313,5 @@ SUITE("outbox", TEST(letters_of_a_lane_arrive_in_their_order),
     TEST(the_write_ahead_log_starts_over),
     LOOP(a_list_that_fails_fails_nothing_else, 2),
     TEST(a_letter_whose_revival_fails_is_dead_once),
+    TEST(all_dead_letters_are_sent_again_however_many),
     TEST(what_waits_for_a_file_that_failed_is_answered_at_the_end))
