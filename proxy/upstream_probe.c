@@ -32,6 +32,7 @@ on_probed(void *owner, const struct upstream_answer *a)
 	struct probe *p = owner;
 	struct upstream *u = p->upstream;
 	bool well = is_well(a);
+	char why[LOG_QUOTED];
 
 	p->origin->probe = NULL;
 	/* One that never had its turn says nothing about the origin. */
@@ -41,7 +42,7 @@ on_probed(void *owner, const struct upstream_answer *a)
 			log_debug("probe failed origin=%s status=%d detail=%s",
 			    p->origin->url,
 			    a->end == UPSTREAM_OK ? a->head.status : 0,
-			    a->detail);
+			    log_quote(why, str_of(a->detail)));
 		origin_note(u, p->origin, !well);
 	}
 	free(p);

@@ -248,10 +248,12 @@ outbox_conclude(struct outbox *o, struct outbox_delivery *d)
 	else if (d->outcome == OUTBOX_REFUSED)
 		outbox_count(&o->stats.refused);
 	if (d->bury) {
+		char why[LOG_QUOTED];
+
 		outbox_count(&o->stats.died);
 		outbox_count(&o->stats.dead);
 		log_warn("outbox letter=%" PRIu64 " dead attempts=%u why=%s",
-		    d->id, d->attempts + 1, d->reason);
+		    d->id, d->attempts + 1, log_quote(why, str_of(d->reason)));
 	}
 	if (d->bury || d->outcome == OUTBOX_DONE ||
 	    d->outcome == OUTBOX_REFUSED)

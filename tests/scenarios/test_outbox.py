@@ -198,11 +198,11 @@ class Ends(Stored):
 
 
 class DeadLetters(Stored):
-    def die(self, count):
+    def die(self, count, says=(500, None, b"")):
         self.gateway.configure(self.conf_text().replace(
             "outbox-retry-max", 'outbox-max-age = "10ms"\noutbox-retry-max'))
         self.gateway.restart()
-        self.says = (500, None, b"")
+        self.says = says
         for n in range(count):
             self.assertEqual(self.post(n), 202)
         self.until_metric("outbox_dead", count)
@@ -254,6 +254,13 @@ class DeadLetters(Stored):
             {b"0", b"3"})
         self.assertEqual(self.letters(), [])
         self.gateway.until_metric(0, "outbox_dead")
+
+    def test_what_the_backend_says_of_it_is_quoted_in_the_log(self):
+        detail = 'not now id=7 level="error"'
+        self.die(1, (429, "application/json",
+                     json.dumps({"detail": detail}).encode()))
+        self.assertEqual(self.letters()[0]["reason"], detail)
+        self.gateway.wait_log(r'why="not now id=7 level=\\"error\\""$')
 
     def test_all_can_be_dropped(self):
         self.die(3)
