@@ -596,8 +596,10 @@ const struct directive directives[] = {
 		    "does." },
 	{ "bridge-timeout", KIND_MSEC, GROUP_BRIDGE, GLOBAL(bridge_timeout_ms),
 	    .fallback = "30s", .min = 10, .max = HOUR,
-	    .help = "Time for the backend to answer completely. Then the "
-		    "client is told that it did not." },
+	    .help = "Time for the backend to answer completely, the wait for "
+		    "backend-requests-max included. Then the client is told "
+		    "that it did not. Other timeouts of the backend do not "
+		    "hold for events, but backend-connect-timeout." },
 	{ "bridge-queue-bytes", KIND_BYTES, GROUP_BRIDGE,
 	    GLOBAL(bridge_queue_bytes), .fallback = "64m", .min = MIB,
 	    .max = 1024 * GIB,

@@ -393,12 +393,14 @@ times_of(const struct upstream *u, const struct upstream_ask *ask)
 {
 	const struct route *route = ask->route != NULL ? ask->route : u->route;
 
+	/* A time for all of it is the only one. */
+	if (ask->timeout_ms != 0)
+		return (struct upstream_times){ ask->timeout_ms,
+			ask->timeout_ms, ask->timeout_ms, ask->timeout_ms };
 	return (struct upstream_times){
 		.response_ms = route->backend_response_timeout_ms,
 		.idle_ms = route->backend_idle_timeout_ms,
-		.total_ms = ask->timeout_ms != 0 ? ask->timeout_ms :
-		    ask->upgrade                 ? 0 :
-				   route->backend_total_timeout_ms,
+		.total_ms = ask->upgrade ? 0 : route->backend_total_timeout_ms,
 		.tunnel_ms = route->upgrade_idle_timeout_ms,
 	};
 }
@@ -417,6 +419,8 @@ upstream_start(struct upstream_request **out, struct upstream *u,
 	r->upstream = u;
 	r->flow = *flow;
 	r->times = times_of(u, ask);
+	if (ask->timeout_ms != 0)
+		r->due_ms = loop_now_ms(u->worker->loop) + ask->timeout_ms;
 	r->hang_up.fd = -1;
 	list_init(&r->node);
 	list_init(&r->resume_node);

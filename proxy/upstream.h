@@ -90,7 +90,9 @@ struct upstream_ask {
 	 * and says SW_EAGAIN then; after any other status 0.
 	 */
 	bool upgrade;
-	uint64_t timeout_ms; /* for all of it; 0: as configured */
+	/* For all of it, from here on, in place of all others; 0: as
+	 * configured. */
+	uint64_t timeout_ms;
 	/* Whose timeouts hold; NULL: those of the backend's own route. */
 	const struct route *route;
 };

@@ -86,6 +86,7 @@ struct upstream_times {
 struct upstream_request {
 	struct upstream *upstream;
 	struct upstream_times times;
+	uint64_t due_ms;         /* the end of what its ask says; 0: none */
 	struct list node;        /* waiting, running or cancelled */
 	struct list resume_node; /* of the resumed */
 	struct list headed_node; /* of the headed */

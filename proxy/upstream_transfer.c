@@ -352,6 +352,18 @@ set_place(struct upstream_request *r)
 		    SET(CURLOPT_CAPATH, NULL)));
 }
 
+/* What has passed while it waited for its turn, or tried others, is gone. */
+static long
+total_ms(const struct upstream_request *r)
+{
+	uint64_t now = loop_now_ms(r->upstream->worker->loop);
+
+	if (r->due_ms == 0)
+		return (long)r->times.total_ms;
+	/* libcurl takes 0 for no limit. */
+	return r->due_ms > now ? (long)(r->due_ms - now) : 1;
+}
+
 static bool
 set_limits(struct upstream_request *r)
 {
@@ -363,7 +375,7 @@ set_limits(struct upstream_request *r)
 	    SET(CURLOPT_QUICK_EXIT, 1L) &&
 	    SET(CURLOPT_CONNECTTIMEOUT_MS,
 		(long)route->backend_connect_timeout_ms) &&
-	    SET(CURLOPT_TIMEOUT_MS, (long)r->times.total_ms) &&
+	    SET(CURLOPT_TIMEOUT_MS, total_ms(r)) &&
 	    SET(CURLOPT_MAXAGE_CONN,
 		(long)(route->backend_keep_alive_ms / 1000)) &&
 	    /* A connection goes where the name has led once. */
@@ -394,7 +406,7 @@ set_own(struct upstream_request *r)
 static bool
 is_plain(const struct upstream_request *r)
 {
-	return r->flow.body == NULL && !r->flow.ask.upgrade &&
+	return r->flow.body == NULL && !r->flow.ask.upgrade && r->due_ms == 0 &&
 	    r->times.total_ms == r->upstream->route->backend_total_timeout_ms &&
 	    r->flow.ask.repeatable && strcmp(r->method, "GET") == 0;
 }

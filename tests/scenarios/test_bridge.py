@@ -7,7 +7,7 @@ import unittest
 from bridge_backend import SECRET, Backend
 from certificates import certificate
 from gateway import (BINARY, GUARD, TEXT, Closed, Gateway, WebSocket, Wire,
-                     free_ports)
+                     free_ports, request_head)
 from post import post
 
 
@@ -25,7 +25,7 @@ class Bridge(unittest.TestCase):
         self.addCleanup(self.backend.close)
         self.open(self.backend.port)
 
-    def open(self, port, more=""):
+    def open(self, port, more="", **options):
         self.gateway = Gateway(f"""
 backend = "http://127.0.0.1:{port}"
 bridge-secret = "{SECRET}"
@@ -33,7 +33,7 @@ bridge-header = {{ "User-Agent", "Cookie" }}
 message-max = 16m
 send = bridge
 {more}
-""")
+""", **options)
         self.addCleanup(self.gateway.close)
         self.gateway.start()
 
@@ -275,6 +275,10 @@ class Slow(Bridge):
         self.addCleanup(self.go_on.set)
         self.open(self.backend.port, 'bridge-timeout = "200ms"\n')
 
+    def reopen(self, more):
+        self.gateway.close()
+        self.open(self.backend.port, more, workers=1)
+
     def test_a_slow_backend_is_told_and_streams_go_on(self):
         ws = self.socket()
         ws.command(op="send", channel="room", data="wait", ref=1)
@@ -289,6 +293,28 @@ class Slow(Bridge):
         self.assertEqual(got[0]["data"], "live")
         self.assertEqual((got[1]["ref"], got[1]["code"]), (1, "timeout"))
         self.assertEqual((got[2]["ref"], got[2]["data"]), (2, "next"))
+
+    def test_the_wait_for_its_turn_is_part_of_its_time(self):
+        self.reopen('bridge-timeout = "200ms"\nbackend-requests-max = 1\n')
+        with Wire(self.gateway.port) as page:
+            page.send(request_head("/page", [("Content-Length", "6")], "POST")
+                      + b'"wait"')
+            self.backend.wait(1)
+            self.assertEqual(self.post(b'"2"')[0], 504)
+            self.go_on.set()
+            self.assertEqual(page.response()[0], 200)
+
+    def test_the_timeouts_of_pages_are_not_for_events(self):
+        self.reopen('bridge-timeout = "5m"\nbackend-idle-timeout = "10ms"\n'
+                    'backend-response-timeout = "10ms"\n')
+        ws = self.socket()
+        ws.command(op="send", channel="room", data="wait", ref=1)
+        self.backend.wait(1)
+        # A page that takes as long has been given up meanwhile.
+        self.assertEqual(self.gateway.request(
+            "POST", "/page", b'"wait"')[0], 504)
+        self.go_on.set()
+        self.assertEqual(self.answer_to(ws)["data"], "wait")
 
     def test_the_end_of_the_gateway_does_not_wait_for_it(self):
         self.gateway.configure(f'backend = "http://127.0.0.1:'
