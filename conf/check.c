@@ -1,4 +1,5 @@
 #include "conf/check.h"
+#include "conf/backend.h"
 #include "conf/check_backend.h"
 #include "conf/check_routes.h"
 
@@ -194,6 +195,61 @@ same_address(const struct listen_address *a, const struct listen_address *b)
 	return memcmp(&a->addr, &b->addr, sizeof(a->addr)) == 0;
 }
 
+/* Where a backend is, if its host is no name. */
+static bool
+address_of_backend(struct listen_address *out, const char *text)
+{
+	const char *port = str_starts(str_of(text), "https:") ? ":443" : ":80";
+	struct backend_origin b;
+	struct buf advice, place;
+	bool known = false;
+
+	buf_init(&advice, 1024);
+	buf_init(&place, 1024);
+	if (value_backend(&b, str_of(text), &advice) == SW_OK) {
+		buf_puts(&place, b.socket_path.p == NULL ? "" : "unix:");
+		buf_put_str(
+		    &place, b.socket_path.p == NULL ? b.host : b.socket_path);
+		known = value_address(out, buf_str(&place), &advice) == SW_OK;
+		/* Without a port it is none. */
+		buf_puts(&place, port);
+		known = known ||
+		    (b.socket_path.p == NULL &&
+			value_address(out, buf_str(&place), &advice) == SW_OK);
+	}
+	buf_fini(&place);
+	buf_fini(&advice);
+	return known;
+}
+
+/* What asks itself asks without an end. */
+static void
+check_loop(const struct check *k, const struct setting *s)
+{
+	const struct conf *c = k->conf;
+	struct listen_address backend, own;
+
+	if (!address_of_backend(&backend, s->text))
+		return;
+	for (size_t i = 0; i < c->listen_count + c->listen_tls_count; i++) {
+		const char *text = i < c->listen_count ?
+		    c->listen[i] :
+		    c->listen_tls[i - c->listen_count];
+
+		if (!address_of(&own, text) ||
+		    (!same_address(&own, &backend) &&
+			(!is_unspecified(&own) || !backend.loopback ||
+			    port_of(&own) == 0 ||
+			    port_of(&own) != port_of(&backend))))
+			continue;
+		faults_add(k->faults, s->at,
+		    "write where the application is for backend: at %s it is "
+		    "the gateway itself that listens",
+		    text);
+		return;
+	}
+}
+
 /* Is the address of `s` that of a setting before it, or of a default? */
 static void
 check_taken(const struct check *k, const struct setting *s)
@@ -303,6 +359,8 @@ settings_check(
 
 		check_access(&k, it);
 		check_bridge(&k, it);
+		if (it->directive->kind == KIND_BACKENDS)
+			check_loop(&k, it);
 		if (it->directive->kind != KIND_ADDRESSES)
 			continue;
 		check_reach(&k, it);

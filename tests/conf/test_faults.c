@@ -157,6 +157,20 @@ static const struct {
 	    "socket\" is none\n"
 	    ":1: leave out h2c: it carries requests past all that is checked "
 	    "here\n" },
+	/* A gateway that asks itself. */
+	{ "backend = \"http://localhost:8080\"\n",
+	    ":1: write where the application is for backend: at 127.0.0.1:8080 "
+	    "it is the gateway itself that listens\n" },
+	{ "listen = :80\nanonymous = yes\n"
+	  "route \"/a/*\" { backend = { \"http://b\", \"http://127.0.0.2\" } "
+	  "}\n",
+	    ":3: write where the application is for backend: at :80 it is the "
+	    "gateway itself that listens\n" },
+	{ "listen = \"unix:/run/a\"\nbackend = \"unix:/run/a weight=2\"\n",
+	    ":2: write where the application is for backend: at unix:/run/a it "
+	    "is the gateway itself that listens\n" },
+	{ "backend = \"http://localhost:808\"\nworkers = 300\n",
+	    ":2: workers = \"300\": write 1 to 256, or 0 (one per core)\n" },
 	/* Blocks. */
 	{ "workers = 300\nchannel \"x\" {\n send = off\n",
 	    ":1: workers = \"300\": write 1 to 256, or 0 (one per core)\n"
