@@ -414,7 +414,10 @@ const struct directive directives[] = {
 	{ "request-timeout", KIND_MSEC, GROUP_REQUESTS,
 	    GLOBAL(request_timeout_ms), .fallback = "60s", .min = SECOND,
 	    .max = HOUR,
-	    .help = "Time for the body of a request to be complete." },
+	    .help = "Time for the body of a request to be complete. One for "
+		    "the backend may be of any length: it may stand still for "
+		    "so long in all, and two milliseconds longer for each "
+		    "byte that has come, but not for longer at a time." },
 	{ "idle-timeout", KIND_MSEC, GROUP_REQUESTS, GLOBAL(idle_timeout_ms),
 	    .fallback = "75s", .min = SECOND, .max = HOUR,
 	    .help = "How long a connection stays open without a request." },

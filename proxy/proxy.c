@@ -25,11 +25,13 @@ struct passage {
 	uint64_t left; /* of a request's body with a length */
 	bool chunked;  /* it comes in chunks */
 	bool body_ended;
-	bool wants_body; /* more of it is waited for */
-	bool malformed;  /* it is not chunked as it has to be */
-	bool gone;       /* the client went in the middle of it */
-	bool leaves;     /* it hung up before its body was read */
-	bool expects;    /* a word from us before it sends the body */
+	bool wants_body;    /* more of it is waited for, */
+	uint64_t since_ms;  /* from there on, */
+	uint64_t waited_ms; /* and in all, before that */
+	bool malformed;     /* it is not chunked as it has to be */
+	bool gone;          /* the client went in the middle of it */
+	bool leaves;        /* it hung up before its body was read */
+	bool expects;       /* a word from us before it sends the body */
 	bool keep_alive;
 	bool http_1_0;
 	bool is_head;
@@ -152,6 +154,36 @@ tunnel_input(struct passage *p, void *out, size_t n)
 	return got;
 }
 
+/*
+ * It may be of any length, so there is no time for all of it; but neither may
+ * it stand still, nor come a byte at a time: a place among those that the
+ * backend serves is taken meanwhile. Who is slower than 500 bytes a second uses
+ * up the time for standing still.
+ */
+static void
+wait_for_body(struct passage *p)
+{
+	struct worker *w = p->conn->worker;
+	uint64_t most = w->conf->request_timeout_ms;
+	uint64_t earned = most + 2 * p->received;
+	uint64_t left = earned > p->waited_ms ? earned - p->waited_ms : 0;
+
+	p->wants_body = true;
+	p->since_ms = loop_now_ms(w->loop);
+	/* Who has an answer already may leave it at that. */
+	if (!p->has_head)
+		conn_arm(p->conn, p->since_ms + (left < most ? left : most));
+}
+
+static void
+count_wait(struct passage *p)
+{
+	if (p->since_ms != 0)
+		p->waited_ms +=
+		    loop_now_ms(p->conn->worker->loop) - p->since_ms;
+	p->since_ms = 0;
+}
+
 static ssize_t
 on_body(void *owner, void *out, size_t n)
 {
@@ -163,16 +195,12 @@ on_body(void *owner, void *out, size_t n)
 		return tunnel_input(p, out, n);
 	if (p->expects)
 		say_continue(p);
+	count_wait(p);
 	while (!p->body_ended) {
 		got = input_take(
 		    c, out, p->chunked || n < p->left ? n : (size_t)p->left);
 		if (got == SW_EAGAIN) {
-			p->wants_body = true;
-			/* Who has an answer already may leave it at that. */
-			if (!p->has_head)
-				conn_arm(c,
-				    loop_now_ms(c->worker->loop) +
-					c->worker->conf->request_timeout_ms);
+			wait_for_body(p);
 			return SW_EAGAIN;
 		}
 		if (got <= 0) {
@@ -459,6 +487,7 @@ proxy_timeout(struct conn *c)
 {
 	struct passage *p = c->owner;
 
+	METRIC_LIMIT(c->worker, LIMIT_REQUEST_TIMEOUT);
 	upstream_cancel(p->up);
 	p->up = NULL;
 	refuse(p, 408, "The body was not complete within request-timeout.",

@@ -2,6 +2,7 @@
 take their time with it."""
 
 import re
+import select
 import threading
 
 from backend import response
@@ -9,7 +10,7 @@ from gateway import GUARD, main
 from test_reverse_proxy import Proxied, asking
 
 
-class Leaving(Proxied):
+class Watched(Proxied):
     more = "access-log = yes\n"
 
     def how_it_ended(self, path):
@@ -17,6 +18,8 @@ class Leaving(Proxied):
         line = self.front.wait_log(rf'info request .*target="{path}"')
         return re.search(r"status=(\d+) .*end=(\S+)", line).groups()
 
+
+class Leaving(Watched):
     def test_who_leaves_while_the_request_waits_is_noticed(self):
         free, left = threading.Event(), threading.Event()
         self.addCleanup(free.set)
@@ -73,7 +76,7 @@ class Leaving(Proxied):
         self.assertEqual(self.how_it_ended("/half"), ("200", "broken-off"))
 
 
-class Dawdling(Proxied):
+class Dawdling(Watched):
     SIZE = 32 << 20
     more = 'access-log = yes\nbackend-idle-timeout = "3s"\n'
 
@@ -110,6 +113,19 @@ class Dawdling(Proxied):
         w.send(asking("GET /still HTTP/1.1\nHost: a\n"))
         g.wait_log(r'info request .*target="/still".* end=')
         g.until_metric(0, "backend_running")
+
+    def test_a_body_a_byte_at_a_time_is_not_waited_for(self):
+        g = self.serve(lambda r, c: response(c.body(r)),
+                       'request-timeout = "1s"\n')
+        w = self.wire()
+        w.send(asking("POST /drip HTTP/1.1\nHost: a\n"
+                      "Content-Length: 100000\n"))
+        while not select.select([w.s], [], [], 0.05)[0]:
+            w.send(b"x")
+        self.assertEqual(w.response()[0], 408)
+        self.assertEqual(self.how_it_ended("/drip"), ("408", "client"))
+        self.assertEqual(g.metric("limits_reached_total",
+                                  '{limit="request-timeout"}'), 1)
 
 
 if __name__ == "__main__":
