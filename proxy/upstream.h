@@ -133,8 +133,9 @@ int upstream_call(struct upstream_request **out, struct upstream *u,
  * `data` takes bytes of the response's body: all of them, or none by returning
  * SW_EAGAIN; then they are offered again after upstream_resume. SW_ECLOSED
  * gives up.
- * `moves` is asked, if it is there, when `data` has taken nothing for as long as
- * a response may stand still: true if what it took before gets on all the same.
+ * `moves` is asked, if it is there, when `data` has taken nothing for as long
+ * as a response may stand still: true if what it took before gets on all the
+ * same.
  */
 struct upstream_flow {
 	struct upstream_ask ask;
