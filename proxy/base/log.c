@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proxy/base/utf8.h"
+
 static _Atomic enum log_level threshold = LOG_INFO;
 static _Atomic bool as_json;
 
@@ -197,16 +199,48 @@ log_write(enum log_level level, const char *format, ...)
 		return;
 }
 
+/*
+ * The character at the beginning of a text, and how many bytes it has; a byte
+ * that is none stands for itself, as in Latin-1.
+ */
+static size_t
+first_character(uint32_t *out, struct str text)
+{
+	unsigned char lead = (unsigned char)text.p[0];
+	size_t n = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+
+	*out = lead;
+	if (n == 1 || n > text.len || !utf8_valid(text.p, n))
+		return 1;
+	*out = lead & (0x7fU >> n);
+	for (size_t i = 1; i < n; i++)
+		*out = *out << 6 | ((unsigned char)text.p[i] & 0x3f);
+	return n;
+}
+
+/* As in JSON: above 16 bits in two halves. */
+static size_t
+put_escape(char *out, uint32_t c)
+{
+	if (c < 0x10000)
+		return (size_t)sprintf(out, "\\u%04x", c);
+	c -= 0x10000;
+	return (size_t)sprintf(
+	    out, "\\u%04x\\u%04x", 0xd800 | c >> 10, 0xdc00 | (c & 0x3ff));
+}
+
 const char *
 log_quote(char out[LOG_QUOTED], struct str text)
 {
-	size_t n = 0;
+	size_t n = 0, used;
+	uint32_t c;
 
 	out[n++] = '"';
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.p[i];
-
-		if (n > LOG_QUOTED - 12) {
+	for (size_t i = 0; i < text.len; i += used) {
+		used = first_character(
+		    &c, (struct str){ text.p + i, text.len - i });
+		/* An escape, three dots, a quote and the end. */
+		if (n > LOG_QUOTED - 17) {
 			memcpy(out + n, "...", 3);
 			n += 3;
 			break;
@@ -215,7 +249,7 @@ log_quote(char out[LOG_QUOTED], struct str text)
 			out[n++] = '\\';
 			out[n++] = (char)c;
 		} else if (c < 0x20 || c > 0x7e) {
-			n += (size_t)snprintf(out + n, 7, "\\u%04x", c);
+			n += put_escape(out + n, c);
 		} else {
 			out[n++] = (char)c;
 		}
