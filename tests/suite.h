@@ -9,6 +9,9 @@
  * LOOP(test, n) runs one n times with _i from 0.
  *
  *	SUITE("cursor", TEST(a_cursor_reads_back), LOOP(cut_anywhere, 20))
+ *
+ * Each test runs in a process of its own, or with CK_FORK=no all in one; those
+ * of SUITE_APART never in one, because they leave something behind.
  */
 struct suite_entry {
 	const TTest *test;
@@ -36,7 +39,8 @@ usually(size_t n, size_t less)
 }
 
 static inline int
-suite_run(const char *name, const struct suite_entry *entries, size_t count)
+suite_run(const char *name, const struct suite_entry *entries, size_t count,
+    enum fork_status fork_status)
 {
 	Suite *s = suite_create(name);
 	TCase *c = tcase_create(name);
@@ -53,17 +57,20 @@ suite_run(const char *name, const struct suite_entry *entries, size_t count)
 	}
 	suite_add_tcase(s, c);
 	r = srunner_create(s);
+	srunner_set_fork_status(r, fork_status);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-#define SUITE(name, ...)                                         \
-	int main(void)                                           \
-	{                                                        \
-		struct suite_entry entries[] = { __VA_ARGS__ };  \
-		return suite_run(name, entries, COUNT(entries)); \
+#define SUITE_OF(fork_status, name, ...)                                      \
+	int main(void)                                                        \
+	{                                                                     \
+		struct suite_entry entries[] = { __VA_ARGS__ };               \
+		return suite_run(name, entries, COUNT(entries), fork_status); \
 	}
+#define SUITE(name, ...) SUITE_OF(CK_FORK_GETENV, name, __VA_ARGS__)
+#define SUITE_APART(name, ...) SUITE_OF(CK_FORK, name, __VA_ARGS__)
 
 #endif
