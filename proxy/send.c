@@ -95,14 +95,22 @@ event_type_check(struct str *type)
 	return SW_OK;
 }
 
-/* A retry of the same `seq` in the same session is published once. */
+/*
+ * A retry of the same `seq` in the same session is published once: that of the
+ * same user, since a session is no secret.
+ */
 static int
 seq_key(const struct client_message *m, char **out)
 {
+	const char *user = grant_user(m->grant);
+
 	*out = NULL;
 	if (!m->has_seq || m->session == NULL)
 		return SW_OK;
-	return asprintf(out, "session:%s:%" PRIu64, m->session, m->seq) < 0 ?
+	if (user == NULL)
+		user = "";
+	return asprintf(out, "session:%zu:%s:%s:%" PRIu64, strlen(user), user,
+		   m->session, m->seq) < 0 ?
 	    SW_ENOMEM :
 	    SW_OK;
 }

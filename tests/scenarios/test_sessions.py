@@ -435,5 +435,21 @@ class Limited(Sessions):
         self.poll("told", "c")
 
 
+class Sent(Scenario):
+    conf = f'token-key = "HS256:{tokens.SECRET}"\nsend = publish\n'
+
+    def test_a_number_is_taken_once_from_each_user(self):
+        def send(user):
+            status, _, body = self.gateway.request(
+                "POST", "/stream/a?session=s&seq=1", b"1",
+                dict(tokens.bearer(tokens.token(sub=user, send=["*"]))))
+            return status, json.loads(body)["duplicate"]
+        self.assertEqual(send("ann"), (201, False))
+        self.assertEqual(send("ann"), (200, True))
+        # Who knows her session cannot take her numbers, nor she his.
+        self.assertEqual(send("bob"), (201, False))
+        self.assertEqual(send("bob"), (200, True))
+
+
 if __name__ == "__main__":
     main()
