@@ -232,11 +232,20 @@ open_watch(
 	return CURL_SOCKOPT_OK;
 }
 
+/*
+ * A connection within this machine may be there at once, and fail as soon: then
+ * libcurl never says that it waits for it.
+ */
 static int
 on_open(void *ctx, curl_socket_t fd, curlsocktype purpose)
 {
+	struct upstream_request *r = ctx;
+	int status = open_watch(r->upstream, fd, NULL);
+
 	(void)purpose;
-	return open_watch(ctx, fd, NULL);
+	if (status == CURL_SOCKOPT_OK)
+		set_user(find(r->upstream, fd), r);
+	return status;
 }
 
 /*
@@ -272,12 +281,10 @@ bool
 upstream_sockets_prepare(struct upstream_request *r)
 {
 	struct upstream *u = r->upstream;
-	bool tunnel = r->flow.ask.upgrade;
 
 	return curl_easy_setopt(r->easy, CURLOPT_SOCKOPTFUNCTION,
-		   tunnel ? on_open_tunnel : on_open) == CURLE_OK &&
-	    curl_easy_setopt(r->easy, CURLOPT_SOCKOPTDATA,
-		tunnel ? (void *)r : (void *)u) == CURLE_OK &&
+		   r->flow.ask.upgrade ? on_open_tunnel : on_open) ==
+	    CURLE_OK &&
 	    curl_easy_setopt(r->easy, CURLOPT_CLOSESOCKETFUNCTION, on_close) ==
 	    CURLE_OK &&
 	    curl_easy_setopt(r->easy, CURLOPT_CLOSESOCKETDATA, u) == CURLE_OK;

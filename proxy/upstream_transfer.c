@@ -398,8 +398,8 @@ set_own(struct upstream_request *r)
 {
 	return SET(CURLOPT_REQUEST_TARGET, r->target) &&
 	    SET(CURLOPT_HTTPHEADER, r->headers) && SET(CURLOPT_HEADERDATA, r) &&
-	    SET(CURLOPT_WRITEDATA, r) && SET(CURLOPT_ERRORBUFFER, r->error) &&
-	    SET(CURLOPT_PRIVATE, r);
+	    SET(CURLOPT_WRITEDATA, r) && SET(CURLOPT_SOCKOPTDATA, r) &&
+	    SET(CURLOPT_ERRORBUFFER, r->error) && SET(CURLOPT_PRIVATE, r);
 }
 
 /* One of those that differ in nothing but set_own? */
@@ -434,6 +434,7 @@ keep_ready(struct upstream_request *r)
 		return false;
 	curl_easy_setopt(r->easy, CURLOPT_PRIVATE, NULL);
 	curl_easy_setopt(r->easy, CURLOPT_ERRORBUFFER, NULL);
+	curl_easy_setopt(r->easy, CURLOPT_SOCKOPTDATA, NULL);
 	curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, NULL);
 	o->ready[o->ready_count++] = r->easy;
 	return true;
