@@ -199,24 +199,19 @@ member_due_ms(const struct member *m)
 static struct session *
 session_new(struct sessions *ss, const struct visit *v, struct str user)
 {
-	struct session *s = calloc(1, sizeof(*s));
 	size_t n = v->session.len + (user.p == NULL ? 0 : 1 + user.len);
-	char *text = malloc(n + 1);
+	struct session *s = calloc(1, sizeof(*s) + n);
+	char *place;
 
-	if (s == NULL || text == NULL) {
-		free(s);
-		free(text);
+	if (s == NULL)
 		return NULL;
-	}
-	memcpy(text, v->session.p, v->session.len);
-	text[v->session.len] = '\0';
-	s->id = (struct str){ text, v->session.len };
+	place = s->text;
+	s->id = str_keep(&place, v->session);
 	if (user.p != NULL) {
-		s->user = (struct str){ text + v->session.len + 1, user.len };
-		memcpy(text + v->session.len + 1, user.p, user.len);
-		text[n] = '\0';
+		*place++ = '\0';
+		s->user = str_keep(&place, user);
 	}
-	s->key = (struct str){ text, n };
+	s->key = (struct str){ s->text, n };
 	s->all = ss;
 	s->connection = v->connection != 0 ? v->connection : v->number(v->ctx);
 	s->since_ms = v->unix_ms;
@@ -239,7 +234,6 @@ session_free(struct session *s)
 	list_remove(&s->news);
 	granted_free(s->granted);
 	free(s->forwarded);
-	free((char *)s->key.p);
 	free(s);
 }
 

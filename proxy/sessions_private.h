@@ -49,6 +49,7 @@ struct session {
 	struct list news; /* likewise, while there is something to tell */
 	const char *ended;
 	struct bridge_lane *lane; /* the home's alone */
+	char text[];
 };
 
 struct home {

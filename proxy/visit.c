@@ -105,20 +105,20 @@ token_user(const struct grant *g)
 }
 
 static int
-enter(struct subscriber *s, struct visit *v, const struct request *r)
+enter(struct subscriber *s, struct visit v, const struct request *r)
 {
 	struct credentials who;
 	struct buf forwarded;
-	int err;
+	int err = read_forwarded(&forwarded, s->conn, r);
 
-	if ((err = read_forwarded(&forwarded, s->conn, r)) == SW_OK && v->asked)
-		err = credentials_make(&who, v->session, token_user(s->grant),
-		    buf_str(&forwarded), v->peer);
-	v->forwarded = buf_str(&forwarded);
-	v->credentials = &who;
+	if (err == SW_OK && v.asked)
+		err = credentials_make(&who, v.session, token_user(s->grant),
+		    buf_str(&forwarded), v.peer);
+	v.forwarded = buf_str(&forwarded);
+	v.credentials = v.asked ? &who : NULL;
 	if (err == SW_OK)
 		err = sessions_enter(
-		    subscriber_session(s), sessions_of(s->conn), v);
+		    subscriber_session(s), sessions_of(s->conn), &v);
 	buf_fini(&forwarded);
 	return err;
 }
@@ -129,7 +129,7 @@ visit_begin(struct subscriber *s, const struct request *r, struct str session,
 {
 	struct worker *w = subscriber_worker(s);
 	bool polls = !s->transport->streams;
-	struct visit v = {
+	const struct visit v = {
 		.session = session,
 		.grant = s->grant,
 		.asked = asked,
@@ -148,7 +148,7 @@ visit_begin(struct subscriber *s, const struct request *r, struct str session,
 	if (session.p == NULL || s->transport->id == TRANSPORT_WS ||
 	    (!polls && !asked))
 		return SW_OK;
-	err = enter(s, &v, r);
+	err = enter(s, v, r);
 	if (err != SW_EBUSY && err != SW_ELIMIT)
 		return err;
 	METRIC_LIMIT(w,
