@@ -107,7 +107,7 @@ token_user(const struct grant *g)
 static int
 enter(struct subscriber *s, struct visit v, const struct request *r)
 {
-	struct credentials who;
+	struct credentials who = { .code = { 0 } };
 	struct buf forwarded;
 	int err = read_forwarded(&forwarded, s->conn, r);
 
