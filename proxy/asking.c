@@ -17,6 +17,7 @@ struct asking {
 	/* Of a stream that the backend hears of again; it takes it, or NULL. */
 	struct bridge_lane *lane;
 	uint64_t connection; /* its number, or that of its session */
+	uint64_t made;       /* for a session that there was not yet; or 0 */
 	struct str rest;
 	struct request request;
 	char texts[];
@@ -70,7 +71,7 @@ go_on(struct asking *a, const struct bridge_answer *answer)
 
 	conn_set_role(c, &look_role, NULL);
 	stream_go_on(
-	    c, &a->request, a->rest, &a->auth, answer, &a->lane, a->connection);
+	    c, &a->request, a->rest, &a->auth, answer, &a->lane, a->made);
 }
 
 static void
@@ -84,17 +85,20 @@ on_answer(void *owner, const struct bridge_answer *answer)
 	asking_free(a);
 }
 
-/* Many sessions may come over one connection. */
-static uint64_t
-number_of(
-    struct conn *c, const struct stream_request *req, const struct grant *g)
+/* Many sessions may come over one connection, and each has its own number. */
+static void
+number(
+    struct asking *a, const struct stream_request *req, const struct grant *g)
 {
-	uint64_t number;
+	struct worker *w = a->conn->worker;
 
+	a->connection = a->conn->id;
+	a->made = 0;
 	if (req->transport->streams || req->session.p == NULL)
-		return c->id;
-	number = visit_connection(c->worker, req->session, g);
-	return number != 0 ? number : worker_next_id(c->worker);
+		return;
+	a->connection = visit_connection(w, req->session, g);
+	if (a->connection == 0)
+		a->connection = a->made = worker_next_id(w);
 }
 
 int
@@ -118,7 +122,8 @@ asking_begin(struct conn *c, const struct request *r, struct str rest,
 
 	if (a == NULL)
 		return SW_ENOMEM;
-	a->connection = ask.connection = number_of(c, req, auth->grant);
+	number(a, req, auth->grant);
+	ask.connection = a->connection;
 	buf_init(&forwarded, SIZE_MAX / 2);
 	err = bridge_forward_put(
 	    &forwarded, r, conf->bridge_header, conf->bridge_header_count);

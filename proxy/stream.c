@@ -43,7 +43,7 @@ struct opening {
 	struct auth auth;
 	bool asked; /* the backend has answered; auth has all of it */
 	struct bridge_lane *lane; /* in which it was asked, or NULL */
-	uint64_t connection;      /* as which it was asked */
+	uint64_t session_number;  /* should it be new; 0: any */
 };
 
 static void
@@ -217,7 +217,7 @@ subscribe(struct subscriber **out, struct opening *o, bool linked)
 		    o->conn->worker->conf->bridge_header_count);
 	if (err == SW_OK && linked)
 		err = visit_begin(s, o->request, req->session, o->asked,
-		    o->connection, &o->auth.why);
+		    o->session_number, &o->auth.why);
 	if (err == SW_OK && linked) {
 		presence_began(s);
 		visit_replace(s);
@@ -614,7 +614,7 @@ stream_begin(struct conn *c, const struct request *r, struct str rest)
 void
 stream_go_on(struct conn *c, const struct request *r, struct str rest,
     struct auth *auth, const struct bridge_answer *a, struct bridge_lane **lane,
-    uint64_t connection)
+    uint64_t session_number)
 {
 	struct opening o = {
 		.conn = c,
@@ -623,7 +623,7 @@ stream_go_on(struct conn *c, const struct request *r, struct str rest,
 		.auth = *auth,
 		.asked = true,
 		.lane = *lane,
-		.connection = connection,
+		.session_number = session_number,
 	};
 	int err, status;
 

@@ -22,14 +22,14 @@ void stream_begin(struct conn *c, const struct request *r, struct str rest);
 /*
  * The backend was asked whether it may (asking.h), and has answered. Takes the
  * grant of `auth`, and, should it become a stream, the lane (or NULL). The
- * number is the one of its connection, or of its session.
+ * number is for its session, should that be new; 0: one is made then.
  */
 struct auth;
 struct bridge_answer;
 struct bridge_lane;
 void stream_go_on(struct conn *c, const struct request *r, struct str rest,
     struct auth *auth, const struct bridge_answer *a, struct bridge_lane **lane,
-    uint64_t connection);
+    uint64_t session_number);
 
 /*
  * A WebSocket that was let in without a token has shown one: give it what it

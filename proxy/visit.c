@@ -125,7 +125,7 @@ enter(struct subscriber *s, struct visit v, const struct request *r)
 
 int
 visit_begin(struct subscriber *s, const struct request *r, struct str session,
-    bool asked, uint64_t connection, const char **why)
+    bool asked, uint64_t number, const char **why)
 {
 	struct worker *w = subscriber_worker(s);
 	bool polls = !s->transport->streams;
@@ -136,7 +136,7 @@ visit_begin(struct subscriber *s, const struct request *r, struct str session,
 		.peer = &s->conn->peer,
 		.transport = s->transport->name,
 		.links = polls ? &s->first : NULL,
-		.connection = connection,
+		.connection = number,
 		.number = next_number,
 		.ctx = w,
 		.home = w->index,

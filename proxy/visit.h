@@ -26,12 +26,12 @@ int visit_recall(struct conn *c, const struct request *r, struct str session,
 
 /*
  * It has its links and its grant. `asked`: the backend, just now, as the
- * connection with that number (0: there is none yet). SW_EBUSY, max-sessions,
+ * session with that number, if it is new (0: any). SW_EBUSY, max-sessions,
  * or SW_ELIMIT, channels-per-connection, where that matters, with a sentence in
  * `*why`; SW_ENOMEM.
  */
 int visit_begin(struct subscriber *s, const struct request *r,
-    struct str session, bool asked, uint64_t connection, const char **why);
+    struct str session, bool asked, uint64_t number, const char **why);
 /*
  * A stream has come, with its links: it takes the place of what its client has
  * polled with the same session.

@@ -357,6 +357,24 @@ class Granted(Sessions):
                          events[1].headers["ce-connection"])
         self.assertEqual(events[1].headers["ce-user"], "ann")
 
+    def test_no_two_sessions_nor_streams_have_one_number(self):
+        self.poll("room", "s")
+        self.grant(user="ann")
+        stream = EventStream(self.gateway.port, "/stream/both?session=s")
+        self.addCleanup(stream.close)
+        self.assertEqual(stream.status, 200)
+        self.told(1, "subscribe")
+        self.poll("both,room", "s")
+        self.poll("both", "t")
+        members = self.members("both") + self.members("room")
+        numbers = {(m["connection"], m["transport"], m.get("user"),
+                    m.get("session")) for m in members}
+        self.assertEqual(len(numbers), 4, members)
+        self.assertEqual(len({n[0] for n in numbers}), 4, members)
+        # An end is known by its number.
+        self.assertEqual(len({e.headers["ce-connection"]
+                              for e in self.told(3, "subscribe")}), 3)
+
     def test_who_listens_may_send_what_it_was_granted(self):
         self.gateway.close()
         self.more = ('channel "keyed" { bridge-connect = yes  '
