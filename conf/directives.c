@@ -679,8 +679,8 @@ const struct directive directives[] = {
 	{ "max-sessions", KIND_COUNT, GROUP_LIMITS, GLOBAL(max_sessions),
 	    .fallback = "100000", .min = 1, .max = 100 * MILLION,
 	    .help = "Most clients with a session at a time (session-lease). A "
-		    "further one is refused by channels that ask the backend "
-		    "or tell who is there; others serve it without one." },
+		    "further one may not poll where the backend is asked or "
+		    "it is told who is there; all else goes without one." },
 };
 
 const size_t directive_count = sizeof(directives) / sizeof(directives[0]);

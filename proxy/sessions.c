@@ -266,7 +266,7 @@ session_has_news(struct session *s)
 		list_append(&s->all->homes[s->home].news, &s->news);
 }
 
-/* `text` is written over; NULL if it is too long to be anybody's. */
+/* NULL also for what is too long to be anybody's. */
 static struct session *
 find(struct sessions *ss, struct str session, struct str user)
 {

@@ -153,11 +153,14 @@ visit_begin(struct subscriber *s, const struct request *r, struct str session,
 		return err;
 	METRIC_LIMIT(w,
 	    err == SW_EBUSY ? LIMIT_SESSIONS : LIMIT_CHANNELS_PER_CONNECTION);
+	/* An event stream is there for itself, and only sends without. */
+	if (!polls || !links_matter(s))
+		return SW_OK;
 	*why = err == SW_EBUSY ?
 	    "There are too many sessions; the operator sets max-sessions." :
 	    "The session has too many channels; the operator sets "
 	    "channels-per-connection.";
-	return links_matter(s) ? err : SW_OK;
+	return err;
 }
 
 void

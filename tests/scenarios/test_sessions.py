@@ -437,6 +437,10 @@ class Limited(Sessions):
         answer = self.poll("told", "c", status=503)
         self.assertIn("max-sessions", answer["detail"])
         self.poll("told", "a")
+        # A stream needs none for itself.
+        stream = EventStream(self.gateway.port, "/stream/both?session=d")
+        self.addCleanup(stream.close)
+        self.assertEqual(stream.status, 200)
         # Elsewhere they are served, and nobody is there between two polls.
         self.poll("room", "c")
         self.assertEqual(self.members("room"), [])
@@ -444,7 +448,7 @@ class Limited(Sessions):
         answer = self.poll("told-3", "a", status=503)
         self.assertIn("channels-per-connection", answer["detail"])
         self.assertEqual(self.sessions("told-3"), [])
-        self.gateway.until_metric(2, "limits_reached_total",
+        self.gateway.until_metric(3, "limits_reached_total",
                                   '{limit="max-sessions"}')
         self.gateway.until_metric(1, "limits_reached_total",
                                   '{limit="channels-per-connection"}')
