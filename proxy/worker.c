@@ -7,6 +7,7 @@
 
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
+#include "proxy/base/thread.h"
 #include "proxy/bridge.h"
 #include "proxy/drain.h"
 #include "proxy/gateway.h"
@@ -240,8 +241,10 @@ worker_main(void *arg)
 int
 worker_start(struct worker *w)
 {
-	return pthread_create(&w->thread, NULL, worker_main, w) == 0 ? SW_OK :
-								       SW_EIO;
+	char name[32];
+
+	snprintf(name, sizeof(name), "worker-%u", w->index);
+	return thread_start(&w->thread, name, worker_main, w);
 }
 
 static void

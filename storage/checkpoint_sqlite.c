@@ -6,6 +6,7 @@
 
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
+#include "proxy/base/thread.h"
 
 /* Of 4 KiB. */
 enum {
@@ -78,10 +79,9 @@ checkpointer_open(struct checkpointer **out, const char *path,
 	if ((err = db_open(&c->db, path, mode, c->reason)) != SW_OK ||
 	    (err = db_exec(&c->db, "PRAGMA synchronous = NORMAL")) != SW_OK)
 		goto fail;
-	if (pthread_create(&c->thread, NULL, checkpointer_main, c) != 0) {
-		err = SW_EIO;
+	if ((err = thread_start(
+		 &c->thread, "checkpointer", checkpointer_main, c)) != SW_OK)
 		goto fail;
-	}
 	c->started = true;
 	*out = c;
 	return SW_OK;

@@ -7,6 +7,7 @@
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
+#include "proxy/base/thread.h"
 #include "storage/outbox_private.h"
 
 static void
@@ -277,7 +278,7 @@ outbox_start(struct outbox *o, const struct outbox_carrier *carriers, size_t n)
 		return SW_ENOMEM;
 	memcpy(o->carriers, carriers, n * sizeof(*o->carriers));
 	o->carrier_count = n;
-	if (pthread_create(&o->thread, NULL, outbox_main, o) != 0)
+	if (thread_start(&o->thread, "outbox", outbox_main, o) != SW_OK)
 		return SW_EIO;
 	o->started = true;
 	/* A loop that nobody wakes would not carry what is there already. */

@@ -1,11 +1,13 @@
 #include "storage/readers.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
+#include "proxy/base/thread.h"
 
 /* Catching up may wait a little longer than what is live. */
 enum { READER_NICE = 5 };
@@ -81,6 +83,9 @@ reader_main(void *arg)
 		if (reader == NULL)
 			reader = open_reader(rs);
 		answer(rs, reader, r);
+		/* Many ask at once: whoever else waits is not to wait for all.
+		 */
+		sched_yield();
 		pthread_mutex_lock(&rs->lock);
 	}
 	pthread_mutex_unlock(&rs->lock);
@@ -94,6 +99,7 @@ readers_start(struct readers **out, struct store *store, unsigned count,
 {
 	struct readers *rs =
 	    calloc(1, sizeof(*rs) + count * sizeof(rs->threads[0]));
+	int err;
 
 	if (rs == NULL)
 		return SW_ENOMEM;
@@ -103,11 +109,11 @@ readers_start(struct readers **out, struct store *store, unsigned count,
 	rs->store = store;
 	rs->floor = floor;
 	for (; rs->started < count; rs->started++)
-		if (pthread_create(&rs->threads[rs->started], NULL, reader_main,
-			rs) != 0) {
+		if ((err = thread_start(&rs->threads[rs->started], "reader",
+			 reader_main, rs)) != SW_OK) {
 			readers_stop(rs);
 			readers_free(rs);
-			return SW_EIO;
+			return err;
 		}
 	*out = rs;
 	return SW_OK;

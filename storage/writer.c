@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "proxy/base/err.h"
+#include "proxy/base/thread.h"
 #include "storage/commit.h"
 
 enum {
@@ -210,7 +211,7 @@ writer_start(struct writer *w, const struct log_sink *sinks, uint32_t count)
 		return SW_ENOMEM;
 	w->sinks = sinks;
 	w->sink_count = count;
-	if (pthread_create(&w->thread, NULL, writer_main, w) != 0)
+	if (thread_start(&w->thread, "writer", writer_main, w) != SW_OK)
 		return SW_EIO;
 	w->started = true;
 	return SW_OK;
