@@ -138,8 +138,9 @@ store_event(struct writer *w, struct record *r, struct event *e)
 	const struct store_ops *ops = w->store->ops;
 	int err;
 
-	if ((err = complete_chain(w, r)) != SW_OK ||
-	    (err = transaction(w)) != SW_OK)
+	/* In this order: what a failure took back is there again then. */
+	if ((err = transaction(w)) != SW_OK ||
+	    (err = complete_chain(w, r)) != SW_OK)
 		return err;
 	if (r->key == 0) {
 		r->key = w->records.next_key++;

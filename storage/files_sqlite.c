@@ -52,8 +52,8 @@ lock_take(const char *path, int *fd, char *reason)
 int
 store_sqlite_move_aside(const char *path)
 {
-	static const char *const suffixes[] = { "", "-wal", "-shm",
-		"-payloads" };
+	static const char *const suffixes[] = { "", "-wal", "-shm", "-payloads",
+		"-tail" };
 	char from[4096], to[4096], stamp[32];
 	time_t now = time(NULL);
 	struct tm tm;

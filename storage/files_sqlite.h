@@ -3,7 +3,7 @@
 
 /*
  * The files of a store, which its name is the beginning of: the database, its
- * write-ahead log, the lock, the directory of large payloads.
+ * write-ahead log, the lock, the directory of large payloads, the tail.
  */
 
 /*

@@ -195,7 +195,7 @@ log_start(struct log *l, const struct log_sink *sinks, uint32_t count)
 	for (uint32_t i = 0; i < count; i++)
 		l->sinks[i] = sinks[i];
 	if ((err = readers_start(&l->readers, l->store, l->options.readers,
-		 &l->writer.floor)) != SW_OK)
+		 &l->writer)) != SW_OK)
 		return err;
 	return writer_start(&l->writer, l->sinks, count);
 }

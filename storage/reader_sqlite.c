@@ -20,6 +20,7 @@ struct reader_sqlite {
 	struct db db;
 	sqlite3_stmt *statements[STATEMENTS];
 	struct payload_reader payloads;
+	const struct tail *tail; /* borrowed; or NULL */
 	struct views *views;
 	struct view view;
 };
@@ -32,13 +33,14 @@ self(struct store_reader *r)
 
 int
 reader_sqlite_open(struct store_reader **out, const char *path,
-    enum db_mode mode, struct views *views)
+    enum db_mode mode, struct views *views, const struct tail *tail)
 {
 	struct reader_sqlite *r = calloc(1, sizeof(*r));
 	int err;
 
 	if (r == NULL)
 		return SW_ENOMEM;
+	r->tail = tail;
 	r->views = views;
 	views_enter(views, &r->view);
 	if ((err = db_open(&r->db, path, mode, r->base.reason)) != SW_OK ||
@@ -96,16 +98,23 @@ reader_sqlite_end(struct store_reader *base)
 	view_end(&r->view);
 }
 
+/*
+ * The row, with what it holds if it is wanted `whole`; borrowed until the
+ * statement is reset.
+ */
 static int
-find_row(struct reader_sqlite *r, uint64_t id, struct store_row *out)
+find_row(struct reader_sqlite *r, uint64_t id, bool whole, struct tail_row *out)
 {
 	sqlite3_stmt *q = r->statements[SQL_ROW];
 	int err;
 
 	db_bind_u64(q, 1, id);
-	if ((err = db_row(&r->db, q)) != SW_OK)
+	err = db_row(&r->db, q);
+	if (err == SW_ENOENT && r->tail != NULL && tail_find(r->tail, id, out))
+		return SW_OK;
+	if (err != SW_OK)
 		return err;
-	*out = (struct store_row){
+	*out = (struct tail_row){
 		.id = db_u64(q, 0),
 		.channel = db_u64(q, 1),
 		.number = db_u64(q, 2),
@@ -114,42 +123,54 @@ find_row(struct reader_sqlite *r, uint64_t id, struct store_row *out)
 		.jump = db_u64(q, 5),
 		.time_ms = db_u64(q, 6),
 	};
-	return SW_OK;
+	if (!whole)
+		return SW_OK;
+	out->kind = db_u64(q, 7);
+	out->type = db_text(q, 8);
+	out->content_type = db_text(q, 9);
+	out->data.p = sqlite3_column_blob(q, 10);
+	out->data.len = (size_t)sqlite3_column_bytes(q, 10);
+	/* An empty blob is NULL as well; only the connection knows. */
+	return out->data.p == NULL && out->data.len == 0 &&
+		sqlite3_errcode(r->db.handle) == SQLITE_NOMEM ?
+	    SW_ENOMEM :
+	    SW_OK;
 }
 
 int
 reader_sqlite_row(struct store_reader *base, uint64_t id, struct store_row *out)
 {
 	struct reader_sqlite *r = self(base);
-	int err = find_row(r, id, out);
+	struct tail_row row;
+	int err = find_row(r, id, false, &row);
 
+	if (err == SW_OK)
+		*out = (struct store_row){
+			.id = row.id,
+			.channel = row.channel,
+			.number = row.number,
+			.total = row.total,
+			.previous = row.previous,
+			.jump = row.jump,
+			.time_ms = row.time_ms,
+		};
 	sqlite3_reset(r->statements[SQL_ROW]);
 	return err;
 }
 
-/* The event of the row that the statement stands at. */
 static int
-read_event(struct reader_sqlite *r, const struct store_row *row,
+make_event(struct reader_sqlite *r, const struct tail_row *row,
     struct channel *c, struct event **out)
 {
-	sqlite3_stmt *q = r->statements[SQL_ROW];
-	unsigned kind = (unsigned)db_u64(q, 7);
-	const void *data = sqlite3_column_blob(q, 10);
-	size_t size = (size_t)sqlite3_column_bytes(q, 10);
-	struct str stored = { data, size };
-	struct payload_place at = { .size = size };
+	struct payload_place at = { .size = row->data.len };
 	struct event *e = NULL;
 	int err;
 
-	/* An empty blob is NULL as well; only the connection knows. */
-	if (data == NULL && size == 0 &&
-	    sqlite3_errcode(r->db.handle) == SQLITE_NOMEM)
-		return SW_ENOMEM;
-	if (kind >= PAYLOAD_KIND &&
-	    (err = payload_place_parse(&at, stored)) != SW_OK)
+	if (row->kind >= PAYLOAD_KIND &&
+	    (err = payload_place_parse(&at, row->data)) != SW_OK)
 		return err;
-	err = event_new(&e, c, (enum event_kind)(kind % PAYLOAD_KIND),
-	    db_text(q, 8), db_text(q, 9), (size_t)at.size);
+	err = event_new(&e, c, (enum event_kind)(row->kind % PAYLOAD_KIND),
+	    row->type, row->content_type, (size_t)at.size);
 	if (err != SW_OK)
 		return err;
 	e->id = row->id;
@@ -158,10 +179,10 @@ read_event(struct reader_sqlite *r, const struct store_row *row,
 	e->number = row->number;
 	e->total = row->total;
 	e->time_ms = row->time_ms;
-	if (kind >= PAYLOAD_KIND)
+	if (row->kind >= PAYLOAD_KIND)
 		err = payload_read(&r->payloads, &at, event_payload(e));
-	else if (size > 0)
-		memcpy(event_payload(e), data, size);
+	else if (row->data.len > 0)
+		memcpy(event_payload(e), row->data.p, row->data.len);
 	if (err == SW_OK)
 		*out = e;
 	else
@@ -174,11 +195,11 @@ reader_sqlite_event(struct store_reader *base, uint64_t id, struct channel *c,
     struct event **out)
 {
 	struct reader_sqlite *r = self(base);
-	struct store_row row;
-	int err = find_row(r, id, &row);
+	struct tail_row row;
+	int err = find_row(r, id, true, &row);
 
 	if (err == SW_OK)
-		err = read_event(r, &row, c, out);
+		err = make_event(r, &row, c, out);
 	sqlite3_reset(r->statements[SQL_ROW]);
 	return err;
 }

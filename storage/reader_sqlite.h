@@ -3,11 +3,15 @@
 
 #include "storage/sqlite_db.h"
 #include "storage/store.h"
+#include "storage/tail.h"
 #include "storage/views.h"
 
-/* The reading side of the SQLite store; see struct store_ops. */
+/*
+ * The reading side of the SQLite store; see struct store_ops. `tail`: what else
+ * belongs to a database that nothing can be added to; else NULL.
+ */
 int reader_sqlite_open(struct store_reader **out, const char *path,
-    enum db_mode mode, struct views *views);
+    enum db_mode mode, struct views *views, const struct tail *tail);
 void reader_sqlite_close(struct store_reader *r);
 int reader_sqlite_begin(struct store_reader *r);
 void reader_sqlite_end(struct store_reader *r);

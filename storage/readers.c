@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -19,7 +20,7 @@ struct readers {
 	uint64_t queued, answered;
 	bool stop;
 	struct store *store;
-	const _Atomic uint64_t *floor;
+	struct writer *writer;
 	unsigned started;
 	pthread_t threads[];
 };
@@ -27,10 +28,13 @@ struct readers {
 static void
 answer(struct readers *rs, struct store_reader *reader, struct log_read *r)
 {
-	uint64_t floor = atomic_load(rs->floor);
+	uint64_t floor = atomic_load(&rs->writer->floor);
 
 	if (reader == NULL) {
 		r->err = SW_ESTORE; /* said already */
+	} else if ((r->err = writer_settle(rs->writer)) != SW_OK) {
+		snprintf(reader->reason, sizeof(reader->reason),
+		    "what came last cannot be written");
 	} else if (r->spans != NULL) {
 		r->err = history_spans(
 		    reader, rs->store->ops, r->spans, r->span_count, floor);
@@ -94,8 +98,8 @@ reader_main(void *arg)
 }
 
 int
-readers_start(struct readers **out, struct store *store, unsigned count,
-    const _Atomic uint64_t *floor)
+readers_start(
+    struct readers **out, struct store *store, unsigned count, struct writer *w)
 {
 	struct readers *rs =
 	    calloc(1, sizeof(*rs) + count * sizeof(rs->threads[0]));
@@ -107,7 +111,7 @@ readers_start(struct readers **out, struct store *store, unsigned count,
 	pthread_cond_init(&rs->asked, NULL);
 	rs->last = &rs->first;
 	rs->store = store;
-	rs->floor = floor;
+	rs->writer = w;
 	for (; rs->started < count; rs->started++)
 		if ((err = thread_start(&rs->threads[rs->started], "reader",
 			 reader_main, rs)) != SW_OK) {

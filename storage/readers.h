@@ -2,6 +2,7 @@
 #define SPILLWAY_STORAGE_READERS_H
 
 #include "storage/log.h"
+#include "storage/writer.h"
 
 /*
  * The threads that read history, so that a loop never waits for a disk. They
@@ -9,8 +10,9 @@
  */
 struct readers;
 
+/* They ask the writer to settle what it has before they look at the store. */
 int readers_start(struct readers **out, struct store *store, unsigned count,
-    const _Atomic uint64_t *floor);
+    struct writer *w);
 /* Answers what is queued, then ends the threads. */
 void readers_stop(struct readers *rs);
 void readers_free(struct readers *rs);

@@ -44,6 +44,8 @@ static const char *const steps[] = {
 	" ('floor', 0), ('saved', 0);",
 	/* 2: places have sums, which tell what was lost with the power */
 	"INSERT INTO state VALUES ('payloads_synced', '0 0');",
+	/* 3: the last tail whose rows are in the log, see storage/tail.h */
+	"INSERT INTO state VALUES ('tail', 0);",
 };
 
 enum { STEPS = sizeof(steps) / sizeof(steps[0]) };

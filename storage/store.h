@@ -1,6 +1,7 @@
 #ifndef SPILLWAY_STORAGE_STORE_H
 #define SPILLWAY_STORAGE_STORE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -69,9 +70,14 @@ struct store_ops {
 	void (*close)(struct store *s);
 
 	int (*begin)(struct store *s);
-	/* `sync`: not before it survives the loss of power. */
+	/*
+	 * From here on it outlives the process. `sync`: not before it survives
+	 * the loss of power. Readers may see it later, see `unsettled`.
+	 */
 	int (*commit)(struct store *s, bool sync);
 	void (*rollback)(struct store *s);
+	/* Between transactions: what was committed is there for readers. */
+	int (*settle)(struct store *s);
 
 	/* Inside a transaction. */
 	int (*add_channel)(struct store *s, uint64_t key, struct str name);
@@ -119,6 +125,8 @@ struct store_ops {
 /* The head of every engine's own struct. */
 struct store {
 	const struct store_ops *ops;
+	/* Something was committed that readers do not see yet. Any thread. */
+	_Atomic bool unsettled;
 	char reason[256]; /* of the writer's last failure, a sentence */
 };
 
@@ -132,6 +140,9 @@ struct store_reader {
  */
 int store_sqlite_open(struct store **out, const char *path, bool shared);
 int store_memory_open(struct store **out);
+
+/* For tests: as if all groups came at once, whatever the clock says. */
+void store_sqlite_hurry(struct store *s);
 
 /* Rename damaged files, so that a new store can take their place. */
 int store_sqlite_move_aside(const char *path);

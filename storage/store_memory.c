@@ -114,6 +114,14 @@ memory_commit(struct store *base, bool sync)
 	return SW_OK;
 }
 
+/* A commit is seen at once. */
+static int
+memory_settle(struct store *base)
+{
+	(void)base;
+	return SW_OK;
+}
+
 static void
 memory_rollback(struct store *base)
 {
@@ -361,6 +369,7 @@ static const struct store_ops memory_ops = {
 	.begin = memory_begin,
 	.commit = memory_commit,
 	.rollback = memory_rollback,
+	.settle = memory_settle,
 	.add_channel = memory_add_channel,
 	.save_channel = memory_save_channel,
 	.save_state = memory_save_state,

@@ -12,25 +12,20 @@
 #include "proxy/base/log.h"
 #include "storage/checkpoint_sqlite.h"
 #include "storage/files_sqlite.h"
+#include "storage/groups_sqlite.h"
+#include "storage/keys_sqlite.h"
 #include "storage/payloads_sqlite.h"
 #include "storage/reader_sqlite.h"
 #include "storage/schema_sqlite.h"
+#include "storage/state_sqlite.h"
 #include "storage/store.h"
 
 /* The writer's statements. */
 enum statement {
-	SQL_BEGIN,
-	SQL_COMMIT,
-	SQL_ROLLBACK,
 	SQL_ADD_CHANNEL,
 	SQL_SAVE_CHANNEL,
 	SQL_SAVE_STATE,
-	SQL_APPEND,
 	SQL_REMOVE,
-	SQL_FIND_KEY,
-	SQL_ADD_KEY,
-	SQL_NEXT_KEYS,
-	SQL_REMOVE_KEY,
 	SQL_SCAN,
 	SQL_PAGES,
 	SQL_FREE_PAGES,
@@ -38,27 +33,11 @@ enum statement {
 };
 
 static const char *const sql[STATEMENTS] = {
-	[SQL_BEGIN] = "BEGIN IMMEDIATE",
-	[SQL_COMMIT] = "COMMIT",
-	[SQL_ROLLBACK] = "ROLLBACK",
 	[SQL_ADD_CHANNEL] = "INSERT INTO channel (key, name) VALUES (?, ?)",
 	[SQL_SAVE_CHANNEL] = "UPDATE channel SET head = ?2, number = ?3,"
 			     " total = ?4, floor = ?5 WHERE key = ?1",
 	[SQL_SAVE_STATE] = "UPDATE state SET value = ?2 WHERE name = ?1",
-	[SQL_APPEND] = "INSERT INTO log (id, channel, number, previous, jump,"
-		       " total, time, kind, type, content_type, data)"
-		       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[SQL_REMOVE] = "DELETE FROM log WHERE id >= ? AND id <= ?",
-	[SQL_FIND_KEY] = "SELECT id, time FROM idempotency"
-			 " WHERE channel = ? AND key = ?",
-	/* An expired key that was not removed yet gives way. */
-	[SQL_ADD_KEY] = "INSERT OR REPLACE INTO idempotency"
-			" (channel, key, id, time) VALUES (?, ?, ?, ?)",
-	[SQL_NEXT_KEYS] = "SELECT channel, key, time FROM idempotency"
-			  " WHERE (channel, key) > (?, ?)"
-			  " ORDER BY channel, key LIMIT ?",
-	[SQL_REMOVE_KEY] = "DELETE FROM idempotency"
-			   " WHERE channel = ? AND key = ?",
 	/* Columns in the order in which a row has them: none is skipped. */
 	[SQL_SCAN] = "SELECT id, channel, number, previous, jump, total, time"
 		     " FROM log WHERE id > ? ORDER BY id",
@@ -77,9 +56,9 @@ struct store_sqlite {
 	sqlite3_stmt *statements[STATEMENTS];
 	struct checkpointer *checkpointer;
 	struct payloads *payloads;
+	struct keys_sqlite *keys;
+	struct groups_sqlite *groups;
 	struct views views;
-	/* Where expire_keys goes on. */
-	struct buf expire_channel, expire_key;
 };
 
 static struct store_sqlite *
@@ -92,38 +71,6 @@ static int
 run(struct store_sqlite *s, enum statement which)
 {
 	return db_run(&s->db, s->statements[which]);
-}
-
-/* A number from the state table; 0 if it has none of that name. */
-static int
-read_state(struct store_sqlite *s, const char *name, uint64_t *out)
-{
-	sqlite3_stmt *q = NULL;
-	int err =
-	    db_prepare(&s->db, &q, "SELECT value FROM state WHERE name = ?");
-
-	if (err == SW_OK) {
-		db_bind_text(q, 1, str_of(name));
-		if ((err = db_row(&s->db, q)) == SW_OK)
-			*out = db_u64(q, 0);
-		else if (err == SW_ENOENT)
-			err = SW_ECORRUPT;
-	}
-	sqlite3_finalize(q);
-	return err;
-}
-
-static int
-read_epoch(struct store_sqlite *s, struct epoch *out)
-{
-	sqlite3_stmt *q = NULL;
-	int err = db_prepare(
-	    &s->db, &q, "SELECT value FROM state WHERE name = 'epoch'");
-
-	if (err == SW_OK && (err = db_row(&s->db, q)) == SW_OK)
-		err = epoch_parse(out, db_text(q, 0));
-	sqlite3_finalize(q);
-	return err == SW_ENOENT || err == SW_EINVAL ? SW_ECORRUPT : err;
 }
 
 static int
@@ -180,6 +127,33 @@ load_rows(
 	return err == SW_ENOENT ? SW_OK : err;
 }
 
+static int
+load_tail_row(void *ctx, const struct tail_row *row)
+{
+	const struct store_visitor *visit = ctx;
+	const struct store_row found = {
+		.id = row->id,
+		.channel = row->channel,
+		.number = row->number,
+		.total = row->total,
+		.previous = row->previous,
+		.jump = row->jump,
+		.time_ms = row->time_ms,
+	};
+
+	return visit->row(visit->ctx, &found);
+}
+
+/* Where it could not be added to the database. */
+static int
+load_tail(struct store_sqlite *s, const struct store_visitor *visit)
+{
+	const struct tail *t = groups_tail(s->groups);
+	struct store_visitor to = *visit;
+
+	return t == NULL ? SW_OK : tail_visit(t, load_tail_row, &to);
+}
+
 static void
 explain_failure(const struct store_sqlite *s, int err)
 {
@@ -221,55 +195,51 @@ sqlite_load(struct store *base, struct store_state *state,
 	int err;
 
 	*state = (struct store_state){ .reserved = 0 };
-	if ((err = read_epoch(s, &state->epoch)) != SW_OK ||
-	    (err = read_state(s, "reserved", &state->reserved)) != SW_OK ||
-	    (err = read_state(s, "head", &state->head)) != SW_OK ||
-	    (err = read_state(s, "floor", &state->floor)) != SW_OK ||
-	    (err = read_state(s, "saved", &state->saved)) != SW_OK ||
+	if ((err = state_epoch(&s->db, &state->epoch)) != SW_OK ||
+	    (err = state_number(&s->db, "reserved", &state->reserved)) !=
+		SW_OK ||
+	    (err = state_number(&s->db, "head", &state->head)) != SW_OK ||
+	    (err = state_number(&s->db, "floor", &state->floor)) != SW_OK ||
+	    (err = state_number(&s->db, "saved", &state->saved)) != SW_OK ||
 	    (err = load_channels(s, visit)) != SW_OK ||
-	    (err = load_rows(s, state->saved, visit)) != SW_OK)
+	    (err = load_rows(s, state->saved, visit)) != SW_OK ||
+	    (err = load_tail(s, visit)) != SW_OK)
 		explain_failure(s, err);
 	return err;
 }
 
 static int
+save_number(struct store_sqlite *s, const char *name, uint64_t value)
+{
+	sqlite3_stmt *q = s->statements[SQL_SAVE_STATE];
+
+	db_bind_text(q, 1, str_of(name));
+	db_bind_u64(q, 2, value);
+	return db_run(&s->db, q);
+}
+
+static int
 sqlite_begin(struct store *base)
 {
-	struct store_sqlite *s = self(base);
-
-	checkpointer_assist(s->checkpointer, &s->db);
-	return run(s, SQL_BEGIN);
+	return groups_begin(self(base)->groups);
 }
 
 static int
 sqlite_commit(struct store *base, bool sync)
 {
-	struct store_sqlite *s = self(base);
-	int err;
-
-	if ((err = payloads_prepare(s->payloads, sync)) != SW_OK ||
-	    (err = run(s, SQL_COMMIT)) != SW_OK)
-		return err;
-	payloads_committed(s->payloads);
-	if (payloads_pressing(s->payloads))
-		checkpointer_hurry(s->checkpointer);
-	if (sync)
-		err = db_sync_log(&s->db);
-	return err;
+	return groups_commit(self(base)->groups, sync);
 }
 
 static void
 sqlite_rollback(struct store *base)
 {
-	struct store_sqlite *s = self(base);
-	char reason[sizeof(s->base.reason)];
+	groups_rollback(self(base)->groups);
+}
 
-	/* Some failures have rolled back already: keep their reason. */
-	memcpy(reason, s->base.reason, sizeof(reason));
-	if (sqlite3_get_autocommit(s->db.handle) == 0)
-		run(s, SQL_ROLLBACK);
-	payloads_rolled_back(s->payloads);
-	memcpy(s->base.reason, reason, sizeof(reason));
+static int
+sqlite_settle(struct store *base)
+{
+	return groups_settle(self(base)->groups);
 }
 
 static int
@@ -278,6 +248,7 @@ sqlite_add_channel(struct store *base, uint64_t key, struct str name)
 	struct store_sqlite *s = self(base);
 	sqlite3_stmt *q = s->statements[SQL_ADD_CHANNEL];
 
+	groups_mix(s->groups);
 	db_bind_u64(q, 1, key);
 	db_bind_text(q, 2, name);
 	return db_run(&s->db, q);
@@ -289,6 +260,7 @@ sqlite_save_channel(struct store *base, const struct store_channel *c)
 	struct store_sqlite *s = self(base);
 	sqlite3_stmt *q = s->statements[SQL_SAVE_CHANNEL];
 
+	groups_mix(s->groups);
 	db_bind_u64(q, 1, c->key);
 	db_bind_u64(q, 2, c->head);
 	db_bind_u64(q, 3, c->number);
@@ -301,7 +273,6 @@ static int
 sqlite_save_state(struct store *base, const struct store_state *state)
 {
 	struct store_sqlite *s = self(base);
-	sqlite3_stmt *q = s->statements[SQL_SAVE_STATE];
 	const struct {
 		const char *name;
 		uint64_t value;
@@ -313,12 +284,10 @@ sqlite_save_state(struct store *base, const struct store_state *state)
 	};
 	int err = SW_OK;
 
+	groups_mix(s->groups);
 	for (size_t i = 0;
-	     i < sizeof(values) / sizeof(values[0]) && err == SW_OK; i++) {
-		db_bind_text(q, 1, str_of(values[i].name));
-		db_bind_u64(q, 2, values[i].value);
-		err = db_run(&s->db, q);
-	}
+	     i < sizeof(values) / sizeof(values[0]) && err == SW_OK; i++)
+		err = save_number(s, values[i].name, values[i].value);
 	return err;
 }
 
@@ -326,29 +295,31 @@ static int
 sqlite_append(struct store *base, uint64_t channel, const struct event *e)
 {
 	struct store_sqlite *s = self(base);
-	sqlite3_stmt *q = s->statements[SQL_APPEND];
-	struct str data = event_data(e);
+	struct tail_row row = {
+		.id = e->id,
+		.channel = channel,
+		.number = e->number,
+		.previous = e->previous,
+		.jump = e->jump,
+		.total = e->total,
+		.time_ms = e->time_ms,
+		.kind = e->kind,
+		.type = event_type(e),
+		.content_type = event_content_type(e),
+		.data = event_data(e),
+	};
 	char place[PAYLOAD_PLACE_MAX];
-	bool large = data.len >= PAYLOAD_LARGE;
 	int err;
 
-	if (large) {
-		if ((err = payloads_append(s->payloads, data, place)) != SW_OK)
+	if (row.data.len >= PAYLOAD_LARGE) {
+		groups_mix(s->groups);
+		if ((err = payloads_append(s->payloads, row.data, place)) !=
+		    SW_OK)
 			return err;
-		data = str_of(place);
+		row.kind += PAYLOAD_KIND;
+		row.data = str_of(place);
 	}
-	db_bind_u64(q, 1, e->id);
-	db_bind_u64(q, 2, channel);
-	db_bind_u64(q, 3, e->number);
-	db_bind_u64(q, 4, e->previous);
-	db_bind_u64(q, 5, e->jump);
-	db_bind_u64(q, 6, e->total);
-	db_bind_u64(q, 7, e->time_ms);
-	db_bind_u64(q, 8, e->kind + (large ? PAYLOAD_KIND : 0U));
-	db_bind_text(q, 9, event_type(e));
-	db_bind_text(q, 10, event_content_type(e));
-	sqlite3_bind_blob(q, 11, data.p, (int)data.len, SQLITE_STATIC);
-	return db_run(&s->db, q);
+	return groups_append(s->groups, &row);
 }
 
 static int
@@ -357,6 +328,7 @@ sqlite_remove(struct store *base, uint64_t first, uint64_t last)
 	struct store_sqlite *s = self(base);
 	int err = payloads_release(s->payloads, first, last);
 
+	groups_mix(s->groups);
 	if (err != SW_OK)
 		return err;
 	db_bind_u64(s->statements[SQL_REMOVE], 1, first);
@@ -368,18 +340,7 @@ static int
 sqlite_find_key(struct store *base, struct str channel, struct str key,
     uint64_t *id, uint64_t *time_ms)
 {
-	struct store_sqlite *s = self(base);
-	sqlite3_stmt *q = s->statements[SQL_FIND_KEY];
-	int err;
-
-	db_bind_text(q, 1, channel);
-	db_bind_text(q, 2, key);
-	if ((err = db_row(&s->db, q)) != SW_OK)
-		return err;
-	*id = db_u64(q, 0);
-	*time_ms = db_u64(q, 1);
-	sqlite3_reset(q);
-	return SW_OK;
+	return keys_sqlite_find(self(base)->keys, channel, key, id, time_ms);
 }
 
 static int
@@ -387,63 +348,18 @@ sqlite_add_key(struct store *base, struct str channel, struct str key,
     uint64_t id, uint64_t time_ms)
 {
 	struct store_sqlite *s = self(base);
-	sqlite3_stmt *q = s->statements[SQL_ADD_KEY];
 
-	db_bind_text(q, 1, channel);
-	db_bind_text(q, 2, key);
-	db_bind_u64(q, 3, id);
-	db_bind_u64(q, 4, time_ms);
-	return db_run(&s->db, q);
-}
-
-static int
-remove_key(struct store_sqlite *s)
-{
-	sqlite3_stmt *q = s->statements[SQL_REMOVE_KEY];
-
-	db_bind_text(q, 1, buf_str(&s->expire_channel));
-	db_bind_text(q, 2, buf_str(&s->expire_key));
-	return db_run(&s->db, q);
-}
-
-/* Keep a copy of where the walk over the keys stands. */
-static int
-remember_key(struct store_sqlite *s, struct str channel, struct str key)
-{
-	buf_clear(&s->expire_channel);
-	buf_clear(&s->expire_key);
-	buf_put_str(&s->expire_channel, channel);
-	buf_put_str(&s->expire_key, key);
-	return buf_error(&s->expire_channel) != SW_OK ?
-	    buf_error(&s->expire_channel) :
-	    buf_error(&s->expire_key);
+	groups_mix(s->groups);
+	return keys_sqlite_add(s->keys, channel, key, id, time_ms);
 }
 
 static int
 sqlite_expire_keys(struct store *base, uint64_t before_ms, unsigned count)
 {
 	struct store_sqlite *s = self(base);
-	sqlite3_stmt *q = s->statements[SQL_NEXT_KEYS];
-	int err = SW_OK;
 
-	/* Removing below the open walk is safe: the row was passed already. */
-	for (unsigned i = 0; i < count && err == SW_OK; i++) {
-		bool expired;
-
-		db_bind_text(q, 1, buf_str(&s->expire_channel));
-		db_bind_text(q, 2, buf_str(&s->expire_key));
-		sqlite3_bind_int(q, 3, 1);
-		if ((err = db_row(&s->db, q)) != SW_OK)
-			break;
-		expired = db_u64(q, 2) < before_ms;
-		err = remember_key(s, db_text(q, 0), db_text(q, 1));
-		sqlite3_reset(q);
-		if (err == SW_OK && expired)
-			err = remove_key(s);
-	}
-	if (err == SW_ENOENT) /* the end: round again */
-		return remember_key(s, STR(""), STR(""));
-	return err;
+	groups_mix(s->groups);
+	return keys_sqlite_expire(s->keys, before_ms, count);
 }
 
 static int
@@ -490,21 +406,18 @@ static int
 sqlite_probe(struct store *base)
 {
 	struct store_sqlite *s = self(base);
-	sqlite3_stmt *q = s->statements[SQL_SAVE_STATE];
 	struct timespec now;
 	int err;
 
-	if ((err = run(s, SQL_BEGIN)) != SW_OK)
+	if ((err = sqlite_begin(base)) != SW_OK)
 		return err;
+	groups_mix(s->groups);
 	/* The row need not exist: a changed page is what is asked for. */
 	clock_gettime(CLOCK_REALTIME, &now);
 	err =
 	    db_exec(&s->db, "INSERT OR IGNORE INTO state VALUES ('probed', 0)");
-	if (err == SW_OK) {
-		db_bind_text(q, 1, STR("probed"));
-		db_bind_u64(q, 2, (uint64_t)now.tv_sec);
-		err = db_run(&s->db, q);
-	}
+	if (err == SW_OK)
+		err = save_number(s, "probed", (uint64_t)now.tv_sec);
 	if (err == SW_OK)
 		err = sqlite_commit(base, false);
 	if (err != SW_OK)
@@ -520,18 +433,18 @@ sqlite_close(struct store *base)
 	if (base == NULL)
 		return;
 	s = self(base);
+	groups_close(s->groups);
 	if (s->db.handle != NULL)
 		sqlite3_wal_hook(s->db.handle, NULL, NULL);
 	checkpointer_close(s->checkpointer);
 	payloads_close(s->payloads);
+	keys_sqlite_close(s->keys);
 	for (size_t i = 0; i < STATEMENTS; i++)
 		sqlite3_finalize(s->statements[i]);
 	/* The last connection moves all pages and removes the log's file. */
 	db_close(&s->db);
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
-	buf_fini(&s->expire_channel);
-	buf_fini(&s->expire_key);
 	views_fini(&s->views);
 	free(s->path);
 	free(s);
@@ -542,8 +455,9 @@ sqlite_reader_open(struct store_reader **out, struct store *base)
 {
 	struct store_sqlite *s = self(base);
 
-	return reader_sqlite_open(
-	    out, s->path, s->shared ? DB_READER : DB_READER_ALONE, &s->views);
+	return reader_sqlite_open(out, s->path,
+	    s->shared ? DB_READER : DB_READER_ALONE, &s->views,
+	    groups_tail(s->groups));
 }
 
 static const struct store_ops sqlite_ops = {
@@ -553,6 +467,7 @@ static const struct store_ops sqlite_ops = {
 	.begin = sqlite_begin,
 	.commit = sqlite_commit,
 	.rollback = sqlite_rollback,
+	.settle = sqlite_settle,
 	.add_channel = sqlite_add_channel,
 	.save_channel = sqlite_save_channel,
 	.save_state = sqlite_save_state,
@@ -603,13 +518,21 @@ open_database(struct store_sqlite *s)
 		if ((err = db_prepare(&s->db, &s->statements[i], sql[i])) !=
 		    SW_OK)
 			return err;
-	if ((err = payloads_open(&s->payloads, &s->db, s->path, &s->views)) !=
+	if ((err = keys_sqlite_open(&s->keys, &s->db)) != SW_OK ||
+	    (err = payloads_open(&s->payloads, &s->db, s->path, &s->views)) !=
 		SW_OK ||
 	    (err = checkpointer_open(
 		 &s->checkpointer, s->path, mode, s->payloads)) != SW_OK)
 		return err;
 	sqlite3_wal_hook(s->db.handle, on_commit, s);
-	return SW_OK;
+	return groups_open(&s->groups, &s->db, s->path, s->payloads,
+	    s->checkpointer, &s->base.unsettled);
+}
+
+void
+store_sqlite_hurry(struct store *base)
+{
+	groups_hurry(self(base)->groups);
 }
 
 int
@@ -624,8 +547,6 @@ store_sqlite_open(struct store **out, const char *path, bool shared)
 	s->shared = shared;
 	views_init(&s->views);
 	s->lock_fd = -1;
-	buf_init(&s->expire_channel, 4096);
-	buf_init(&s->expire_key, 4096);
 	s->path = strdup(path);
 	if (s->path == NULL)
 		err = SW_ENOMEM;

@@ -15,6 +15,8 @@ enum {
 	/* Longer than a busy disk takes, and than another's lock is waited
 	 * for: now somebody should know. */
 	STALL_MS = 6000,
+	/* So long the store waits for more before it makes rows of it. */
+	SETTLE_MS = 1,
 };
 
 static uint64_t
@@ -151,6 +153,64 @@ wait_for_work(struct writer *w, uint64_t ms)
 	pthread_cond_timedwait(&w->work, &w->lock, &until);
 }
 
+static bool
+is_unsettled(const struct writer *w)
+{
+	return atomic_load(&w->store->unsettled);
+}
+
+int
+writer_settle(struct writer *w)
+{
+	uint64_t before;
+	int err;
+
+	if (!is_unsettled(w))
+		return SW_OK;
+	pthread_mutex_lock(&w->lock);
+	before = w->settles;
+	w->settle_wanted = true;
+	pthread_cond_signal(&w->work);
+	while (w->settles == before && !w->ended)
+		pthread_cond_wait(&w->settled, &w->lock);
+	err = w->settle_err;
+	pthread_mutex_unlock(&w->lock);
+	return err;
+}
+
+static void
+tell_settled(struct writer *w, int err)
+{
+	pthread_mutex_lock(&w->lock);
+	w->settles++;
+	w->settle_err = err;
+	pthread_cond_broadcast(&w->settled);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* Readers ask for it, or there is nothing else to do. */
+static void
+settle(struct writer *w)
+{
+	int err = w->store->ops->settle(w->store);
+
+	if (err != SW_OK)
+		writer_set_health(w, err);
+	tell_settled(w, err);
+}
+
+/* The last one: of a store that fails, the next start reads the rest. */
+static void
+end(struct writer *w)
+{
+	janitor_finish(&w->janitor, w);
+	pthread_mutex_lock(&w->lock);
+	w->ended = true;
+	w->settle_err = is_unsettled(w) ? SW_ESTORE : SW_OK;
+	pthread_cond_broadcast(&w->settled);
+	pthread_mutex_unlock(&w->lock);
+}
+
 static void *
 writer_main(void *arg)
 {
@@ -160,13 +220,16 @@ writer_main(void *arg)
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
 		struct group g;
-		bool took, more;
+		bool took, more, wanted;
 
-		while (!w->kicked && !w->stop && idle_ms > 0) {
+		while (!w->kicked && !w->stop && !w->settle_wanted &&
+		    idle_ms > 0) {
 			wait_for_work(w, idle_ms);
 			idle_ms = 0;
 		}
 		w->kicked = false;
+		wanted = w->settle_wanted;
+		w->settle_wanted = false;
 		took = take_group(w, &g);
 		more = w->first != NULL;
 		w->kicked = more;
@@ -176,12 +239,16 @@ writer_main(void *arg)
 		atomic_store(&w->turn_ms, monotonic_ms());
 		if (took)
 			commit_group(w, &g);
+		if (wanted || (!took && is_unsettled(w)))
+			settle(w);
 		idle_ms = janitor_step(&w->janitor, w, took);
+		if (took && is_unsettled(w) && idle_ms > SETTLE_MS)
+			idle_ms = SETTLE_MS;
 		atomic_store(&w->turn_ms, 0);
 		pthread_mutex_lock(&w->lock);
 	}
 	pthread_mutex_unlock(&w->lock);
-	janitor_finish(&w->janitor, w);
+	end(w);
 	return NULL;
 }
 
@@ -198,6 +265,7 @@ writer_init(struct writer *w)
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->work, &monotonic);
 	pthread_condattr_destroy(&monotonic);
+	pthread_cond_init(&w->settled, NULL);
 	records_init(&w->records);
 	janitor_init(&w->janitor);
 	return keys_new(&w->keys);
@@ -241,6 +309,7 @@ writer_fini(struct writer *w)
 	free(w->undo);
 	free(w->chains);
 	pthread_cond_destroy(&w->work);
+	pthread_cond_destroy(&w->settled);
 	pthread_mutex_destroy(&w->lock);
 	pthread_mutex_destroy(&w->health.lock);
 }

@@ -17,9 +17,12 @@
 struct writer {
 	/* Shared with those who append, under the lock. */
 	pthread_mutex_t lock;
-	pthread_cond_t work;
+	pthread_cond_t work, settled;
 	struct append *first, **last;
 	bool kicked, stop;
+	bool settle_wanted, ended;
+	uint64_t settles; /* how often the store was asked to */
+	int settle_err;   /* what it said to that */
 
 	/* Shared with everyone. */
 	_Atomic bool closed;
@@ -67,6 +70,12 @@ void writer_fini(struct writer *w);
 int writer_admit(struct writer *w, struct append *a);
 /* Takes a list of admitted requests, and begins with them. */
 void writer_take(struct writer *w, struct append *first, struct append *last);
+
+/*
+ * Any other thread, before it reads: return when all that was committed so far
+ * is there to be read. Fails as the store does.
+ */
+int writer_settle(struct writer *w);
 
 /* How long it has waited for a store that does not come back; else 0. */
 uint64_t writer_stalled_ms(const struct writer *w);

@@ -102,20 +102,27 @@ scratch_copy(const char *from, const char *to)
 	free(bytes);
 }
 
+static inline void
+scratch_copy_part(const char *from, const char *to, const char *part)
+{
+	char part_from[64], part_to[64];
+
+	snprintf(part_from, sizeof(part_from), "%s%s", from, part);
+	snprintf(part_to, sizeof(part_to), "%s%s", to, part);
+	if (scratch_size(part_from) > 0)
+		scratch_copy(part_from, part_to);
+}
+
 /*
- * A copy of a store in use, as a crash would leave it: the database first,
- * which changes only when the write-ahead log is moved into it.
+ * A copy of a store in use, as a crash would leave it: the database before the
+ * write-ahead log, which is moved into it, and the tail before both.
  */
 static inline void
 scratch_copy_store(const char *from, const char *to)
 {
-	char wal_from[64], wal_to[64];
-
-	snprintf(wal_from, sizeof(wal_from), "%s-wal", from);
-	snprintf(wal_to, sizeof(wal_to), "%s-wal", to);
+	scratch_copy_part(from, to, "-tail");
 	scratch_copy(from, to);
-	if (scratch_size(wal_from) > 0)
-		scratch_copy(wal_from, wal_to);
+	scratch_copy_part(from, to, "-wal");
 }
 
 static inline void

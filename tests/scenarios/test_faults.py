@@ -204,7 +204,7 @@ class FailingWrites(Failing):
         stored = [(g.publish("a", f"n{n}")["id"], f"n{n}")
                   for n in range(10)]
         disk.set("fail", errno.ENOSPC)
-        self.assertEqual(self.publish("x")[0], 503)
+        self.until_refused(stored, "[Nn]o space left")
         self.assertEqual(g.stop(), 0)
         disk.set("fail", 0)
         g.start()
@@ -212,6 +212,34 @@ class FailingWrites(Failing):
         # The ids of what was refused may be skipped, never given again.
         self.assertEqual(self.publish("after")[0], 201)
         self.assertEqual([d for _, d in self.everything()][-1], "after")
+
+    def test_what_was_acknowledged_last_is_there_after_all(self):
+        """Events that come quickly are rows of the database a little later."""
+        for number, end in enumerate(("kill9", "stop", "go on")):
+            with self.subTest(end=end):
+                disk = Disk(self)
+                g = self.gateway_on(disk)
+                stored = []
+                with Publisher(g) as p:
+                    for n in range(5000):
+                        if n == 40 + number:
+                            disk.set("fail", errno.ENOSPC)
+                        status, _, answer = p.publish(
+                            "a", f"n{n} ".ljust(self.size, "."))
+                        if status != 201:
+                            break
+                        stored.append((answer["id"], f"n{n}"))
+                self.assertEqual(status, 503)
+                self.assertGreaterEqual(len(stored), 40 + number)
+                if end != "go on":
+                    getattr(g, end)()
+                disk.set("fail", 0)
+                if end != "go on":
+                    g.start()
+                g.until(lambda: g.request("GET", "/readyz")[0] == 200)
+                self.assertEqual(self.publish("after")[0], 201)
+                self.assertEqual(self.everything()[:-1], stored)
+                g.close()
 
     def test_a_sync_that_fails_is_no_acknowledgement(self):
         self.conf = 'channel "full" { durability = full }'

@@ -1,0 +1,52 @@
+#ifndef SPILLWAY_STORAGE_GROUPS_SQLITE_H
+#define SPILLWAY_STORAGE_GROUPS_SQLITE_H
+
+#include <stdatomic.h>
+
+#include "storage/checkpoint_sqlite.h"
+#include "storage/payloads_sqlite.h"
+#include "storage/sqlite_db.h"
+#include "storage/tail.h"
+
+/*
+ * The writer's groups of changes, each of which is committed as a whole.
+ *
+ * A commit of SQLite writes whole pages, so groups that follow each other
+ * closely share one: their rows are in the tail as well, which outlives the
+ * process, and the transaction goes on. It ends when it is some milliseconds
+ * old, when a group is more than rows or is to be synced, and when readers want
+ * to see it. If it fails, or the process ends before, the rows are inserted
+ * again from the tail. Of the writer's thread.
+ */
+struct groups_sqlite;
+
+/*
+ * Adds what the last process left. What is given is borrowed; `*unsettled` says
+ * whether readers do not see everything yet.
+ */
+int groups_open(struct groups_sqlite **out, struct db *db, const char *store,
+    struct payloads *payloads, struct checkpointer *checkpointer,
+    _Atomic bool *unsettled);
+/* A group that was not committed is not. */
+void groups_close(struct groups_sqlite *g);
+
+/* As in struct store_ops. */
+int groups_begin(struct groups_sqlite *g);
+int groups_commit(struct groups_sqlite *g, bool sync);
+void groups_rollback(struct groups_sqlite *g);
+int groups_settle(struct groups_sqlite *g);
+
+int groups_append(struct groups_sqlite *g, const struct tail_row *row);
+/* This one changes something else, too. */
+void groups_mix(struct groups_sqlite *g);
+
+/*
+ * What belongs to a database that is to be read alone, so that nothing can be
+ * added to it; else NULL.
+ */
+const struct tail *groups_tail(const struct groups_sqlite *g);
+
+/* For tests: they come closely, whatever the clock says. */
+void groups_hurry(struct groups_sqlite *g);
+
+#endif

@@ -1,0 +1,13 @@
+#ifndef SPILLWAY_STORAGE_STATE_SQLITE_H
+#define SPILLWAY_STORAGE_STATE_SQLITE_H
+
+#include "proxy/base/cursor.h"
+#include "storage/sqlite_db.h"
+
+/* What the database knows about the log as a whole: names and values. */
+
+/* SW_ECORRUPT if there is none of that name. */
+int state_number(struct db *d, const char *name, uint64_t *out);
+int state_epoch(struct db *d, struct epoch *out);
+
+#endif

@@ -1,0 +1,65 @@
+#ifndef SPILLWAY_STORAGE_TAIL_H
+#define SPILLWAY_STORAGE_TAIL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proxy/base/cursor.h"
+#include "proxy/base/str.h"
+
+/*
+ * The end of the log that the database does not have yet: rows in a file that
+ * is mapped into memory. What is written there outlives the process, without a
+ * system call, as what is in SQLite's log does; neither has been synced.
+ *
+ * Tails are counted, and the database says which was the last one whose rows it
+ * has: the one after that is to be added, no other. A row has a sum with that
+ * number, so that after a loss of power one that did not reach the disk ends
+ * the tail. Of the writer's thread.
+ */
+struct tail;
+
+struct tail_row {
+	uint64_t id, channel, number, previous, jump, total, time_ms, kind;
+	struct str type, content_type, data; /* borrowed */
+};
+
+enum tail_mode {
+	TAIL_MAKE,
+	TAIL_WRITE, /* if there is one */
+	TAIL_READ,  /* likewise: stage nothing, and begin no other */
+};
+
+/*
+ * SW_ENOENT if there is none and none is to be made. Other failures have a
+ * reason, of 256 bytes. A new one has the number; one that belongs to another
+ * log gives way to a new one, or is none to read.
+ */
+int tail_open(struct tail **out, const char *path, enum tail_mode mode,
+    const struct epoch *epoch, uint64_t number, char *reason);
+/* The file is removed if the tail is empty, unless it was to be read alone. */
+void tail_close(struct tail *t);
+
+/* Add a row that is not part of the tail yet; false if there is no room. */
+bool tail_stage(struct tail *t, const struct tail_row *row);
+bool tail_has_staged(const struct tail *t);
+/* From here on all that is staged is part of it, or none. */
+void tail_publish(struct tail *t);
+void tail_unstage(struct tail *t);
+
+bool tail_is_empty(const struct tail *t);
+uint64_t tail_number(const struct tail *t);
+/* An empty one takes its place. */
+void tail_begin(struct tail *t, uint64_t number);
+
+/*
+ * Visit the rows in their order; what the visitor returns instead of SW_OK ends
+ * the visit. Returns that.
+ */
+int tail_visit(const struct tail *t,
+    int (*visit)(void *ctx, const struct tail_row *row), void *ctx);
+
+/* The row with that id, borrowed, if it has one. Any thread, of TAIL_READ. */
+bool tail_find(const struct tail *t, uint64_t id, struct tail_row *out);
+
+#endif
