@@ -135,6 +135,26 @@ START_TEST(who_was_answered_finds_the_event)
 }
 END_TEST
 
+/* However closely groups follow each other, and whatever is asked meanwhile. */
+START_TEST(what_was_answered_just_now_is_history)
+{
+	struct office *o = office_open("log.db");
+	uint64_t ids[400];
+
+	publish(o, "a", 1, NULL);
+	ids[0] = 1;
+	for (unsigned i = 1; i < 400; i++) {
+		ids[i] = publish(o, "a", i % 50, NULL).id;
+		if (i % 10 == 0)
+			check_history(o, "a", ids, i + 1);
+	}
+	check_history(o, "a", ids, 400);
+	office_restart(o, "log.db");
+	check_history(o, "a", ids, 400);
+	office_close(o);
+}
+END_TEST
+
 START_TEST(a_log_that_was_closed_goes_on_as_if_it_had_not)
 {
 	struct office *o = office_open("log.db");
@@ -513,6 +533,7 @@ SUITE("log", LOOP(answers_and_batches_come_after_the_commit_in_order_of_ids, 2),
     LOOP(an_event_is_published_once_under_its_key, 4),
     TEST(a_key_is_known_after_a_restart),
     LOOP(who_was_answered_finds_the_event, 2),
+    TEST(what_was_answered_just_now_is_history),
     TEST(a_log_that_was_closed_goes_on_as_if_it_had_not),
     TEST(no_crash_takes_an_answered_event_back_or_its_id),
     TEST(events_kept_in_memory_never_reach_the_store),
