@@ -52,7 +52,8 @@ struct groups_sqlite {
 	bool follows;      /* ...and nothing was committed since */
 	bool behind;       /* its rows are to be inserted again */
 	bool in_group;     /* between begin and what ends it */
-	bool rows_alone;   /* all of the group so far is in the tail, too */
+	bool mixed;        /* the group has more than rows */
+	bool staged;       /* all rows of the group are in the tail, too */
 	uint64_t group_ns; /* when the last group was committed */
 	uint64_t began_ns; /* when the tail began */
 	uint64_t next_ns;  /* when to try again to make one */
@@ -104,15 +105,15 @@ insert_row(void *ctx, const struct tail_row *row)
 int
 groups_append(struct groups_sqlite *g, const struct tail_row *row)
 {
-	if (g->rows_alone)
-		g->rows_alone = tail_stage(g->tail, row);
+	if (g->staged)
+		g->staged = !g->mixed && tail_stage(g->tail, row);
 	return insert_row(g, row);
 }
 
 void
 groups_mix(struct groups_sqlite *g)
 {
-	g->rows_alone = false;
+	g->mixed = true;
 }
 
 static int
@@ -205,7 +206,8 @@ groups_begin(struct groups_sqlite *g)
 			return err;
 	}
 	g->in_group = true;
-	g->rows_alone = g->tail != NULL && g->follows;
+	g->mixed = false;
+	g->staged = g->tail != NULL && g->follows;
 	return SW_OK;
 }
 
@@ -251,7 +253,7 @@ make_tail(struct groups_sqlite *g, uint64_t now)
 static bool
 keep_in_tail(struct groups_sqlite *g, uint64_t now)
 {
-	if (!g->rows_alone || !tail_has_staged(g->tail))
+	if (g->mixed || !g->staged || !tail_has_staged(g->tail))
 		return false;
 	if (tail_is_empty(g->tail))
 		g->began_ns = now;
@@ -266,15 +268,16 @@ int
 groups_commit(struct groups_sqlite *g, bool sync)
 {
 	uint64_t now = monotonic_ns();
-	bool busy = now - g->group_ns < g->busy_ns;
+	bool hurried = now - g->group_ns < g->busy_ns && !g->mixed && !sync;
 	int err = SW_OK;
 
 	g->group_ns = now;
-	if (busy && g->tail == NULL)
+	if (hurried && g->tail == NULL)
 		make_tail(g, now);
-	if (!busy || sync || !keep_in_tail(g, now))
+	/* With a number only if a tail is to follow, or is to end. */
+	if (!hurried || !keep_in_tail(g, now))
 		err = commit_all(g, sync,
-		    g->tail != NULL && (busy || atomic_load(g->unsettled)));
+		    g->tail != NULL && (hurried || atomic_load(g->unsettled)));
 	if (err == SW_OK)
 		g->in_group = false;
 	return err;

@@ -60,30 +60,48 @@ mix(uint64_t sum, uint64_t word)
 /* Words that are added up side by side. */
 typedef uint64_t lanes __attribute__((vector_size(16)));
 
-enum { LANES = 2, ROWS = 2, BLOCK = sizeof(lanes) * ROWS };
+enum { LANES = 2, BLOCK = 2 * sizeof(lanes) };
+
+/* One half of each block: its words, sums, and sums of the sums. */
+struct column {
+	lanes word, sum, sums;
+};
+
+static inline void
+add(struct column *c, const char *p)
+{
+	memcpy(&c->word, p, sizeof(c->word));
+	c->sum += c->word;
+	c->sums += c->sum;
+}
+
+static uint64_t
+mix_column(uint64_t sum, const struct column *c)
+{
+	for (unsigned i = 0; i < LANES; i++)
+		sum = mix(mix(mix(sum, c->sum[i]), c->sums[i]), c->word[i]);
+	return sum;
+}
 
 /*
  * Fletcher's, of words of 64 bits: sums, and sums of the sums, which tell where
- * a word stood. Several of them go as fast as memory is read.
+ * a word stood. Several of them go as fast as memory is read, if they stay in
+ * registers: they are no array.
  */
 uint64_t
 payload_sum(struct str data)
 {
-	lanes a[ROWS] = { { 0 } }, b[ROWS] = { { 0 } }, words[ROWS];
+	struct column left = { .sum = { 0 } }, right = { .sum = { 0 } };
+	char rest[BLOCK] = { 0 };
 	uint64_t sum = data.len;
 
 	for (; data.len >= BLOCK; data.p += BLOCK, data.len -= BLOCK) {
-		memcpy(words, data.p, BLOCK);
-		for (unsigned i = 0; i < ROWS; i++) {
-			a[i] += words[i];
-			b[i] += a[i];
-		}
+		add(&left, data.p);
+		add(&right, data.p + sizeof(lanes));
 	}
-	memset(words, 0, BLOCK);
 	if (data.len > 0)
-		memcpy(words, data.p, data.len);
-	for (unsigned i = 0; i < ROWS; i++)
-		for (unsigned k = 0; k < LANES; k++)
-			sum = mix(mix(mix(sum, a[i][k]), b[i][k]), words[i][k]);
-	return sum;
+		memcpy(rest, data.p, data.len);
+	memcpy(&left.word, rest, sizeof(lanes));
+	memcpy(&right.word, rest + sizeof(lanes), sizeof(lanes));
+	return mix_column(mix_column(sum, &left), &right);
 }
