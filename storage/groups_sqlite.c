@@ -42,6 +42,7 @@ static const char *const sql[STATEMENTS] = {
 struct groups_sqlite {
 	struct db *db;
 	const char *store;
+	struct keys_sqlite *keys;
 	struct payloads *payloads;
 	struct checkpointer *checkpointer;
 	_Atomic bool *unsettled;
@@ -87,6 +88,9 @@ insert_row(void *ctx, const struct tail_row *row)
 	struct groups_sqlite *g = ctx;
 	sqlite3_stmt *q = g->statements[SQL_APPEND];
 
+	if (row->kind == TAIL_KEY)
+		return keys_sqlite_add(
+		    g->keys, row->type, row->data, row->id, row->time_ms);
 	db_bind_u64(q, 1, row->id);
 	db_bind_u64(q, 2, row->channel);
 	db_bind_u64(q, 3, row->number);
@@ -108,6 +112,21 @@ groups_append(struct groups_sqlite *g, const struct tail_row *row)
 	if (g->staged)
 		g->staged = !g->mixed && tail_stage(g->tail, row);
 	return insert_row(g, row);
+}
+
+int
+groups_add_key(struct groups_sqlite *g, struct str channel, struct str key,
+    uint64_t id, uint64_t time_ms)
+{
+	const struct tail_row row = {
+		.id = id,
+		.time_ms = time_ms,
+		.kind = TAIL_KEY,
+		.type = channel,
+		.data = key,
+	};
+
+	return groups_append(g, &row);
 }
 
 void
@@ -335,8 +354,8 @@ recover(struct groups_sqlite *g)
 
 int
 groups_open(struct groups_sqlite **out, struct db *db, const char *store,
-    struct payloads *payloads, struct checkpointer *checkpointer,
-    _Atomic bool *unsettled)
+    struct keys_sqlite *keys, struct payloads *payloads,
+    struct checkpointer *checkpointer, _Atomic bool *unsettled)
 {
 	struct groups_sqlite *g = calloc(1, sizeof(*g));
 	int err = SW_OK;
@@ -346,6 +365,7 @@ groups_open(struct groups_sqlite **out, struct db *db, const char *store,
 	*g = (struct groups_sqlite){
 		.db = db,
 		.store = store,
+		.keys = keys,
 		.payloads = payloads,
 		.checkpointer = checkpointer,
 		.unsettled = unsettled,

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "storage/checkpoint_sqlite.h"
+#include "storage/keys_sqlite.h"
 #include "storage/payloads_sqlite.h"
 #include "storage/sqlite_db.h"
 #include "storage/tail.h"
@@ -25,8 +26,8 @@ struct groups_sqlite;
  * whether readers do not see everything yet.
  */
 int groups_open(struct groups_sqlite **out, struct db *db, const char *store,
-    struct payloads *payloads, struct checkpointer *checkpointer,
-    _Atomic bool *unsettled);
+    struct keys_sqlite *keys, struct payloads *payloads,
+    struct checkpointer *checkpointer, _Atomic bool *unsettled);
 /* A group that was not committed is not. */
 void groups_close(struct groups_sqlite *g);
 
@@ -37,6 +38,8 @@ void groups_rollback(struct groups_sqlite *g);
 int groups_settle(struct groups_sqlite *g);
 
 int groups_append(struct groups_sqlite *g, const struct tail_row *row);
+int groups_add_key(struct groups_sqlite *g, struct str channel, struct str key,
+    uint64_t id, uint64_t time_ms);
 /* This one changes something else, too. */
 void groups_mix(struct groups_sqlite *g);
 

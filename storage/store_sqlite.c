@@ -141,7 +141,7 @@ load_tail_row(void *ctx, const struct tail_row *row)
 		.time_ms = row->time_ms,
 	};
 
-	return visit->row(visit->ctx, &found);
+	return row->kind == TAIL_KEY ? SW_OK : visit->row(visit->ctx, &found);
 }
 
 /* Where it could not be added to the database. */
@@ -349,8 +349,7 @@ sqlite_add_key(struct store *base, struct str channel, struct str key,
 {
 	struct store_sqlite *s = self(base);
 
-	groups_mix(s->groups);
-	return keys_sqlite_add(s->keys, channel, key, id, time_ms);
+	return groups_add_key(s->groups, channel, key, id, time_ms);
 }
 
 static int
@@ -525,7 +524,7 @@ open_database(struct store_sqlite *s)
 		 &s->checkpointer, s->path, mode, s->payloads)) != SW_OK)
 		return err;
 	sqlite3_wal_hook(s->db.handle, on_commit, s);
-	return groups_open(&s->groups, &s->db, s->path, s->payloads,
+	return groups_open(&s->groups, &s->db, s->path, s->keys, s->payloads,
 	    s->checkpointer, &s->base.unsettled);
 }
 

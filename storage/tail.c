@@ -333,7 +333,7 @@ tail_find(const struct tail *t, uint64_t id, struct tail_row *out)
 	uint64_t at = sizeof(struct head);
 
 	while (next_row(t, &at, out))
-		if (out->id == id)
+		if (out->id == id && out->kind != TAIL_KEY)
 			return true;
 	return false;
 }

@@ -19,10 +19,16 @@
  */
 struct tail;
 
+/*
+ * A row of the log; or, with kind TAIL_KEY, the idempotency key of one: `type`
+ * is the name of the channel, `data` the key.
+ */
 struct tail_row {
 	uint64_t id, channel, number, previous, jump, total, time_ms, kind;
 	struct str type, content_type, data; /* borrowed */
 };
+
+enum { TAIL_KEY = 255 };
 
 enum tail_mode {
 	TAIL_MAKE,
@@ -59,7 +65,8 @@ void tail_begin(struct tail *t, uint64_t number);
 int tail_visit(const struct tail *t,
     int (*visit)(void *ctx, const struct tail_row *row), void *ctx);
 
-/* The row with that id, borrowed, if it has one. Any thread, of TAIL_READ. */
+/* The log's row of that id, borrowed, if it has one. Any thread, of TAIL_READ.
+ */
 bool tail_find(const struct tail *t, uint64_t id, struct tail_row *out);
 
 #endif

@@ -437,7 +437,49 @@ START_TEST(readers_see_what_was_settled)
 }
 END_TEST
 
-/* More than rows: keys, channels, what is removed, what is to be synced. */
+static uint64_t
+find_key(struct store *s, const char *key)
+{
+	uint64_t id = 0, time_ms = 0;
+	int err = s->ops->find_key(s, STR("room"), str_of(key), &id, &time_ms);
+
+	ck_assert(err == SW_OK || err == SW_ENOENT);
+	ck_assert_uint_eq(time_ms, id * 10);
+	return id;
+}
+
+/* The key of event 3, at once and after a crash. */
+START_TEST(keys_outlive_the_process_with_their_events)
+{
+	struct store *s;
+	struct shop t;
+
+	shop_open(&t);
+	say(&t, 1, 2);
+	engine_begin(t.store);
+	write_event(&t, 3);
+	ck_assert_int_eq(
+	    t.ops->add_key(t.store, STR("room"), STR("k"), 3, 30), SW_OK);
+	engine_commit_unseen(t.store);
+	say(&t, 4, 5);
+	ck_assert(atomic_load(&t.store->unsettled));
+	ck_assert_uint_eq(find_key(t.store, "k"), 3);
+	expect_rows_after_crash(5);
+	scratch_copy_store("store.db", "copy.db");
+	s = open_copy("copy.db");
+	ck_assert_uint_eq(find_key(s, "k"), 3);
+	ck_assert_uint_eq(find_key(s, "other"), 0);
+	s->ops->close(s);
+	engine_begin(t.store);
+	t.ops->rollback(t.store);
+	engine_begin(t.store);
+	ck_assert_uint_eq(find_key(t.store, "k"), 3);
+	t.ops->rollback(t.store);
+	shop_close(&t);
+}
+END_TEST
+
+/* More than rows: channels, what is removed, what is to be synced. */
 START_TEST(what_is_not_rows_alone_is_committed_at_once)
 {
 	struct shop t;
@@ -446,8 +488,7 @@ START_TEST(what_is_not_rows_alone_is_committed_at_once)
 	say(&t, 1, 10);
 	engine_begin(t.store);
 	write_event(&t, 11);
-	ck_assert_int_eq(
-	    t.ops->add_key(t.store, STR("room"), STR("k"), 11, 1), SW_OK);
+	ck_assert_int_eq(t.ops->add_channel(t.store, 7, STR("other")), SW_OK);
 	engine_commit_unseen(t.store);
 	ck_assert(!atomic_load(&t.store->unsettled));
 	say(&t, 12, 20);
@@ -516,6 +557,7 @@ SUITE("storage/tail", TEST(rows_are_there_when_the_process_has_gone),
     TEST(a_store_that_is_closed_has_all_but_the_open_group),
     TEST(a_group_that_fails_takes_no_other_with_it),
     TEST(readers_see_what_was_settled),
+    TEST(keys_outlive_the_process_with_their_events),
     TEST(what_is_not_rows_alone_is_committed_at_once),
     TEST(rows_that_the_database_has_are_not_added_again),
     TEST(a_tail_without_what_it_follows_on_is_left_out))
