@@ -264,8 +264,12 @@ make_tail(struct groups_sqlite *g, uint64_t now)
 	if (now < g->next_ns)
 		return;
 	g->next_ns = now + RETRY_NS;
-	if (open_tail(g, TAIL_MAKE, reason) != SW_OK)
-		log_warn("store: no tail, publishing is slower: %s", reason);
+	if (open_tail(g, TAIL_MAKE, reason) == SW_OK &&
+	    tail_renew(g->tail, g->saved + 1, reason) == SW_OK)
+		return;
+	log_warn("store: no tail, publishing is slower: %s", reason);
+	tail_close(g->tail);
+	g->tail = NULL;
 }
 
 /* May the group be in the tail alone for now? */
@@ -278,7 +282,8 @@ keep_in_tail(struct groups_sqlite *g, uint64_t now)
 		g->began_ns = now;
 	else if (now - g->began_ns > g->hold_ns)
 		return false;
-	tail_publish(g->tail);
+	if (!tail_publish(g->tail))
+		return false;
 	atomic_store(g->unsettled, true);
 	return true;
 }
@@ -326,15 +331,15 @@ add_tail(struct groups_sqlite *g)
 	if (!tail_is_empty(g->tail) && tail_number(g->tail) == g->saved + 1) {
 		log_info("store: adding what %s-tail has", g->store);
 		atomic_store(g->unsettled, true);
-		return catch_up(g);
-	}
-	/* The database has it, or less than it follows on. */
-	if (tail_number(g->tail) > g->saved + 1)
+		if ((err = catch_up(g)) != SW_OK)
+			return err;
+	} else if (tail_number(g->tail) > g->saved + 1) {
 		log_warn("store: %s-tail follows on what the database has "
 			 "lost: it is left out",
 		    g->store);
-	tail_begin(g->tail, g->saved + 1);
-	return SW_OK;
+	}
+	g->follows = false;
+	return tail_renew(g->tail, g->saved + 1, g->db->reason);
 }
 
 static int

@@ -2,15 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "storage/payload_place.h"
 
@@ -31,126 +29,154 @@ struct head {
 	uint64_t magic;
 	uint64_t layout;
 	struct epoch epoch; /* of the log */
-	_Atomic uint64_t number;
-	_Atomic uint64_t end; /* of the rows, from the beginning of the file */
+	uint64_t salt;      /* of the process: rows of others are none */
 };
 
 /* How a row begins; type, content type and data follow, to a whole word. */
 struct stored_row {
 	uint64_t sum; /* of all that follows */
-	uint64_t tail;
+	uint64_t salt, tail;
 	uint64_t numbers[8];
 	uint32_t type, content_type, data,
-	    size; /* bytes; of all, the head too */
+	    size;      /* bytes; of all, the head too */
+	uint64_t last; /* of its group */
 };
 
+/* The file's bytes are in memory as well. */
 struct tail {
-	bool read_alone;
+	int fd;
 	char *path;
-	char *map;
-	uint64_t staged; /* where what is staged ends */
+	bool read_alone;
+	uint64_t number;
+	uint64_t end, staged; /* of the rows, and of those that are staged */
+	uint64_t last;        /* where the last one that is staged begins */
+	char bytes[TAIL_BYTES] __attribute__((aligned(8)));
 };
 
 static struct head *
-head_of(const struct tail *t)
+head_of(struct tail *t)
 {
-	return (struct head *)(void *)t->map;
+	return (struct head *)(void *)t->bytes;
+}
+
+static struct stored_row *
+row_at(struct tail *t, uint64_t at)
+{
+	return (struct stored_row *)(void *)(t->bytes + at);
 }
 
 uint64_t
 tail_number(const struct tail *t)
 {
-	return atomic_load(&head_of(t)->number);
-}
-
-static uint64_t
-end_of(const struct tail *t)
-{
-	return atomic_load(&head_of(t)->end);
+	return t->number;
 }
 
 bool
 tail_is_empty(const struct tail *t)
 {
-	return end_of(t) == sizeof(struct head);
+	return t->end == sizeof(struct head);
 }
 
 void
 tail_begin(struct tail *t, uint64_t number)
 {
-	struct head *h = head_of(t);
-
-	/* Empty first: rows of one never count as another's. */
-	atomic_store(&h->end, sizeof(*h));
-	atomic_store(&h->number, number);
-	t->staged = sizeof(*h);
+	t->end = t->staged = sizeof(struct head);
+	t->number = number;
 }
 
 static int
-fail(char *reason, const char *path, const char *what, int error)
+fail(char *reason, const char *path, const char *what)
 {
 	snprintf(reason, REASON_BYTES, "%.160s: %s: %s", path, what,
-	    strerror(error));
+	    strerror(errno));
 	return SW_ESTORE;
 }
 
-/*
- * With all its blocks: writing to the map cannot fail for want of room then,
- * and reading not for want of a file.
- */
-static int
-map_file(struct tail *t, int fd, char *reason)
+static bool
+write_at(const struct tail *t, uint64_t from, uint64_t to)
 {
-	void *map;
-	struct stat st;
-	int error = 0;
+	while (from < to) {
+		ssize_t n =
+		    pwrite(t->fd, t->bytes + from, to - from, (off_t)from);
 
-	if (t->read_alone)
-		error =
-		    fstat(fd, &st) != 0 || st.st_size < TAIL_BYTES ? EINVAL : 0;
-	else
-		error = posix_fallocate(fd, 0, TAIL_BYTES);
-	if (error != 0)
-		return fail(reason, t->path, "no room", error);
-	map = mmap(NULL, TAIL_BYTES,
-	    PROT_READ | (t->read_alone ? 0 : PROT_WRITE), MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		return fail(reason, t->path, "cannot map", errno);
-	t->map = map;
-	return SW_OK;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		from += (uint64_t)n;
+	}
+	return true;
 }
 
+/* What the file has; less than nothing if it cannot be read. */
+static ssize_t
+read_all(struct tail *t)
+{
+	size_t len = 0;
+	ssize_t n = 1;
+
+	while (len < TAIL_BYTES && n != 0) {
+		n = pread(t->fd, t->bytes + len, TAIL_BYTES - len, (off_t)len);
+		if (n < 0 && errno != EINTR)
+			return n;
+		if (n > 0)
+			len += (size_t)n;
+	}
+	return (ssize_t)len;
+}
+
+static uint64_t
+sum_of(const struct stored_row *r)
+{
+	return payload_sum((struct str){ (const char *)&r->salt,
+	    r->size - offsetof(struct stored_row, salt) });
+}
+
+/* Is there a row of this tail? The place may have anything. */
 static bool
-is_sound(const struct tail *t, const struct epoch *epoch)
+is_row(struct tail *t, uint64_t at, uint64_t end)
+{
+	const struct stored_row *r = row_at(t, at);
+
+	return end - at >= sizeof(*r) && r->size >= sizeof(*r) &&
+	    r->size <= end - at && r->size % WORD == 0 &&
+	    r->salt == head_of(t)->salt && r->tail == t->number &&
+	    (uint64_t)r->type + r->content_type + r->data <=
+	    r->size - sizeof(*r) &&
+	    r->sum == sum_of(r);
+}
+
+/* The rows of the file: whole groups, as far as they go. */
+static void
+find_rows(struct tail *t, uint64_t len)
+{
+	uint64_t at = sizeof(struct head), number = t->number;
+
+	if (len - at >= sizeof(struct stored_row))
+		t->number = row_at(t, at)->tail;
+	while (at < len && is_row(t, at, len)) {
+		const struct stored_row *r = row_at(t, at);
+
+		at += r->size;
+		if (r->last != 0)
+			t->end = t->staged = at;
+	}
+	if (tail_is_empty(t))
+		t->number = number;
+}
+
+/* Returns whether the file belongs to the log. */
+static bool
+load(struct tail *t, const struct epoch *epoch, ssize_t len)
 {
 	const struct head *h = head_of(t);
 
-	return h->magic == MAGIC && h->layout == LAYOUT &&
-	    memcmp(&h->epoch, epoch, sizeof(*epoch)) == 0 &&
-	    end_of(t) >= sizeof(*h) && end_of(t) <= TAIL_BYTES &&
-	    end_of(t) % WORD == 0;
-}
-
-static int
-load(struct tail *t, int fd, const struct epoch *epoch, uint64_t number,
-    char *reason)
-{
-	int err = map_file(t, fd, reason);
-
-	if (err != SW_OK)
-		return err;
-	if (!is_sound(t, epoch)) {
-		if (t->read_alone)
-			return SW_ENOENT;
-		*head_of(t) = (struct head){
-			.magic = MAGIC,
-			.layout = LAYOUT,
-			.epoch = *epoch,
-		};
-		tail_begin(t, number);
-	}
-	t->staged = end_of(t);
-	return SW_OK;
+	if (len < (ssize_t)sizeof(*h) || h->magic != MAGIC ||
+	    h->layout != LAYOUT ||
+	    memcmp(&h->epoch, epoch, sizeof(*epoch)) != 0)
+		return false;
+	find_rows(t, (uint64_t)len);
+	return true;
 }
 
 int
@@ -162,26 +188,48 @@ tail_open(struct tail **out, const char *path, enum tail_mode mode,
 		[TAIL_WRITE] = O_RDWR,
 		[TAIL_READ] = O_RDONLY,
 	};
-	int err, fd = open(path, flags[mode] | O_CLOEXEC, 0640);
+	int fd = open(path, flags[mode] | O_CLOEXEC, 0640);
 	struct tail *t;
+	ssize_t len;
 
 	if (fd < 0)
-		return errno == ENOENT ?
-		    SW_ENOENT :
-		    fail(reason, path, "cannot open", errno);
+		return errno == ENOENT ? SW_ENOENT :
+					 fail(reason, path, "cannot open");
 	t = calloc(1, sizeof(*t));
 	if (t == NULL || (t->path = strdup(path)) == NULL) {
-		err = SW_ENOMEM;
-	} else {
-		t->read_alone = mode == TAIL_READ;
-		err = load(t, fd, epoch, number, reason);
+		close(fd);
+		free(t);
+		return SW_ENOMEM;
 	}
-	close(fd);
-	if (err == SW_OK)
-		*out = t;
-	else
+	t->fd = fd;
+	t->read_alone = mode == TAIL_READ;
+	tail_begin(t, number);
+	len = read_all(t);
+	if (len < 0) {
+		fail(reason, path, "cannot read");
 		tail_close(t);
-	return err;
+		return SW_ESTORE;
+	}
+	if (!load(t, epoch, len)) {
+		memset(t->bytes, 0, sizeof(struct head));
+		*head_of(t) = (struct head){
+			.magic = MAGIC,
+			.layout = LAYOUT,
+			.epoch = *epoch,
+		};
+	}
+	*out = t;
+	return SW_OK;
+}
+
+int
+tail_renew(struct tail *t, uint64_t number, char *reason)
+{
+	digest_random(&head_of(t)->salt, sizeof(head_of(t)->salt));
+	tail_begin(t, number);
+	if (ftruncate(t->fd, 0) != 0 || !write_at(t, 0, sizeof(struct head)))
+		return fail(reason, t->path, "cannot write");
+	return SW_OK;
 }
 
 void
@@ -189,22 +237,11 @@ tail_close(struct tail *t)
 {
 	if (t == NULL)
 		return;
-	if (t->map != NULL) {
-		if (!t->read_alone && tail_is_empty(t))
-			unlink(t->path);
-		munmap(t->map, TAIL_BYTES);
-	}
+	close(t->fd);
+	if (!t->read_alone && tail_is_empty(t))
+		unlink(t->path);
 	free(t->path);
 	free(t);
-}
-
-static uint64_t
-sum_of(const struct stored_row *r)
-{
-	const char *p = (const char *)&r->tail;
-
-	return payload_sum(
-	    (struct str){ p, r->size - offsetof(struct stored_row, tail) });
 }
 
 static void
@@ -218,17 +255,18 @@ put(char **at, struct str s)
 bool
 tail_stage(struct tail *t, const struct tail_row *row)
 {
-	char *at = t->map + t->staged;
-	struct stored_row *r = (struct stored_row *)(void *)at;
+	struct stored_row *r = row_at(t, t->staged);
 	size_t bytes =
 	    sizeof(*r) + row->type.len + row->content_type.len + row->data.len;
 	size_t size = (bytes + WORD - 1) / WORD * WORD;
+	char *at = (char *)(r + 1);
 
 	if (size > TAIL_BYTES - t->staged ||
-	    t->staged - end_of(t) + size > STAGED_BYTES_MAX)
+	    t->staged - t->end + size > STAGED_BYTES_MAX)
 		return false;
 	*r = (struct stored_row){
-		.tail = tail_number(t),
+		.salt = head_of(t)->salt,
+		.tail = t->number,
 		.numbers = { row->id, row->channel, row->number, row->previous,
 		    row->jump, row->total, row->time_ms, row->kind },
 		.type = (uint32_t)row->type.len,
@@ -236,12 +274,12 @@ tail_stage(struct tail *t, const struct tail_row *row)
 		.data = (uint32_t)row->data.len,
 		.size = (uint32_t)size,
 	};
-	at += sizeof(*r);
 	put(&at, row->type);
 	put(&at, row->content_type);
 	put(&at, row->data);
 	memset(at, 0, size - bytes);
 	r->sum = sum_of(r);
+	t->last = t->staged;
 	t->staged += size;
 	return true;
 }
@@ -249,44 +287,40 @@ tail_stage(struct tail *t, const struct tail_row *row)
 bool
 tail_has_staged(const struct tail *t)
 {
-	return t->staged > end_of(t);
+	return t->staged > t->end;
 }
 
-void
+bool
 tail_publish(struct tail *t)
 {
-	atomic_store(&head_of(t)->end, t->staged);
+	struct stored_row *r = row_at(t, t->last);
+
+	r->last = 1;
+	r->sum = sum_of(r);
+	if (!write_at(t, t->end, t->staged))
+		return false;
+	t->end = t->staged;
+	return true;
 }
 
 void
 tail_unstage(struct tail *t)
 {
-	t->staged = end_of(t);
+	t->staged = t->end;
 }
 
-/* The row at `at`, which may be anything; NULL if it is none of this tail. */
-static const struct stored_row *
-stored_at(const struct tail *t, uint64_t at)
+/* The row at `*at`, which is then behind it; false at the end. */
+static bool
+next_row(const struct tail *t, uint64_t *at, struct tail_row *out)
 {
 	const struct stored_row *r =
-	    (const struct stored_row *)(const void *)(t->map + at);
-	uint64_t rest = end_of(t) - at;
-
-	if (rest < sizeof(*r) || r->size < sizeof(*r) || r->size > rest ||
-	    r->size % WORD != 0 || r->tail != tail_number(t) ||
-	    (uint64_t)r->type + r->content_type + r->data >
-		r->size - sizeof(*r) ||
-	    r->sum != sum_of(r))
-		return NULL;
-	return r;
-}
-
-static struct tail_row
-row_of(const struct stored_row *r)
-{
+	    (const struct stored_row *)(const void *)(t->bytes + *at);
 	const char *p = (const char *)(r + 1);
 
-	return (struct tail_row){
+	if (*at >= t->end)
+		return false;
+	*at += r->size;
+	*out = (struct tail_row){
 		.id = r->numbers[0],
 		.channel = r->numbers[1],
 		.number = r->numbers[2],
@@ -299,18 +333,6 @@ row_of(const struct stored_row *r)
 		.content_type = { p + r->type, r->content_type },
 		.data = { p + r->type + r->content_type, r->data },
 	};
-}
-
-/* The row at `*at`, which is then behind it; false at the end of the tail. */
-static bool
-next_row(const struct tail *t, uint64_t *at, struct tail_row *out)
-{
-	const struct stored_row *r;
-
-	if (*at >= end_of(t) || (r = stored_at(t, *at)) == NULL)
-		return false;
-	*at += r->size;
-	*out = row_of(r);
 	return true;
 }
 

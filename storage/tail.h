@@ -8,14 +8,15 @@
 #include "proxy/base/str.h"
 
 /*
- * The end of the log that the database does not have yet: rows in a file that
- * is mapped into memory. What is written there outlives the process, without a
- * system call, as what is in SQLite's log does; neither has been synced.
+ * The end of the log that the database does not have yet: rows in a file, which
+ * outlive the process as what is in SQLite's log does; neither has been synced.
+ * A group of them costs one write of a few hundred bytes.
  *
  * Tails are counted, and the database says which was the last one whose rows it
  * has: the one after that is to be added, no other. A row has a sum with that
- * number, so that after a loss of power one that did not reach the disk ends
- * the tail. Of the writer's thread.
+ * number, and with a random one of the process that wrote it, so that after a
+ * loss of power whatever else is in the file ends the tail. Of the writer's
+ * thread.
  */
 struct tail;
 
@@ -33,24 +34,29 @@ enum { TAIL_KEY = 255 };
 enum tail_mode {
 	TAIL_MAKE,
 	TAIL_WRITE, /* if there is one */
-	TAIL_READ,  /* likewise: stage nothing, and begin no other */
+	TAIL_READ,  /* likewise, and nothing else */
 };
 
 /*
- * SW_ENOENT if there is none and none is to be made. Other failures have a
- * reason, of 256 bytes. A new one has the number; one that belongs to another
- * log gives way to a new one, or is none to read.
+ * What the file has, which counts if it belongs to the log of that epoch; else
+ * an empty one of that number. SW_ENOENT if there is none and none is to be
+ * made. Other failures have a reason, of 256 bytes.
  */
 int tail_open(struct tail **out, const char *path, enum tail_mode mode,
     const struct epoch *epoch, uint64_t number, char *reason);
+/* Before it is written to: an empty one of this process. Likewise. */
+int tail_renew(struct tail *t, uint64_t number, char *reason);
 /* The file is removed if the tail is empty, unless it was to be read alone. */
 void tail_close(struct tail *t);
 
 /* Add a row that is not part of the tail yet; false if there is no room. */
 bool tail_stage(struct tail *t, const struct tail_row *row);
 bool tail_has_staged(const struct tail *t);
-/* From here on all that is staged is part of it, or none. */
-void tail_publish(struct tail *t);
+/*
+ * From here on all that is staged, one group, is part of it. False if it cannot
+ * be written: then none is.
+ */
+bool tail_publish(struct tail *t);
 void tail_unstage(struct tail *t);
 
 bool tail_is_empty(const struct tail *t);
