@@ -8,46 +8,11 @@
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
 #include "proxy/look.h"
-#include "proxy/proxy_head.h"
-#include "proxy/proxy_input.h"
+#include "proxy/proxy_private.h"
 #include "proxy/redirect.h"
 #include "proxy/response.h"
 #include "proxy/routes.h"
-#include "proxy/upstream.h"
 #include "proxy/worker.h"
-#include "transports/http_chunks.h"
-
-/* A request on its way through. */
-struct passage {
-	struct conn *conn;
-	struct upstream_request *up; /* NULL: it is done */
-	struct chunks chunks;
-	uint64_t left; /* of a request's body with a length */
-	bool chunked;  /* it comes in chunks */
-	bool body_ended;
-	bool wants_body;    /* more of it is waited for, */
-	uint64_t since_ms;  /* from there on, */
-	uint64_t waited_ms; /* and in all, before that */
-	bool malformed;     /* it is not chunked as it has to be */
-	bool gone;          /* the client went in the middle of it */
-	bool leaves;        /* it hung up before its body was read */
-	bool expects;       /* a word from us before it sends the body */
-	bool keep_alive;
-	bool http_1_0;
-	bool is_head;
-	bool held;      /* the client is slow, data waits for it */
-	size_t untaken; /* of what was sent before that */
-	bool has_head;
-	char *upgrade; /* the protocol to switch to, or NULL */
-	bool tunnel;   /* that has happened */
-	enum framing framing;
-	struct buf head; /* of the response, until its first data is there */
-	int status;
-	uint64_t began_ms, received, sent;
-	char *method, *target; /* for the log; NULL: none is kept */
-	size_t route; /* the index of what its path takes, if that is: */
-	int chosen;   /* SW_OK */
-};
 
 static void
 passage_free(struct passage *p)
@@ -91,140 +56,6 @@ account(struct passage *p, const char *end)
 	    p->conn->id, address_print(&p->conn->peer, peer), method, target,
 	    route, p->status, loop_now_ms(w->loop) - p->began_ms, p->received,
 	    p->sent, end);
-}
-
-/* The request's body, from the client. */
-
-/* Take the data out of `n` bytes of chunks, in place. */
-static ssize_t
-unchunk(struct passage *p, uint8_t *bytes, size_t n)
-{
-	size_t at = 0, total = 0;
-
-	while (at < n && p->chunks.state != CHUNKS_END) {
-		size_t used, data;
-
-		if (chunks_read(&p->chunks, bytes + at, n - at, n, &used,
-			&data) != SW_OK) {
-			p->malformed = true;
-			return SW_ECLOSED;
-		}
-		memmove(bytes + total, bytes + at + used - data, data);
-		total += data;
-		at += used;
-	}
-	if (p->chunks.state == CHUNKS_END) {
-		p->body_ended = true;
-		if (input_put_back(p->conn, bytes + at, n - at) != SW_OK) {
-			p->keep_alive = false; /* the next one is lost */
-			return SW_ECLOSED;
-		}
-	}
-	return (ssize_t)total;
-}
-
-static void
-say_continue(struct passage *p)
-{
-	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-
-	/* Not if it did not wait for it (RFC 9110 10.1.1). */
-	if (p->expects && !p->has_head && p->conn->in == NULL)
-		conn_send(p->conn, text, sizeof(text) - 1);
-	p->expects = false;
-}
-
-/* What goes the other way in another protocol; nothing until then. */
-static ssize_t
-tunnel_input(struct passage *p, void *out, size_t n)
-{
-	ssize_t got = p->tunnel ? input_take(p->conn, out, n) : SW_EAGAIN;
-
-	if (p->has_head && !p->tunnel)
-		return 0;
-	if (got == SW_EAGAIN) {
-		p->wants_body = true;
-		return SW_EAGAIN;
-	}
-	if (got <= 0) {
-		p->gone = true;
-		return SW_ECLOSED;
-	}
-	p->received += (uint64_t)got;
-	return got;
-}
-
-/*
- * It may be of any length, so there is no time for all of it; but neither may
- * it stand still, nor come a byte at a time: a place among those that the
- * backend serves is taken meanwhile. Who is slower than 500 bytes a second uses
- * up the time for standing still.
- */
-static void
-wait_for_body(struct passage *p)
-{
-	struct worker *w = p->conn->worker;
-	uint64_t most = w->conf->request_timeout_ms;
-	uint64_t earned = most + 2 * p->received;
-	uint64_t left = earned > p->waited_ms ? earned - p->waited_ms : 0;
-
-	p->wants_body = true;
-	p->since_ms = loop_now_ms(w->loop);
-	/* Who has an answer already may leave it at that. */
-	if (!p->has_head)
-		conn_arm(p->conn, p->since_ms + (left < most ? left : most));
-}
-
-static void
-count_wait(struct passage *p)
-{
-	if (p->since_ms != 0)
-		p->waited_ms +=
-		    loop_now_ms(p->conn->worker->loop) - p->since_ms;
-	p->since_ms = 0;
-}
-
-static ssize_t
-on_body(void *owner, void *out, size_t n)
-{
-	struct passage *p = owner;
-	struct conn *c = p->conn;
-	ssize_t got = 0;
-
-	if (p->upgrade != NULL)
-		return tunnel_input(p, out, n);
-	if (p->expects)
-		say_continue(p);
-	count_wait(p);
-	while (!p->body_ended) {
-		got = input_take(
-		    c, out, p->chunked || n < p->left ? n : (size_t)p->left);
-		if (got == SW_EAGAIN) {
-			wait_for_body(p);
-			return SW_EAGAIN;
-		}
-		if (got <= 0) {
-			p->gone = true;
-			return SW_ECLOSED;
-		}
-		if (p->chunked) {
-			got = unchunk(p, out, (size_t)got);
-		} else {
-			p->left -= (uint64_t)got;
-			p->body_ended = p->left == 0;
-		}
-		if (got != 0)
-			break;
-	}
-	loop_clear_timer(&c->timer);
-	/* It was told only then: nothing will tell of it again. */
-	if (p->body_ended && p->leaves) {
-		p->gone = true;
-		return SW_ECLOSED;
-	}
-	if (got > 0)
-		p->received += (uint64_t)got;
-	return got;
 }
 
 /* The response, to the client. */
@@ -284,16 +115,6 @@ choose_framing(const struct passage *p, const struct upstream_head *h)
 	return p->http_1_0 ? FRAMING_CLOSE : FRAMING_CHUNKS;
 }
 
-/* What of the head has not gone with data. */
-static int
-send_head(struct passage *p)
-{
-	int err = conn_send(p->conn, buf_head(&p->head), buf_len(&p->head));
-
-	buf_clear(&p->head);
-	return err;
-}
-
 /* Is data still to come? Of a tunnel, nobody knows when. */
 static bool
 has_body(const struct passage *p, const struct upstream_head *h)
@@ -330,80 +151,8 @@ on_head(void *owner, const struct upstream_head *h)
 	response_put_head(
 	    &p->head, c->worker, route_of(p), h, p->framing, p->keep_alive);
 	if (buf_error(&p->head) != SW_OK ||
-	    (!has_body(p, h) && send_head(p) != SW_OK))
+	    (!has_body(p, h) && body_send_head(p) != SW_OK))
 		conn_close(c);
-}
-
-/* Nothing can be sent to the client: it is gone, or there is no memory. */
-static void
-lose_client(struct passage *p, int err)
-{
-	p->gone = err == SW_ECLOSED;
-	conn_close(p->conn);
-}
-
-/* No data came with the head: it goes alone. */
-static void
-on_settle(void *owner)
-{
-	struct passage *p = owner;
-	int err = send_head(p);
-
-	if (err != SW_OK)
-		lose_client(p, err);
-}
-
-static int
-on_data(void *owner, const void *data, size_t n)
-{
-	struct passage *p = owner;
-	struct conn *c = p->conn;
-	struct iovec iov[4];
-	char size[20];
-	int count = 0, err;
-
-	if (conn_pending(c) || c->blocked) {
-		p->held = true;
-		p->untaken = conn_untaken(c);
-		return SW_EAGAIN;
-	}
-	if (buf_len(&p->head) > 0)
-		iov[count++] =
-		    (struct iovec){ buf_head(&p->head), buf_len(&p->head) };
-	if (p->framing == FRAMING_CHUNKS) {
-		int len = snprintf(size, sizeof(size), "%zx\r\n", n);
-
-		iov[count++] = (struct iovec){ size, (size_t)len };
-	}
-	iov[count++] = (struct iovec){ (void *)(uintptr_t)data, n };
-	if (p->framing == FRAMING_CHUNKS)
-		iov[count++] = (struct iovec){ (void *)(uintptr_t) "\r\n", 2 };
-	p->sent += n;
-	err = conn_send_pieces(c, iov, count);
-	buf_clear(&p->head);
-	if (err != SW_OK) {
-		lose_client(p, err);
-		return SW_ECLOSED;
-	}
-	return SW_OK;
-}
-
-/*
- * A socket is writable again when a good part of what it holds is gone, which
- * is megabytes: who reads slowly needs longer for that than nothing may happen.
- */
-static bool
-on_slow(void *owner)
-{
-	struct passage *p = owner;
-	size_t before = p->untaken;
-
-	p->untaken = conn_untaken(p->conn);
-	if (p->untaken >= before)
-		return false;
-	log_debug("client reads slowly id=%" PRIu64 " untaken=%zu", p->conn->id,
-	    p->untaken);
-	return true;
 }
 
 /* The response breaks off, and the client has to see that it did. */
@@ -415,14 +164,6 @@ break_off(struct passage *p)
 		conn_abort(p->conn);
 	else
 		conn_close(p->conn);
-}
-
-/* False: there is no memory. */
-static bool
-end_body(struct passage *p, enum upstream_end end)
-{
-	return end != UPSTREAM_OK || p->framing != FRAMING_CHUNKS ||
-	    conn_send(p->conn, "0\r\n\r\n", 5) == SW_OK;
 }
 
 static void
@@ -437,7 +178,8 @@ on_done(void *owner, enum upstream_end end, const char *detail)
 		log_info("backend failed id=%" PRIu64 " end=%s detail=%s",
 		    c->id, upstream_end_name(end),
 		    log_quote(why, str_of(detail)));
-	if (p->gone || send_head(p) != SW_OK || !end_body(p, end))
+	if (p->gone || body_send_head(p) != SW_OK ||
+	    (end == UPSTREAM_OK && body_send_end(p) != SW_OK))
 		conn_close(c);
 	else if (end == UPSTREAM_OK || p->tunnel)
 		part(p, upstream_end_name(end));
@@ -459,7 +201,7 @@ proxy_ready(struct conn *c, uint32_t events)
 	struct passage *p = c->owner;
 
 	if ((events & EPOLLOUT) != 0 && conn_flush(c) == SW_ECLOSED) {
-		lose_client(p, SW_ECLOSED);
+		passage_lose_client(p, SW_ECLOSED);
 		return;
 	}
 	/* Who has asked and then hangs up wants no answer. */
@@ -598,11 +340,11 @@ ask(struct passage *p, const struct request *r)
 			.body = p->body_ended && !r->has_length &&
 				p->upgrade == NULL ?
 			    NULL :
-			    on_body,
+			    body_upload,
 			.head = on_head,
-			.settle = on_settle,
-			.data = on_data,
-			.moves = on_slow,
+			.settle = body_settle,
+			.data = body_download,
+			.moves = body_moves,
 			.done = on_done,
 			.owner = p,
 		};
