@@ -464,8 +464,12 @@ const struct directive directives[] = {
 	{ "backend-response-timeout", KIND_MSEC, GROUP_BACKEND,
 	    ROUTE(backend_response_timeout_ms), .fallback = "60s", .min = 10,
 	    .max = HOUR,
-	    .help = "How long the backend may take to begin its response, "
-		    "from the last byte of the request on that it took." },
+	    .help = "How long the backend may take for the head of its "
+		    "response, from the last byte of the request on that it "
+		    "took: for each piece of a body it has this time again, "
+		    "and while the client sends nothing, none passes. To wait "
+		    "for a turn and for a connection does not count, see "
+		    "backend-queue-max and backend-connect-timeout." },
 	{ "backend-idle-timeout", KIND_MSEC, GROUP_BACKEND,
 	    ROUTE(backend_idle_timeout_ms), .fallback = "60s", .min = 10,
 	    .max = 24 * HOUR,

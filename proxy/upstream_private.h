@@ -194,6 +194,9 @@ bool transfer_data(struct upstream_request *r, uint8_t *p, size_t n);
 enum upstream_end transfer_judge(struct upstream_request *r, CURLcode code);
 /* Was anything of the request sent? */
 bool transfer_sent(const struct upstream_request *r);
+/* It waits for a connection, perhaps since one that was kept turned out dead.
+ */
+void transfer_connects(struct upstream_request *r);
 /* (Re)start the time that the backend has for its next step. */
 void transfer_arm(struct upstream_request *r);
 

@@ -43,6 +43,33 @@ transfer_arm(struct upstream_request *r)
 					      r->times.response_ms));
 }
 
+/* The connection has a time of its own, which libcurl keeps. */
+void
+transfer_connects(struct upstream_request *r)
+{
+	struct upstream *u = r->upstream;
+
+	loop_set_timer(u->worker->loop, &r->timer,
+	    loop_now_ms(u->worker->loop) +
+		u->route->backend_connect_timeout_ms + r->times.response_ms);
+}
+
+/* It is there, TLS included, and the request is about to go. */
+static int
+on_connection(void *ctx, char *peer, char *own, int peer_port, int own_port)
+{
+	struct upstream_request *r = ctx;
+
+	(void)peer;
+	(void)own;
+	(void)peer_port;
+	(void)own_port;
+	if (r->cancelled)
+		return CURL_PREREQFUNC_ABORT;
+	transfer_arm(r);
+	return CURL_PREREQFUNC_OK;
+}
+
 /* The head of the response, line by line. */
 
 static bool
@@ -388,6 +415,7 @@ static bool
 set_answer(struct upstream_request *r)
 {
 	return SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
+	    SET(CURLOPT_PREREQFUNCTION, on_connection) &&
 	    SET(CURLOPT_HEADERFUNCTION, on_header) &&
 	    SET(CURLOPT_WRITEFUNCTION, on_data) && upstream_sockets_prepare(r);
 }
@@ -399,7 +427,8 @@ set_own(struct upstream_request *r)
 	return SET(CURLOPT_REQUEST_TARGET, r->target) &&
 	    SET(CURLOPT_HTTPHEADER, r->headers) && SET(CURLOPT_HEADERDATA, r) &&
 	    SET(CURLOPT_WRITEDATA, r) && SET(CURLOPT_SOCKOPTDATA, r) &&
-	    SET(CURLOPT_ERRORBUFFER, r->error) && SET(CURLOPT_PRIVATE, r);
+	    SET(CURLOPT_PREREQDATA, r) && SET(CURLOPT_ERRORBUFFER, r->error) &&
+	    SET(CURLOPT_PRIVATE, r);
 }
 
 /* One of those that differ in nothing but set_own? */
@@ -477,10 +506,7 @@ transfer_begin(struct upstream_request *r)
 	r->generation = u->generation;
 	if (!prepare(r) || library_take(r) != SW_OK)
 		return SW_ENOMEM;
-	/* The connection has a time of its own before. */
-	loop_set_timer(u->worker->loop, &r->timer,
-	    loop_now_ms(u->worker->loop) +
-		u->route->backend_connect_timeout_ms + r->times.response_ms);
+	transfer_connects(r);
 	return SW_OK;
 }
 

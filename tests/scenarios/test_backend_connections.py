@@ -146,5 +146,54 @@ class KeptOverHttps(BackendWithTls, Kept):
     pass
 
 
+class ResponseTime(Proxied):
+    """It begins with the connection, however long that might have taken."""
+
+    more = ('backend-connect-timeout = "5m"\n'
+            'backend-response-timeout = "100ms"\n')
+    asks = (("GET /silent HTTP/1.1\nHost: a\n", b""),
+            ("POST /silent HTTP/1.1\nHost: a\n", b""),
+            ("POST /silent HTTP/1.1\nHost: a\nContent-Length: 2\n", b"hi"),
+            ("POST /silent HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n",
+             b"2\r\nhi\r\n0\r\n\r\n"))
+
+    def respond(self, request, connection):
+        if request.target == "/silent":
+            self.free.wait(GUARD)
+            return None
+        return response(b"fine")
+
+    def setUp(self):
+        super().setUp()
+        self.free = threading.Event()
+        self.addCleanup(self.free.set)
+        self.serve(self.respond)
+
+    def get(self, path):
+        return self.ask(f"GET {path} HTTP/1.1\nHost: a\n")[0]
+
+    def test_on_a_new_connection(self):
+        for head, body in self.asks:
+            self.assertEqual(self.ask(head, body)[0], 504)
+
+    def test_on_a_kept_connection(self):
+        for head, body in self.asks:
+            # On a machine that is busy, even this may take too long.
+            self.front.until(lambda: self.get("/") == 200)
+            self.assertEqual(self.ask(head, body)[0], 504)
+
+
+class ResponseTimeOverHttps(BackendWithTls, ResponseTime):
+    pass
+
+
+class ResponseTimeOnUnixSocket(ResponseTime):
+    def serve(self, respond, more="", **options):
+        path = f"{self.gateway.dir}/backend"
+        self.backend = Backend(respond, family=socket.AF_UNIX, address=path)
+        self.addCleanup(self.backend.close)
+        return self.gate([f"unix:{path}"], more)
+
+
 if __name__ == "__main__":
     main()
