@@ -8,8 +8,14 @@
 #include "proxy/response.h"
 #include "proxy/worker.h"
 
-static const char via[] = "1.1 spillway";
 static const char forwarded_prefix[] = "X-Forwarded-Prefix";
+
+/* The version is that of what was received (RFC 9110 7.6.3). */
+static const char *
+via(bool http_1_0)
+{
+	return http_1_0 ? "1.0 spillway" : "1.1 spillway";
+}
 
 /* Is it about this connection, or its framing, alone? */
 static bool
@@ -275,7 +281,7 @@ add_ours(struct forwarded *f, struct addition added[ADDITIONS_MAX],
 		at = buf_len(&f->text);
 	}
 	put_earlier(&f->text, r, "Via");
-	buf_puts(&f->text, via);
+	buf_puts(&f->text, via(r->http_1_0));
 	add(f, &added[n++], "Via", at);
 	return n;
 }
@@ -393,7 +399,7 @@ response_put_head(struct buf *out, struct worker *w, const struct route *route,
 		buf_puts(out, "\r\n");
 	}
 	put_edits(out, route);
-	buf_printf(out, "Via: %s\r\n", via);
+	buf_printf(out, "Via: %s\r\n", via(h->http_1_0));
 	put_framing(out, h, framing);
 	if (h->status == 101)
 		buf_printf(out, "Connection: Upgrade\r\nUpgrade: %.*s\r\n",

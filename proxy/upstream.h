@@ -57,6 +57,7 @@ const char *upstream_end_sentence(enum upstream_end end);
 /* A response's head; borrowed while the callback runs. */
 struct upstream_head {
 	int status;      /* 200 to 599, or 101 */
+	bool http_1_0;   /* what the backend speaks */
 	bool has_length; /* of the body as announced: */
 	uint64_t content_length;
 	size_t header_count;

@@ -176,7 +176,8 @@ framing_fault(const struct upstream_request *r, struct upstream_head *h)
 static bool
 end_of_head(struct upstream_request *r)
 {
-	struct upstream_head h = { .status = r->status };
+	struct upstream_head h = { .status = r->status,
+		.http_1_0 = r->http_1_0 };
 	const char *base = (const char *)buf_head(&r->head), *fault;
 
 	r->in_head = false;

@@ -363,6 +363,19 @@ class Heads(Proxied):
         self.assertEqual(head.count("Set-Cookie"), 2)
         self.assertIn("Via: 1.1 spillway", head)
 
+    def test_via_says_in_which_version_it_came(self):
+        self.serve(lambda r, c: response().replace(
+            b"HTTP/1.1", r.target[1:].replace("-", "/").encode()))
+        for asked in ("1.0", "1.1"):
+            for answered in ("1.0", "1.1"):
+                w = self.wire()
+                w.send(asking(f"GET /HTTP-{answered} HTTP/{asked}\n"
+                              "Host: a\nVia: 1.1 inner\n"))
+                self.assertIn(f"\r\nVia: {answered} spillway\r\n",
+                              w.until(b"\r\n\r\n").decode())
+                self.assertEqual(self.backend.requests[-1].get("Via"),
+                                 f"1.1 inner, {asked} spillway")
+
 
 AMBIGUOUS = [
     "Content-Length: 5\nContent-Length: 6\n",
