@@ -23,9 +23,16 @@ take_header(void *ctx, enum MHD_ValueKind kind, const char *name,
 	return MHD_YES;
 }
 
+/* RFC 9112 3.2.4: `*` is the gateway as such, which only OPTIONS asks of. */
+static bool
+is_asterisk(const struct request *r, struct str target)
+{
+	return r->method == METHOD_OPTIONS && str_is(target, "*");
+}
+
 /* RFC 9112 3.2.1: no controls, no blanks, nothing that is not ASCII. */
 static bool
-is_target(struct str s)
+is_path(struct str s)
 {
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.p[i];
@@ -111,10 +118,11 @@ find_fault(struct request *r)
 
 /*
  * RFC 9112 3.2.2: a target may name the scheme and the host as well, which has
- * to be the one that Host names. What is left of it is the path.
+ * to be the one that Host names. What is left of it is the path; where nothing
+ * is, it is `whole`.
  */
 static void
-strip_origin(struct str *target, struct str host)
+strip_origin(struct str *target, struct str host, struct str whole)
 {
 	size_t n = str_starts_nocase(*target, "http://") ? 7 :
 	    str_starts_nocase(*target, "https://")       ? 8 :
@@ -125,7 +133,7 @@ strip_origin(struct str *target, struct str host)
 		return;
 	n += host.len;
 	if (n == target->len)
-		*target = STR("/");
+		*target = whole;
 	else if (target->p[n] == '/')
 		*target = (struct str){ target->p + n, target->len - n };
 }
@@ -163,8 +171,9 @@ http_read_request(struct request *r, struct MHD_Connection *connection,
 	    !http_head_seamless(connection, method, url, version, target.len))
 		return "The head's lines are not made as RFC 9112 says: each "
 		       "ends with CR and LF, and none goes on in the next.";
-	strip_origin(&target, request_header(r, "Host"));
-	if (!is_target(target))
+	strip_origin(&target, request_header(r, "Host"),
+	    r->method == METHOD_OPTIONS ? STR("*") : STR("/"));
+	if (!is_path(target) && !is_asterisk(r, target))
 		return "The request target is not a path, or its host is not "
 		       "that of Host.";
 	mark = memchr(target.p, '?', target.len);

@@ -276,7 +276,7 @@ proxy_takes(const struct conn *c, const struct request *r)
 {
 	return (c->listener == LISTENER_PUBLIC ||
 		   (c->listener == LISTENER_REDIRECT && redirect_excepts(r))) &&
-	    routes_exist(c->worker->routes) &&
+	    routes_exist(c->worker->routes) && !str_is(r->path, "*") &&
 	    !str_starts(r->path, "/stream/") &&
 	    !str_starts(r->path, "/spillway/") &&
 	    !str_is(r->path, "/spillway") && !str_is(r->path, "/healthz") &&

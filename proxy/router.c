@@ -11,6 +11,7 @@
 #include "proxy/gateway.h"
 #include "proxy/lab_api.h"
 #include "proxy/redirect.h"
+#include "proxy/routes.h"
 #include "proxy/send.h"
 #include "proxy/visit.h"
 #include "proxy/web.h"
@@ -270,6 +271,18 @@ handle_public(struct exchange *x)
 	}
 }
 
+/* OPTIONS *: what the gateway has at all (RFC 9110 9.3.7); also a ping. */
+static void
+options(struct exchange *x)
+{
+	x->allow = x->conn->listener == LISTENER_API ?
+	    "GET, HEAD, POST, DELETE, OPTIONS" :
+	    routes_exist(x->worker->routes) ?
+	    "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" :
+	    "GET, HEAD, POST, OPTIONS";
+	exchange_answer(x, 204, "text/plain");
+}
+
 static void
 handle_ours(struct exchange *x)
 {
@@ -281,6 +294,8 @@ handle_ours(struct exchange *x)
 	if ((alive || ready) && !reads) {
 		x->allow = "GET, HEAD";
 		exchange_refuse(x, 405, "See the Allow header.");
+	} else if (str_is(x->request.path, "*")) {
+		options(x);
 	} else if (alive) {
 		health(x);
 	} else if (ready) {

@@ -32,7 +32,7 @@ enum { REQUEST_HEADERS_MAX = 100 };
 struct request {
 	enum method method;
 	struct str method_text;
-	struct str path;  /* still percent-encoded */
+	struct str path;  /* still percent-encoded; or "*", of OPTIONS */
 	struct str query; /* without the `?`; p is NULL if there is none */
 	bool http_1_0;
 	bool keep_alive; /* the client would send another one */

@@ -15,9 +15,10 @@ API = ("/v1/channels", "/v1/channels/a", "/v1/channels/a/events",
 
 class Allow(Scenario):
     def setUp(self):
-        backend = Backend(echo)
-        self.addCleanup(backend.close)
-        self.gateway = Gateway(f'backend = "{backend.url}"\nsend = publish\n')
+        self.seen = Backend(echo)
+        self.addCleanup(self.seen.close)
+        self.gateway = Gateway(
+            f'backend = "{self.seen.url}"\nsend = publish\n')
         self.addCleanup(self.gateway.close)
         self.gateway.start()
 
@@ -52,6 +53,22 @@ class Allow(Scenario):
         for method in ("TRACE", "CONNECT"):
             status, allow = self.ask(self.gateway.port, method, "/page")
             self.assertEqual((status, len(allow)), (405, 1))
+
+    def test_the_gateway_as_such_has_methods_too(self):
+        g = self.gateway
+        for port, most in ((g.port, "PUT"), (g.api_port, "DELETE")):
+            status, allow = self.ask(port, "OPTIONS", "*")
+            self.assertEqual((status, len(allow)), (204, 1))
+            self.assertTrue({"GET", "HEAD", "POST", "OPTIONS", most} <=
+                            {m.strip() for m in allow[0].split(",")})
+            # A path that is missing from a URI is none of a page either.
+            self.assertEqual(self.ask(port, "OPTIONS", "http://test"),
+                             (status, allow))
+            for method in METHODS:
+                if method != "OPTIONS":
+                    self.assertEqual(self.ask(port, method, "*")[0], 400)
+            self.assertEqual(self.ask(port, "OPTIONS", "**")[0], 400)
+        self.assertEqual(self.seen.requests, [])
 
 
 if __name__ == "__main__":
