@@ -406,6 +406,8 @@ begin(struct session **out, struct sessions *ss, const struct visit *v)
 
 	if (ss->count >= ss->max)
 		return SW_EBUSY;
+	if (v->bare)
+		return SW_EAGAIN;
 	if ((s = session_new(ss, v, user_of(v->grant))) == NULL)
 		return SW_ENOMEM;
 	if (v->forwarded.p != NULL &&

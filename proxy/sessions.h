@@ -77,6 +77,7 @@ struct visit {
 	const struct address *peer;
 	const char *transport; /* a constant */
 	struct str forwarded;
+	bool bare; /* that is not read yet: one that needs it is SW_EAGAIN */
 	const struct link *links; /* what it listens to; NULL: nothing here */
 	/* The number that it gets if it is new; 0: one is made then. */
 	uint64_t connection;
@@ -88,7 +89,8 @@ struct visit {
 
 /*
  * It begins: the session is held until sessions_leave. SW_EBUSY, there are too
- * many sessions; SW_ELIMIT, this one has too many channels; SW_ENOMEM.
+ * many sessions; SW_ELIMIT, this one has too many channels; SW_EAGAIN, it is a
+ * new one, and the visit is bare; SW_ENOMEM.
  */
 int sessions_enter(
     struct session **out, struct sessions *ss, const struct visit *v);

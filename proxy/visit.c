@@ -104,8 +104,9 @@ token_user(const struct grant *g)
 	return str_of(g == NULL ? NULL : g->user);
 }
 
+/* With its headers, which a session keeps that is new, or has a new grant. */
 static int
-enter(struct subscriber *s, struct visit v, const struct request *r)
+introduce(struct subscriber *s, struct visit v, const struct request *r)
 {
 	struct credentials who = { .code = { 0 } };
 	struct buf forwarded;
@@ -121,6 +122,19 @@ enter(struct subscriber *s, struct visit v, const struct request *r)
 		    subscriber_session(s), sessions_of(s->conn), &v);
 	buf_fini(&forwarded);
 	return err;
+}
+
+static int
+enter(struct subscriber *s, struct visit v, const struct request *r)
+{
+	int err = SW_EAGAIN;
+
+	v.bare = !v.asked;
+	if (v.bare)
+		err = sessions_enter(
+		    subscriber_session(s), sessions_of(s->conn), &v);
+	v.bare = false;
+	return err == SW_EAGAIN ? introduce(s, v, r) : err;
 }
 
 int

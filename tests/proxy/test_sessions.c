@@ -171,6 +171,29 @@ members(const char *channel)
 	return n;
 }
 
+START_TEST(who_is_known_needs_no_headers)
+{
+	struct visit v = visit_of("s", NULL, 0);
+	struct session *s;
+
+	begin();
+	v.bare = true;
+	ck_assert_int_eq(sessions_enter(&s, sessions, &v), SW_EAGAIN);
+	ck_assert_uint_eq(sessions_count(sessions), 0);
+	ck_assert_uint_eq(last_number, 0);
+	ck_assert_int_eq(ask("s", "", 0), SW_OK);
+	ck_assert_int_eq(sessions_enter(&s, sessions, &v), SW_OK);
+	sessions_leave(s, NULL, 0);
+	/* For all others it is as it was: they are new, or too many. */
+	for (size_t i = 0; i < 3; i++)
+		ck_assert_int_eq(
+		    ask((const char *[]){ "t", "u", "v" }[i], "", 0), SW_OK);
+	v.session = STR("w");
+	ck_assert_int_eq(sessions_enter(&s, sessions, &v), SW_EBUSY);
+	close_all();
+}
+END_TEST
+
 START_TEST(a_session_comes_once_and_goes_when_its_lease_ends)
 {
 	uint64_t retry_ms;
@@ -509,7 +532,8 @@ START_TEST(memory_may_run_out_anywhere)
 }
 END_TEST
 
-SUITE("sessions", TEST(a_session_comes_once_and_goes_when_its_lease_ends),
+SUITE("sessions", TEST(who_is_known_needs_no_headers),
+    TEST(a_session_comes_once_and_goes_when_its_lease_ends),
     TEST(each_channel_has_a_lease_of_its_own),
     TEST(a_request_under_way_holds_it),
     TEST(whatever_it_sends_renews_the_session_and_none_of_its_channels),
