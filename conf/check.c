@@ -2,6 +2,7 @@
 #include "conf/backend.h"
 #include "conf/check_backend.h"
 #include "conf/check_routes.h"
+#include "conf/check_use.h"
 
 #include <netinet/in.h>
 
@@ -368,4 +369,5 @@ settings_check(
 		check_taken(&k, it);
 		check_alone(&k, it);
 	}
+	use_check(s, c, faults);
 }

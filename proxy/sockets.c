@@ -159,6 +159,18 @@ listen_all(struct sockets *s, const char *name, char *const *addresses,
 	return err;
 }
 
+/* systemd may have passed one, so only now that is known. */
+static void
+warn_of_idle_certificates(const struct sockets *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (listener_is_secure(s->items[i].kind))
+			return;
+	if (s->conf->tls_certificate_count > 0)
+		log_warn("tls: nothing listens with it: write listen-tls = "
+			 "\"...\" as well, or leave out tls-certificate");
+}
+
 int
 sockets_open(struct sockets *s, const struct conf *conf,
     const struct identity *identity, size_t workers)
@@ -188,6 +200,8 @@ sockets_open(struct sockets *s, const struct conf *conf,
 	     i++)
 		err = listen_all(s, all[i].name, all[i].addresses, all[i].count,
 		    all[i].kind);
+	if (err == SW_OK)
+		warn_of_idle_certificates(s);
 	return err;
 }
 

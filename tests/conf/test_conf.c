@@ -121,6 +121,29 @@ put_setting(struct buf *out, const struct directive *d, uint64_t value)
 	buf_puts(out, "\n");
 }
 
+/* What has to be there as well for the directive to be of use. */
+static const char *
+company_of(const struct directive *d)
+{
+	static const struct {
+		const char *name, *company;
+	} pairs[] = {
+		{ "listen-tls", "tls-certificate = a\n" },
+		{ "api-listen-tls", "tls-certificate = a\n" },
+		{ "api-client-ca",
+		    "api-listen-tls = '127.0.0.1:2' tls-certificate = a\n" },
+		{ "tls-key", "tls-certificate = a\n" },
+		{ "tls-ocsp", "tls-certificate = a\n" },
+		{ "redirect-listen", "redirect-port = 443\n" },
+		{ "token-in-url", TOKEN_KEY },
+	};
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		if (strcmp(d->name, pairs[i].name) == 0)
+			return pairs[i].company;
+	return "";
+}
+
 /* A file with that value, and values that go with it where there is a pair. */
 static void
 write_number(const struct directive *d, uint64_t value)
@@ -140,6 +163,7 @@ write_number(const struct directive *d, uint64_t value)
 		if (d == high)
 			put_setting(&text, low, low->min);
 	}
+	buf_puts(&text, company_of(d));
 	scratch_write("spillway.conf", buf_head(&text), buf_len(&text));
 	buf_fini(&text);
 }
@@ -210,8 +234,9 @@ START_TEST(each_word_is_accepted_and_no_other)
 		snprintf(text, sizeof(text),
 		    "%s = %s\nbackend = \"http://a\"\n"
 		    "bridge-secret = "
-		    "whsec_MDEyMzQ1Njc4OWFiY2RlZmdo\n" TOKEN_KEY,
-		    d->name, d->words[i]);
+		    "whsec_MDEyMzQ1Njc4OWFiY2RlZmdo\n" TOKEN_KEY
+		    "channel \"x\" { send = bridge }\n%s",
+		    d->name, d->words[i], company_of(d));
 		c = load_text(text);
 		ck_assert_uint_eq(field_number(d, base_of(c, d)), i);
 		conf_free(c);
@@ -240,8 +265,8 @@ START_TEST(each_flag_is_yes_or_no)
 		snprintf(text, sizeof(text),
 		    "%s = %s\nbackend = \"http://a\"\n"
 		    "bridge-secret = "
-		    "whsec_MDEyMzQ1Njc4OWFiY2RlZmdo\n",
-		    d->name, i == 0 ? "no" : "yes");
+		    "whsec_MDEyMzQ1Njc4OWFiY2RlZmdo\n%s",
+		    d->name, i == 0 ? "no" : "yes", company_of(d));
 		c = load_text(text);
 		ck_assert_uint_eq(field_number(d, base_of(c, d)), i);
 		conf_free(c);
@@ -274,27 +299,30 @@ some_value(const struct directive *d, int which)
 				     d->fallback;
 }
 
-/* What has to be there as well for the directive to be of use. */
-static const char *
-company_of(const struct directive *d)
+/* It says no more than what holds, or was turned off, or is meant for later. */
+START_TEST(what_does_nothing_may_stand_where_that_is_clear)
 {
-	static const struct {
-		const char *name, *company;
-	} pairs[] = {
-		{ "listen-tls", "tls-certificate = a\n" },
-		{ "api-listen-tls", "tls-certificate = a\n" },
-		{ "api-client-ca",
-		    "api-listen-tls = '127.0.0.1:2' tls-certificate = a\n" },
-		{ "tls-key", "tls-certificate = a\n" },
-		{ "tls-ocsp", "tls-certificate = a\n" },
-		{ "redirect-listen", "redirect-port = 443\n" },
+	static const char *const files[] = {
+		"token-cookie = off token-in-url = no\n"
+		"bridge-path = /spillway-events access-log = no\n"
+		"trusted-proxy = {} durability = normal store = memory\n"
+		"message-mode = sync\n",
+		"backend = off backend-ca = /a access-log = yes\n"
+		"bridge-header = Cookie\n",
+		"token-leeway = 1s\n"
+		"backend-connect-timeout = 1s bridge-timeout = 1s\n",
+		"route \"/a\" { backend = \"http://a\" }\naccess-log = yes\n",
+		"message-mode = queue\nchannel \"a\" { send = bridge }\n"
+		"backend = \"http://a\"\n"
+		"bridge-secret = whsec_MDEyMzQ1Njc4OWFiY2RlZmdo\n",
+		"channel \"a\" { message-mode = queue bridge-presence = yes }\n"
+		"backend = \"http://a\"\n"
+		"bridge-secret = whsec_MDEyMzQ1Njc4OWFiY2RlZmdo\n",
 	};
 
-	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
-		if (strcmp(d->name, pairs[i].name) == 0)
-			return pairs[i].company;
-	return "";
+	conf_free(load_text(files[_i]));
 }
+END_TEST
 
 START_TEST(each_directive_is_set_once)
 {
@@ -1066,6 +1094,8 @@ main(void)
 	tcase_add_test(tc, without_a_file_everything_has_its_default);
 	tcase_add_test(
 	    tc, without_a_file_streams_and_polls_have_their_defaults);
+	tcase_add_loop_test(
+	    tc, what_does_nothing_may_stand_where_that_is_clear, 0, 6);
 	add_table_tests(tc);
 	add_channel_tests(tc);
 	tcase_add_test(tc, lists_take_one_value_or_several_and_grow);

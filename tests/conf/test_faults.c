@@ -338,6 +338,37 @@ static const struct {
 	  "bridge-presence = yes }\n",
 	    ":4: write bridge-secret = \"...\" as well: by its signatures the "
 	    "backend knows our requests from those of clients\n" },
+	/* What would do nothing. */
+	{ "\nmessage-mode = queue\n",
+	    ":2: write send = bridge as well, or leave out message-mode: only "
+	    "what goes to the backend is queued\n" },
+	{ "send = publish\nchannel \"a\" {\nmessage-mode = queue\n}\n",
+	    ":3: write send = bridge as well, or leave out message-mode: only "
+	    "what goes to the backend is queued\n" },
+	{ "store = memory\nchannel \"a\" {\ndurability = full\n}\n",
+	    ":3: write the path of a file for store, or leave out durability = "
+	    "full: what is in memory alone goes with the process\n" },
+	{ "token-issuer = a\ntoken-cookie = b\ntoken-in-url = yes\n"
+	  "token-leeway = 1s\n",
+	    ":1: write token-key = \"...\" as well, or leave out "
+	    "token-issuer: it is about tokens, which need a key\n"
+	    ":2: write token-key = \"...\" as well, or leave out "
+	    "token-cookie: it is about tokens, which need a key\n"
+	    ":3: write token-key = \"...\" as well, or leave out "
+	    "token-in-url: it is about tokens, which need a key\n" },
+	{ "backend-ca = /a\ntrusted-proxy = 10.0.0.0/8\naccess-log = yes\n"
+	  "backend-connect-timeout = 1s\n",
+	    ":1: write backend = \"...\" as well, or leave out backend-ca: it "
+	    "is about it\n"
+	    ":2: write backend = \"...\" as well, or leave out "
+	    "trusted-proxy: it is about requests to it\n"
+	    ":3: write backend = \"...\" as well, or leave out access-log: it "
+	    "is about requests to it\n" },
+	{ "bridge-path = /a\nbridge-header = Cookie\n",
+	    ":1: write backend = \"...\" as well, or leave out bridge-path: "
+	    "it is about what it is told\n"
+	    ":2: write backend = \"...\" as well, or leave out "
+	    "bridge-header: it is about what it is told\n" },
 	/* And the rest. */
 	{ "token-cookie = \"a b\"\ntoken-audience = \"\"\n"
 	  "allow-origin = { \"example.com\", \"https://a/\" }\n",

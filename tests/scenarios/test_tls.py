@@ -677,6 +677,14 @@ class Files(Scenario):
         self.assertEqual((code, text),
                          (0, f"{self.gateway.conf_path}: fine\n"))
 
+    def test_certificates_that_nobody_is_shown_are_told_of(self):
+        g = self.gateway
+        g.certificates = []
+        g.configure(f'tls-certificate = "{self.good.path}"\n'
+                    f'tls-key = "{self.good.key}"\n')
+        g.start()
+        g.wait_log("warn tls: nothing listens with it: write listen-tls")
+
     def test_what_is_not_is_said_and_nothing_starts(self):
         other = certificate("other.test")
         for path, key, expected in (
