@@ -59,6 +59,9 @@ publish_put_answer(
     struct buf *out, struct worker *w, const struct append_item *item)
 {
 	struct channel *c = item->event->channel;
+	enum durability durable = log_in_memory(w->log) ?
+	    DURABILITY_MEMORY :
+	    channel_policy(c)->durability;
 
 	buf_puts(out, "{\"id\":\"");
 	cursor_put(out, &w->codec.epoch, item->id);
@@ -67,7 +70,7 @@ publish_put_answer(
 	buf_puts(out,
 	    item->duplicate ? ",\"duplicate\":true" : ",\"duplicate\":false");
 	buf_puts(out, ",\"durable\":\"");
-	buf_puts(out, durability_name(channel_policy(c)->durability));
+	buf_puts(out, durability_name(durable));
 	buf_puts(out, "\",\"subscribers\":{\"ws\":");
 	buf_put_u64(out, item->audience[AUDIENCE_WS]);
 	buf_puts(out, ",\"sse\":");

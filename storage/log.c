@@ -100,10 +100,16 @@ load_row(void *ctx, const struct store_row *row)
 	return SW_OK;
 }
 
+bool
+log_in_memory(const struct log *l)
+{
+	return strcmp(l->path, "memory") == 0;
+}
+
 static int
 open_store(struct log *l)
 {
-	if (strcmp(l->path, "memory") == 0)
+	if (log_in_memory(l))
 		return store_memory_open(&l->store);
 	return store_sqlite_open(&l->store, l->path, l->options.shared);
 }

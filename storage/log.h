@@ -124,6 +124,8 @@ void log_close(struct log *l);
 void log_reload(struct log *l, const struct log_options *o);
 
 const struct epoch *log_epoch(const struct log *l);
+/* Is all of it in memory, whatever durability a channel asks for? */
+bool log_in_memory(const struct log *l);
 /* Newest id given out and committed; every event above it is still to come. */
 uint64_t log_head(const struct log *l);
 /* Nothing up to this id is history any more, in any channel. */

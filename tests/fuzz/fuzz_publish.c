@@ -21,6 +21,7 @@
 #include "tests/fuzz/heads.h"
 
 int __wrap_worker_append(struct worker *w, struct append *a);
+bool __wrap_log_in_memory(const struct log *l);
 void __wrap_exchange_wait(struct exchange *x);
 void __wrap_exchange_answer(
     struct exchange *x, int status, const char *content_type);
@@ -40,6 +41,13 @@ __wrap_worker_append(struct worker *w, struct append *a)
 	must(outcome.append == NULL);
 	outcome.append = a;
 	return SW_OK;
+}
+
+bool
+__wrap_log_in_memory(const struct log *l)
+{
+	(void)l;
+	return false;
 }
 
 void

@@ -4,8 +4,8 @@ import json
 import threading
 import time
 
-from gateway import (Scenario, SseSubscriber, WebSocket, Wire, WsSubscriber,
-                     main, request_head)
+from gateway import (Gateway, Scenario, SseSubscriber, WebSocket, Wire,
+                     WsSubscriber, main, request_head)
 from post import (DOORS, Publisher, events_path, is_problem, lines, post)
 
 
@@ -72,6 +72,12 @@ channel "full" { durability = full }
                                      ("other", "normal")):
                 self.assertEqual(p.publish(channel, "1")[2]["durable"],
                                  durable)
+
+    def test_in_a_store_that_is_memory_nothing_is_durable(self):
+        g = Gateway(store="memory")
+        self.addCleanup(g.close)
+        g.start()
+        self.assertEqual(g.publish("a", 1)["durable"], "memory")
 
     def test_the_content_type_is_kept_or_found_out(self):
         text, binary = "héllo, {", b"\xff\x00\xfe"
