@@ -315,6 +315,21 @@ class Hardened(unittest.TestCase):
                                      "", text))
         self.assertRegex(text, r"(?m)^ExecStart=/\S+/spillway -c /\S+$")
 
+    @unittest.skipUnless(os.path.exists(UNIT), "built without the unit")
+    def test_the_store_is_where_the_unit_may_write(self):
+        with Gateway() as g:
+            with open(g.conf_path, "w", encoding="ascii"):
+                pass
+            printed = subprocess.run(
+                [DAEMON, "--print-config", "-c", g.conf_path], check=True,
+                capture_output=True, text=True, timeout=GUARD).stdout
+        store, = re.findall(r'(?m)^store = "(.+)/spillway\.db"$', printed)
+        if not store.startswith(("/usr/", "/var/")):
+            self.skipTest("built for a place of its own")
+        with open(UNIT, encoding="ascii") as f:
+            name, = re.findall(r"(?m)^StateDirectory=(\S+)$", f.read())
+        self.assertEqual(store, "/var/lib/" + name)
+
     @unittest.skipUnless(os.path.exists(UNIT) and
                          shutil.which("systemd-analyze"), "without systemd")
     def test_what_the_unit_exposes(self):
