@@ -67,7 +67,8 @@ const struct directive directives[] = {
 	    .fallback = SPILLWAY_STATEDIR "/spillway.db",
 	    .words = WORDS("memory"),
 	    .help = "File that keeps the history; \"memory\" keeps it in "
-		    "memory alone, until the daemon ends." },
+		    "memory alone, until the daemon ends, whatever durability "
+		    "says." },
 	{ "log-level", KIND_WORD, GROUP_EVERYDAY, GLOBAL(log_level),
 	    .fallback = "info", .words = LOG_LEVELS,
 	    .help = "Least important lines to log. Lines for \"error\" ask "
@@ -242,7 +243,8 @@ const struct directive directives[] = {
 		    "for: its answer, which the sender gets (\"sync\"), or "
 		    "only to be stored, from where it reaches the backend at "
 		    "least once, in the order of its connection, even if that "
-		    "is away or the gateway is killed (\"queue\")." },
+		    "is away or the gateway is killed (\"queue\"). So do then "
+		    "spillway.subscribe and unsubscribe (bridge-presence)." },
 	{ "bridge-connect", KIND_FLAG, GROUP_CHANNELS, POLICY(bridge_connect),
 	    .fallback = "no",
 	    .help = "Whether the backend is asked before anybody subscribes "
