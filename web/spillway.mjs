@@ -239,10 +239,14 @@ function retryAfter(header) {
 	return header('Retry-After') * 1000 || 0;
 }
 
+/* The gateway's own words, if they are: a proxy on the way has others. */
+function problemOf(text, header) {
+	return /problem/.test(header('Content-Type')) && parse(text);
+}
+
 /* What an ordinary answer that is no stream means, as a close code. */
 function failed(s, link, status, text, header) {
-	var problem = /problem\+json/.test(header('Content-Type')) &&
-		parse(text);
+	var problem = problemOf(text, header);
 
 	/* Other refusals are some proxy's, and that of this transport. */
 	fail(s, link, problem && /^4(?!0[68]|2[69])/.test(status) ?
@@ -258,10 +262,7 @@ function openWebSocket(s, link) {
 		s._token ? 'bearer.' + s._token : []));
 
 	socket.onmessage = (message) => {
-		var read = parse(message.data);
-
-		if (read)
-			take(s, link, read);
+		take(s, link, parse(message.data));
 	};
 	/* A close follows; some end the process if nobody listens. */
 	socket.onerror = nothing;
@@ -269,7 +270,11 @@ function openWebSocket(s, link) {
 		fail(s, link, close.code || 1006, close.reason);
 	};
 	link._say = (command) => {
-		socket.send(JSON.stringify(command));
+		try {
+			socket.send(JSON.stringify(command));
+		} catch (closing) {
+			fail(s, link, 1006, 'closing');
+		}
 	};
 	link._shut = () => {
 		socket.onmessage = socket.onclose = null;
@@ -316,11 +321,11 @@ function openEvents(s, link, padding, onText) {
 
 function openPolls(s, link) {
 	var o = s._o, holds = link.name === 'long', timer = alarm(o);
-	var proven, abort;
+	var abort;
 
 	function pause(ms) {
 		link._patience = ms + (link._held ?
-			HOLD_GRACE_MS : s._o.proofTimeout);
+			HOLD_GRACE_MS : o.proofTimeout);
 		heard(s, link);
 	}
 	function poll() {
@@ -328,7 +333,7 @@ function openPolls(s, link) {
 		 * The first one is answered at once, and proves the way: but
 		 * not that one is which waits, to those who have another way.
 		 */
-		var wait = link._held = holds && (proven || s._link) ?
+		var wait = link._held = holds && (link._proven || s._link) ?
 			s._hold : 0;
 
 		pause(wait * 1000);
@@ -347,20 +352,18 @@ function openPolls(s, link) {
 		});
 	}
 	function taken(answer) {
-		var ms = o.pollInterval || answer.retry || 2000;
+		var ms = 0;
 
-		proven = true;
 		if (link._held)
 			s._hold = Math.min(s._holdMax, s._hold * 2);
 		answered(s, link, answer);
 		if (link._dead)
 			return;
-		if (holds)
-			/* Not held, by whomever: do not spin. */
-			ms = !answer.events.length && link._held &&
-				now(o) - link._asked < 500 ? 1000 : 0;
-		if (answer.more)
-			ms = 0;
+		if (!holds && !answer.more)
+			ms = o.pollInterval || answer.retry || 2000;
+		else if (!answer.events.length && link._held &&
+			now(o) - link._asked < 500)
+			ms = 1000; /* not held, by whomever: do not spin */
 		pause(ms);
 		timer(ms, poll);
 	}
@@ -483,7 +486,6 @@ function Stream(url, options) {
 	self._url = url;
 	self._session = o.session || randomName(o);
 	self.cursor = o.after || null;
-	self.state = 'idle';
 	self.transport = null;
 	self.attempts = self._turn = self._sent = self._tries = 0;
 	self.stats = { events: 0, duplicates: 0, gaps: 0, connects: 0 };
@@ -501,7 +503,7 @@ function Stream(url, options) {
 	self._sendTimer = alarm(o);
 	self._ageTimer = alarm(o);
 	forgive(self);
-	changed(self);
+	become(self, 'idle');
 	if (o.autoConnect !== false)
 		self._timer(0, () => {
 			self.connect();
@@ -529,12 +531,12 @@ Stream.prototype.getSnapshot = function () {
 };
 
 Stream.prototype.connect = function () {
-	if (!/idle|closed/.test(this.state))
-		return;
-	this._refreshed = false;
-	this.attempts = 0;
-	listenToPage(this);
-	race(this);
+	if (/idle|closed/.test(this.state)) {
+		this._refreshed = false;
+		this.attempts = 0;
+		listenToPage(this);
+		race(this);
+	}
 };
 
 Stream.prototype.close = function (code, reason) {
@@ -550,21 +552,17 @@ Stream.prototype.reconnect = function (reason) {
 	race(this, { reason: reason });
 };
 
-function changed(s, details) {
-	var before = s._snapshot || s;
+function become(s, state, details) {
+	var before = s.state;
 
+	s.state = state;
 	s._snapshot = extend({
-		state: s.state, transport: s.transport, attempts: s.attempts,
+		state: state, transport: s.transport, attempts: s.attempts,
 		error: null, retryAt: null
 	}, details);
 	emit(s, 'snapshot');
-	if (before.state !== s.state)
-		emit(s, 'state', { oldState: before.state, state: s.state });
-}
-
-function become(s, state, details) {
-	s.state = state;
-	changed(s, details);
+	if (before !== s.state)
+		emit(s, 'state', { oldState: before, state: s.state });
 }
 
 /* What was held against transports: this may be another network. */
@@ -862,49 +860,47 @@ function holdFailed(s, link, code) {
 function strike(s, name, code, life) {
 	s._strikes[name] = life < SHORT_LIFE_MS && /^1006|^4408/.test(code) ?
 		(s._strikes[name] || 0) + 1 : 0;
-	if (s._strikes[name] >= STRIKES) {
+	if (s._strikes[name] === STRIKES) {
 		s._strikes[name] = 0;
 		block(s, name);
 	}
 }
 
-function delayOf(s, code, after) {
-	var random = s._o.random(), most = Math.min(s._o.retryMax,
-		s._base * Math.pow(2, s.attempts));
+/* Before what failed `times` is tried again: the more, the longer. */
+function jitter(s, times) {
+	return Math.max(FLOOR_MS, s._o.random() * Math.min(s._o.retryMax,
+		s._base * Math.pow(2, times)));
+}
 
+function delayOf(s, code, after) {
 	if (after)
-		return after + random * 250;
+		return after + s._o.random() * 250;
 	if (!s.attempts && /^40/.test(code))
 		return 0;
-	if (!s.attempts && /^10(01|12)/.test(code))
-		most = 1000;
-	return Math.max(FLOOR_MS, random * most);
+	/* All have lost a gateway that goes away: they come back apart. */
+	return jitter(s, s.attempts || +/^10(01|12)/.test(code));
 }
 
 function lost(s, code, reason, after) {
-	var delay = delayOf(s, code, after), turn, details;
+	var delay = delayOf(s, code, after), details = {
+		delay: delay, attempt: ++s.attempts, code: code, reason: reason
+	};
 
 	dropAll(s);
-	turn = s._turn;
-	s.attempts++;
+	s._timer(delay, () => {
+		race(s);
+	});
 	become(s, 'waiting', {
 		error: reason || String(code), retryAt: now(s._o) + delay
 	});
-	details = {
-		delay: delay, attempt: s.attempts, code: code, reason: reason
-	};
 	emit(s, 'error', details);
 	emit(s, 'retry', details);
-	if (turn === s._turn)
-		s._timer(delay, () => {
-			race(s);
-		});
 }
 
 /* What links hear. */
 
 function take(s, link, m) {
-	if (link._dead)
+	if (link._dead || !m)
 		return;
 	if (m.type === 'spillway.hello') {
 		link._hello = m;
@@ -1021,14 +1017,10 @@ function wake(s) {
 		return expire(s);
 	if (link._say || time - link._heardAt > link._hello.heartbeat)
 		link._due = time + WAKE_MS;
-	if (link._say)
-		try {
-			link._say({ op: 'ping' });
-		} catch (closing) {
-			return fail(s, link, 1006, 'closing');
-		}
 	watch(s);
 	fetchMissed(s, link);
+	if (link._say)
+		link._say({ op: 'ping' });
 }
 
 /* What is new, by a poll beside the link, which tells of losses itself. */
@@ -1092,28 +1084,28 @@ function listenToPage(s) {
  */
 
 var TRANSIENT = /^(overloaded|no-memory|store|again|io|corrupt|locked)$/;
+/* What the gateway says of a message that it has: no reply of a backend. */
+var KNOWN = /^{"id":"[^"]*","time":\d+,"duplicate":true}/;
 
 function settle(message, status, details) {
 	extend(message, details).status = status;
-	call(message._tell, null, message);
+	call(message._options.done, null, message);
 	call(message._resolve, null, message);
 }
 
 /* A view may be written to while it waits: what is sent is as it was. */
 function isBinary(data) {
-	return / (ArrayBuffer|\w+\dC?\w*Array|DataView|Blob|File)]/
-		.test({}.toString.call(data));
+	return /Buffer|View|\d\w*Array|Blob|File/.test({}.toString.call(data));
 }
 
-/* Returns what became of it: queued, acknowledged, failed, or unknown. */
-function send(s, data, options) {
-	var message = {
+/* Returns what becomes of it: queued, acknowledged, failed, or unknown. */
+Stream.prototype.send = function (data, options) {
+	var s = this, message = {
 		seq: ++s._sent, status: 'queued', id: null, duplicate: false,
 		reply: null, error: null,
 		_data: isBinary(data) ? new root.Blob([data]) :
 			JSON.stringify(data),
-		_channel: options.channel,
-		_tell: options.done, _since: now(s._o)
+		_options: options || {}, _since: now(s._o)
 	};
 	var error = message._data === undefined ? 'not JSON' :
 		s.state === 'closed' ? 'closed' :
@@ -1130,7 +1122,7 @@ function send(s, data, options) {
 		age(s);
 	}
 	return message;
-}
+};
 
 /* Nobody wants to see what they said half an hour ago. */
 function age(s) {
@@ -1147,7 +1139,6 @@ function age(s) {
 		flush(s);
 	} else {
 		giveUp(s, 'expired');
-		age(s);
 	}
 }
 
@@ -1161,21 +1152,6 @@ function halt(s) {
 		abort();
 }
 
-/* What was tried without an answer may have arrived all the same. */
-function giveUp(s, error) {
-	var message = s._queue.shift();
-
-	halt(s);
-	settle(message, message._tried ? 'unknown' : 'failed',
-		{ error: error });
-}
-
-function giveUpAll(s, error) {
-	while (s._queue.length)
-		giveUp(s, error);
-	age(s);
-}
-
 function settled(s, status, details) {
 	var message = s._queue.shift();
 
@@ -1185,15 +1161,22 @@ function settled(s, status, details) {
 	age(s);
 }
 
+/* What was tried without an answer may have arrived all the same. */
+function giveUp(s, error) {
+	settled(s, s._queue[0]._tried ? 'unknown' : 'failed',
+		{ error: error });
+}
+
+function giveUpAll(s, error) {
+	while (s._queue.length)
+		giveUp(s, error);
+}
+
 /* Pause, then the same again. */
 function again(s, after) {
-	var o = s._o;
-
 	halt(s);
 	s._sending = nothing;
-	s._sendTimer(Math.max(after, FLOOR_MS, o.random() *
-		Math.min(30000, 500 * Math.pow(2, s._tries++))),
-	function () {
+	s._sendTimer(Math.max(after, jitter(s, s._tries++)), () => {
 		s._sending = null;
 		flush(s);
 	});
@@ -1216,35 +1199,40 @@ function replied(s, m) {
 		});
 }
 
+/* What the gateway says of a message that it had before: no backend's reply. */
+var KNOWN = /^{"id":"[^"]*","time":\d+,"duplicate":true}$/;
+
 /* Posts a message; answer(s, m) is told the same as by a WebSocket. */
 function post(s, message, answer) {
-	function told(op, details) {
-		details.op = op;
-		details.ref = message.seq;
-		answer(s, details);
-	}
 	/* A message goes to one channel: the first, unless it says. */
 	return ask(s, address(s, {
 		session: message._session || s._session, seq: message.seq
 	}).replace(/[^\/?]*(?=\?)/, (channels) => {
-		return message._channel || channels.split(/,|%2C/i)[0];
+		return message._options.channel || channels.split(/,|%2C/i)[0];
 	}), {
-		'Content-Type': 'application/' + (isBinary(message._data) ?
-			'octet-stream' : 'json')
+		'Content-Type': isBinary(message._data) ?
+			'application/octet-stream' : 'application/json'
 	}, (status, text, header) => {
-		var read = parse(text) || {};
+		var problem = problemOf(text, header);
+		var read = /json/.test(header('Content-Type')) ?
+			parse(text) : text;
 
-		if (status === 401)
+		function told(op, details) {
+			answer(s, extend({ op: op, ref: message.seq }, details));
+		}
+		if (status === 401 && s._token)
 			unauthorized(s, 4401, 'HTTP 401');
-		else if (/^(0|408|429|5..)$/.test(status))
+		else if (/^(0|408|429|50[03])$/.test(status) ||
+			(status > 499 && !problem))
 			told('error', {
 				code: 'again', after: retryAfter(header)
 			});
 		else if (status >= 300)
 			told('error', {
-				message: read.detail || 'HTTP ' + status
+				message: problem ? problem.detail :
+					'HTTP ' + status
 			});
-		else if (status === 200 && text === message._data)
+		else if (status === 200 && !KNOWN.test(text))
 			told('reply', { data: read });
 		else
 			told('ok', read);
@@ -1263,21 +1251,14 @@ function flush(s) {
 	});
 	/* Commands are JSON: bytes go beside them. */
 	if (!s._link._say || isBinary(message._data))
-		return s._sending = post(s, message, replied);
-	try {
+		s._sending = post(s, message, replied);
+	else
 		s._link._say({
 			op: 'send', ref: message.seq, seq: message.seq,
-			channel: message._channel,
+			channel: message._options.channel,
 			data: JSON.parse(message._data)
 		});
-	} catch (closing) {
-		again(s, 0); /* the next link takes it */
-	}
 }
-
-Stream.prototype.send = function (data, options) {
-	return send(this, data, options || {});
-};
 /* The stream behind the platform's own two faces: change a name, no more. */
 
 /* The names of its states are on it and on what it makes. */
@@ -1380,7 +1361,7 @@ function bytes(text, type) {
 
 	for (var i = 0; i < binary.length; i++)
 		array[i] = binary.charCodeAt(i);
-	return type === 'blob' && root.Blob ? new root.Blob([array]) :
+	return type === 'blob' ? new root.Blob([array]) :
 		array.buffer;
 }
 

@@ -5,8 +5,10 @@ import os
 import queue
 import subprocess
 import threading
+import unittest
 
-from gateway import GUARD, Scenario, main
+import bridge_backend
+from gateway import GUARD, Gateway, Scenario, main
 from test_third_party import node_modules
 from tokens import SECRET
 
@@ -140,6 +142,62 @@ channel "closed" { send = off }
             f.until(lambda: f.all("sent"))
             self.assertEqual(f.all("sent")[0]["sent"], "failed")
             self.assertIn("Sending is off", f.all("sent")[0]["error"])
+
+
+class Replies(unittest.TestCase):
+    """What a backend replies is the same, whatever carried the question."""
+
+    def setUp(self):
+        self.backend = bridge_backend.Backend(self.answer)
+        self.addCleanup(self.backend.close)
+        self.gateway = Gateway(f"""
+backend = "http://127.0.0.1:{self.backend.port}"
+bridge-secret = "{bridge_backend.SECRET}"
+channel "talk" {{ send = bridge }}
+channel "room" {{ send = publish }}
+""")
+        self.addCleanup(self.gateway.close)
+        self.gateway.start()
+
+    @staticmethod
+    def answer(event):
+        status, kind, body = json.loads(event.body)
+        return status, kind, body.encode()
+
+    def told(self, transports, channel, *said):
+        f = Follower(int(self.gateway.port), transports, channel)
+        self.addCleanup(f.close)
+        for data in said:
+            f.say(data)
+        f.until(lambda: len(f.all("sent")) == len(said))
+        return f.all("sent")
+
+    def test_a_reply_is_told(self):
+        kind = "application/json"
+        said = [(200, kind, '{"answer": 42}'), (200, kind, '"text"'),
+                (200, kind, "[1, 2]"), (200, kind, "null"),
+                (200, "text/plain", "42"), (204, None, ""),
+                (400, "text/plain", "bad"), (500, "text/plain", "bad")]
+        for transports in ("ws", "sse", "long", "short"):
+            told = self.told(transports, "talk", *said)
+            self.assertEqual([m["reply"] for m in told],
+                             [{"answer": 42}, "text", [1, 2], None, "42",
+                              None, None, None], transports)
+            self.assertEqual([m["sent"] for m in told],
+                             ["acknowledged"] * 6 + ["failed"] * 2)
+            self.assertEqual([m["error"] for m in told[-2:]],
+                             ["bad", "The backend answered 500."])
+
+    def test_a_repetition_is_no_reply(self):
+        """The client knows it by its form: {"id":...,"duplicate":true}."""
+        path = "/stream/room?session=0123456789abcdef&seq=1"
+        for status, duplicate in ((201, False), (200, True)):
+            got, _, body = self.gateway.request(
+                "POST", path, b"1", {"Content-Type": "application/json"})
+            self.assertEqual(got, status)
+            self.assertRegex(
+                body.decode(), r'^{"id":"[^"]*","time":\d+,"duplicate":'
+                + str(duplicate).lower() + "}")
 
 
 class Tokens(Scenario):

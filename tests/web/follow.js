@@ -45,6 +45,7 @@ stream.onclose = (e) => say({ closed: e.code });
 readline.createInterface({ input: process.stdin }).on('line', (line) => {
 	stream.send(JSON.parse(line), {
 		done: (sent) => say({ sent: sent.status, id: sent.id,
-			seq: sent.seq, error: sent.error })
+			seq: sent.seq, reply: sent.reply,
+			duplicate: sent.duplicate, error: sent.error })
 	});
 });

@@ -163,3 +163,75 @@ test('bytes are sent as such, whatever the transport, in order', async () => {
 		s.close();
 	}
 });
+
+for (const [what, said, reply] of [
+	['JSON', [200, '{"answer":42}'], { answer: 42 }],
+	['JSON that is text', [200, '"text"'], 'text'],
+	['JSON like an answer of ours', [200, '{"op":"ok","ref":0,"id":"a-1"}'],
+		{ op: 'ok', ref: 0, id: 'a-1' }],
+	['null', [200, 'null'], null],
+	['text', [200, '42 words', 'text/plain; charset=utf-8'], '42 words'],
+	['nothing', [204, '', 'text/plain'], null]
+])
+	test(`a backend's reply to a message that is posted: ${what}`,
+		async () => {
+			const w = new World(), s = w.stream({ transports: ['sse'] });
+
+			w.gateway.backend = () => said;
+
+			const m = s.send('question');
+
+			await w.clock.advance(SECOND);
+			assert.equal(m.status, 'acknowledged');
+			assert.deepEqual(m.reply, reply);
+			assert.equal(m.id, null);
+		});
+
+for (const [status, error] of [[400, 'bad'], [413, 'bad'], [502, 'bad'],
+	[504, 'bad']])
+	test(`what the gateway refuses for good fails: ${status}`, async () => {
+		const w = new World(), s = w.stream({ transports: ['long'] });
+
+		w.gateway.backend = () => [status, '{"detail":"bad"}',
+			'application/problem+json'];
+
+		const m = s.send('question');
+
+		await w.clock.advance(2 * SECOND);
+		assert.equal(m.status, 'failed');
+		assert.equal(m.error, error);
+	});
+
+test("a proxy's page in the place of an answer is tried again", async () => {
+	const w = new World(), s = w.stream({ transports: ['long'] });
+	let times = 2;
+
+	w.gateway.backend = () => times-- > 0 &&
+		[502, '<h1>Bad Gateway</h1>', 'text/html'];
+
+	const m = s.send('question');
+
+	await w.clock.advance(5 * SECOND);
+	assert.equal(m.status, 'acknowledged');
+	assert.equal(w.gateway.events.length, 1);
+});
+
+for (const name of ['sse', 'long', 'short'])
+	test(`who may read but not send goes on reading, over ${name}`,
+		async () => {
+			const w = new World();
+			const s = w.stream({ transports: [name],
+				getToken: () => null });
+
+			await w.clock.advance(SECOND);
+			w.gateway.faults.post = { status: 401 };
+
+			const m = s.send('may I?');
+
+			await w.clock.advance(SECOND);
+			assert.equal(m.status, 'failed');
+			assert.equal(s.state, 'open');
+			w.gateway.publish('read');
+			await w.clock.advance(5 * SECOND);
+			assert.equal(w.ids.length, 1);
+		});

@@ -430,17 +430,26 @@ function fetchOf(gateway) {
 			options.headers.Authorization === `Bearer ${t}`))
 			return problem(401);
 		if (name === 'post') {
-			const answer = gateway.command({
+			const m = {
 				seq: url.searchParams.get('seq'),
 				data: options.body instanceof Blob ?
 					{ bytes: await options.body.text() } :
 					JSON.parse(options.body)
-			}, url.searchParams.get('session'));
+			};
+			const said = gateway.backend?.(m);
 
-			return answer.op === 'error' ? problem(
-				answer.code === 'forbidden' ? 403 : 503) :
-				response(answer.duplicate ? 200 : 201,
-					JSON.stringify(answer));
+			if (said)
+				return response(...said);
+
+			const { op, code, id, duplicate } = gateway.command(m,
+				url.searchParams.get('session'));
+
+			return op === 'error' ? problem(
+				code === 'forbidden' ? 403 : 503) :
+				response(duplicate ? 200 : 201, JSON.stringify({
+					id, time: Math.floor(gateway.clock.now()),
+					duplicate
+				}));
 		}
 		if (name === 'sse')
 			return openResponse(gateway, url, fault, options);

@@ -1,6 +1,4 @@
-/* The platform, whatever it has: spillway.js. */
-
-var root = typeof self !== 'undefined' ? self : global;
+/* The platform, whatever it has, as `root`: spillway.js. */
 
 /* XMLHttpRequest keeps all that it read. */
 var ROTATE = 1 << 20;

@@ -100,7 +100,7 @@ function bytes(text, type) {
 
 	for (var i = 0; i < binary.length; i++)
 		array[i] = binary.charCodeAt(i);
-	return type === 'blob' && root.Blob ? new root.Blob([array]) :
+	return type === 'blob' ? new root.Blob([array]) :
 		array.buffer;
 }
 

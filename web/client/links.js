@@ -14,10 +14,14 @@ function retryAfter(header) {
 	return header('Retry-After') * 1000 || 0;
 }
 
+/* The gateway's own words, if they are: a proxy on the way has others. */
+function problemOf(text, header) {
+	return /problem/.test(header('Content-Type')) && parse(text);
+}
+
 /* What an ordinary answer that is no stream means, as a close code. */
 function failed(s, link, status, text, header) {
-	var problem = /problem\+json/.test(header('Content-Type')) &&
-		parse(text);
+	var problem = problemOf(text, header);
 
 	/* Other refusals are some proxy's, and that of this transport. */
 	fail(s, link, problem && /^4(?!0[68]|2[69])/.test(status) ?
@@ -33,10 +37,7 @@ function openWebSocket(s, link) {
 		s._token ? 'bearer.' + s._token : []));
 
 	socket.onmessage = function (message) {
-		var read = parse(message.data);
-
-		if (read)
-			take(s, link, read);
+		take(s, link, parse(message.data));
 	};
 	/* A close follows; some end the process if nobody listens. */
 	socket.onerror = nothing;
@@ -44,7 +45,11 @@ function openWebSocket(s, link) {
 		fail(s, link, close.code || 1006, close.reason);
 	};
 	link._say = function (command) {
-		socket.send(JSON.stringify(command));
+		try {
+			socket.send(JSON.stringify(command));
+		} catch (closing) {
+			fail(s, link, 1006, 'closing');
+		}
 	};
 	link._shut = function () {
 		socket.onmessage = socket.onclose = null;
@@ -91,11 +96,11 @@ function openEvents(s, link, padding, onText) {
 
 function openPolls(s, link) {
 	var o = s._o, holds = link.name === 'long', timer = alarm(o);
-	var proven, abort;
+	var abort;
 
 	function pause(ms) {
 		link._patience = ms + (link._held ?
-			HOLD_GRACE_MS : s._o.proofTimeout);
+			HOLD_GRACE_MS : o.proofTimeout);
 		heard(s, link);
 	}
 	function poll() {
@@ -103,7 +108,7 @@ function openPolls(s, link) {
 		 * The first one is answered at once, and proves the way: but
 		 * not that one is which waits, to those who have another way.
 		 */
-		var wait = link._held = holds && (proven || s._link) ?
+		var wait = link._held = holds && (link._proven || s._link) ?
 			s._hold : 0;
 
 		pause(wait * 1000);
@@ -122,20 +127,18 @@ function openPolls(s, link) {
 		});
 	}
 	function taken(answer) {
-		var ms = o.pollInterval || answer.retry || 2000;
+		var ms = 0;
 
-		proven = true;
 		if (link._held)
 			s._hold = Math.min(s._holdMax, s._hold * 2);
 		answered(s, link, answer);
 		if (link._dead)
 			return;
-		if (holds)
-			/* Not held, by whomever: do not spin. */
-			ms = !answer.events.length && link._held &&
-				now(o) - link._asked < 500 ? 1000 : 0;
-		if (answer.more)
-			ms = 0;
+		if (!holds && !answer.more)
+			ms = o.pollInterval || answer.retry || 2000;
+		else if (!answer.events.length && link._held &&
+			now(o) - link._asked < 500)
+			ms = 1000; /* not held, by whomever: do not spin */
 		pause(ms);
 		timer(ms, poll);
 	}

@@ -6,28 +6,28 @@
  */
 
 var TRANSIENT = /^(overloaded|no-memory|store|again|io|corrupt|locked)$/;
+/* What the gateway says of a message that it has: no reply of a backend. */
+var KNOWN = /^{"id":"[^"]*","time":\d+,"duplicate":true}/;
 
 function settle(message, status, details) {
 	extend(message, details).status = status;
-	call(message._tell, null, message);
+	call(message._options.done, null, message);
 	call(message._resolve, null, message);
 }
 
 /* A view may be written to while it waits: what is sent is as it was. */
 function isBinary(data) {
-	return / (ArrayBuffer|\w+\dC?\w*Array|DataView|Blob|File)]/
-		.test({}.toString.call(data));
+	return /Buffer|View|\d\w*Array|Blob|File/.test({}.toString.call(data));
 }
 
-/* Returns what became of it: queued, acknowledged, failed, or unknown. */
-function send(s, data, options) {
-	var message = {
+/* Returns what becomes of it: queued, acknowledged, failed, or unknown. */
+Stream.prototype.send = function (data, options) {
+	var s = this, message = {
 		seq: ++s._sent, status: 'queued', id: null, duplicate: false,
 		reply: null, error: null,
 		_data: isBinary(data) ? new root.Blob([data]) :
 			JSON.stringify(data),
-		_channel: options.channel,
-		_tell: options.done, _since: now(s._o)
+		_options: options || {}, _since: now(s._o)
 	};
 	var error = message._data === undefined ? 'not JSON' :
 		s.state === 'closed' ? 'closed' :
@@ -44,7 +44,7 @@ function send(s, data, options) {
 		age(s);
 	}
 	return message;
-}
+};
 
 /* Nobody wants to see what they said half an hour ago. */
 function age(s) {
@@ -61,7 +61,6 @@ function age(s) {
 		flush(s);
 	} else {
 		giveUp(s, 'expired');
-		age(s);
 	}
 }
 
@@ -75,21 +74,6 @@ function halt(s) {
 		abort();
 }
 
-/* What was tried without an answer may have arrived all the same. */
-function giveUp(s, error) {
-	var message = s._queue.shift();
-
-	halt(s);
-	settle(message, message._tried ? 'unknown' : 'failed',
-		{ error: error });
-}
-
-function giveUpAll(s, error) {
-	while (s._queue.length)
-		giveUp(s, error);
-	age(s);
-}
-
 function settled(s, status, details) {
 	var message = s._queue.shift();
 
@@ -99,15 +83,22 @@ function settled(s, status, details) {
 	age(s);
 }
 
+/* What was tried without an answer may have arrived all the same. */
+function giveUp(s, error) {
+	settled(s, s._queue[0]._tried ? 'unknown' : 'failed',
+		{ error: error });
+}
+
+function giveUpAll(s, error) {
+	while (s._queue.length)
+		giveUp(s, error);
+}
+
 /* Pause, then the same again. */
 function again(s, after) {
-	var o = s._o;
-
 	halt(s);
 	s._sending = nothing;
-	s._sendTimer(Math.max(after, FLOOR_MS, o.random() *
-		Math.min(30000, 500 * Math.pow(2, s._tries++))),
-	function () {
+	s._sendTimer(Math.max(after, jitter(s, s._tries++)), function () {
 		s._sending = null;
 		flush(s);
 	});
@@ -130,35 +121,40 @@ function replied(s, m) {
 		});
 }
 
+/* What the gateway says of a message that it had before: no backend's reply. */
+var KNOWN = /^{"id":"[^"]*","time":\d+,"duplicate":true}$/;
+
 /* Posts a message; answer(s, m) is told the same as by a WebSocket. */
 function post(s, message, answer) {
-	function told(op, details) {
-		details.op = op;
-		details.ref = message.seq;
-		answer(s, details);
-	}
 	/* A message goes to one channel: the first, unless it says. */
 	return ask(s, address(s, {
 		session: message._session || s._session, seq: message.seq
 	}).replace(/[^\/?]*(?=\?)/, function (channels) {
-		return message._channel || channels.split(/,|%2C/i)[0];
+		return message._options.channel || channels.split(/,|%2C/i)[0];
 	}), {
-		'Content-Type': 'application/' + (isBinary(message._data) ?
-			'octet-stream' : 'json')
+		'Content-Type': isBinary(message._data) ?
+			'application/octet-stream' : 'application/json'
 	}, function (status, text, header) {
-		var read = parse(text) || {};
+		var problem = problemOf(text, header);
+		var read = /json/.test(header('Content-Type')) ?
+			parse(text) : text;
 
-		if (status === 401)
+		function told(op, details) {
+			answer(s, extend({ op: op, ref: message.seq }, details));
+		}
+		if (status === 401 && s._token)
 			unauthorized(s, 4401, 'HTTP 401');
-		else if (/^(0|408|429|5..)$/.test(status))
+		else if (/^(0|408|429|50[03])$/.test(status) ||
+			(status > 499 && !problem))
 			told('error', {
 				code: 'again', after: retryAfter(header)
 			});
 		else if (status >= 300)
 			told('error', {
-				message: read.detail || 'HTTP ' + status
+				message: problem ? problem.detail :
+					'HTTP ' + status
 			});
-		else if (status === 200 && text === message._data)
+		else if (status === 200 && !KNOWN.test(text))
 			told('reply', { data: read });
 		else
 			told('ok', read);
@@ -177,18 +173,11 @@ function flush(s) {
 	});
 	/* Commands are JSON: bytes go beside them. */
 	if (!s._link._say || isBinary(message._data))
-		return s._sending = post(s, message, replied);
-	try {
+		s._sending = post(s, message, replied);
+	else
 		s._link._say({
 			op: 'send', ref: message.seq, seq: message.seq,
-			channel: message._channel,
+			channel: message._options.channel,
 			data: JSON.parse(message._data)
 		});
-	} catch (closing) {
-		again(s, 0); /* the next link takes it */
-	}
 }
-
-Stream.prototype.send = function (data, options) {
-	return send(this, data, options || {});
-};

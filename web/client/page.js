@@ -38,14 +38,10 @@ function wake(s) {
 		return expire(s);
 	if (link._say || time - link._heardAt > link._hello.heartbeat)
 		link._due = time + WAKE_MS;
-	if (link._say)
-		try {
-			link._say({ op: 'ping' });
-		} catch (closing) {
-			return fail(s, link, 1006, 'closing');
-		}
 	watch(s);
 	fetchMissed(s, link);
+	if (link._say)
+		link._say({ op: 'ping' });
 }
 
 /* What is new, by a poll beside the link, which tells of losses itself. */

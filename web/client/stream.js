@@ -26,7 +26,6 @@ function Stream(url, options) {
 	self._url = url;
 	self._session = o.session || randomName(o);
 	self.cursor = o.after || null;
-	self.state = 'idle';
 	self.transport = null;
 	self.attempts = self._turn = self._sent = self._tries = 0;
 	self.stats = { events: 0, duplicates: 0, gaps: 0, connects: 0 };
@@ -44,7 +43,7 @@ function Stream(url, options) {
 	self._sendTimer = alarm(o);
 	self._ageTimer = alarm(o);
 	forgive(self);
-	changed(self);
+	become(self, 'idle');
 	if (o.autoConnect !== false)
 		self._timer(0, function () {
 			self.connect();
@@ -72,12 +71,12 @@ Stream.prototype.getSnapshot = function () {
 };
 
 Stream.prototype.connect = function () {
-	if (!/idle|closed/.test(this.state))
-		return;
-	this._refreshed = false;
-	this.attempts = 0;
-	listenToPage(this);
-	race(this);
+	if (/idle|closed/.test(this.state)) {
+		this._refreshed = false;
+		this.attempts = 0;
+		listenToPage(this);
+		race(this);
+	}
 };
 
 Stream.prototype.close = function (code, reason) {
@@ -93,21 +92,17 @@ Stream.prototype.reconnect = function (reason) {
 	race(this, { reason: reason });
 };
 
-function changed(s, details) {
-	var before = s._snapshot || s;
+function become(s, state, details) {
+	var before = s.state;
 
+	s.state = state;
 	s._snapshot = extend({
-		state: s.state, transport: s.transport, attempts: s.attempts,
+		state: state, transport: s.transport, attempts: s.attempts,
 		error: null, retryAt: null
 	}, details);
 	emit(s, 'snapshot');
-	if (before.state !== s.state)
-		emit(s, 'state', { oldState: before.state, state: s.state });
-}
-
-function become(s, state, details) {
-	s.state = state;
-	changed(s, details);
+	if (before !== s.state)
+		emit(s, 'state', { oldState: before, state: s.state });
 }
 
 /* What was held against transports: this may be another network. */
@@ -405,49 +400,47 @@ function holdFailed(s, link, code) {
 function strike(s, name, code, life) {
 	s._strikes[name] = life < SHORT_LIFE_MS && /^1006|^4408/.test(code) ?
 		(s._strikes[name] || 0) + 1 : 0;
-	if (s._strikes[name] >= STRIKES) {
+	if (s._strikes[name] === STRIKES) {
 		s._strikes[name] = 0;
 		block(s, name);
 	}
 }
 
-function delayOf(s, code, after) {
-	var random = s._o.random(), most = Math.min(s._o.retryMax,
-		s._base * Math.pow(2, s.attempts));
+/* Before what failed `times` is tried again: the more, the longer. */
+function jitter(s, times) {
+	return Math.max(FLOOR_MS, s._o.random() * Math.min(s._o.retryMax,
+		s._base * Math.pow(2, times)));
+}
 
+function delayOf(s, code, after) {
 	if (after)
-		return after + random * 250;
+		return after + s._o.random() * 250;
 	if (!s.attempts && /^40/.test(code))
 		return 0;
-	if (!s.attempts && /^10(01|12)/.test(code))
-		most = 1000;
-	return Math.max(FLOOR_MS, random * most);
+	/* All have lost a gateway that goes away: they come back apart. */
+	return jitter(s, s.attempts || +/^10(01|12)/.test(code));
 }
 
 function lost(s, code, reason, after) {
-	var delay = delayOf(s, code, after), turn, details;
+	var delay = delayOf(s, code, after), details = {
+		delay: delay, attempt: ++s.attempts, code: code, reason: reason
+	};
 
 	dropAll(s);
-	turn = s._turn;
-	s.attempts++;
+	s._timer(delay, function () {
+		race(s);
+	});
 	become(s, 'waiting', {
 		error: reason || String(code), retryAt: now(s._o) + delay
 	});
-	details = {
-		delay: delay, attempt: s.attempts, code: code, reason: reason
-	};
 	emit(s, 'error', details);
 	emit(s, 'retry', details);
-	if (turn === s._turn)
-		s._timer(delay, function () {
-			race(s);
-		});
 }
 
 /* What links hear. */
 
 function take(s, link, m) {
-	if (link._dead)
+	if (link._dead || !m)
 		return;
 	if (m.type === 'spillway.hello') {
 		link._hello = m;

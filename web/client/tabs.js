@@ -153,7 +153,7 @@ function obey(t, id, m, session) {
 	}
 	if (m.op === 'send')
 		post(t._stream, {
-			seq: m.seq, _channel: m.channel, _session: session,
+			seq: m.seq, _options: m, _session: session,
 			_data: JSON.stringify(m.data)
 		}, answer);
 	else
