@@ -218,7 +218,8 @@ var HOLD_GRACE_MS = 3000;
 var FIRST_HOLD = 1;
 
 function retryAfter(header) {
-	return header('Retry-After') * 1000 || 0;
+	return Math.min(Math.max(header('Retry-After') * 1000, 0),
+		LONGEST_TIMER_MS) || 0;
 }
 
 /* The gateway's own words, if they are: a proxy on the way has others. */
@@ -646,8 +647,10 @@ function climb(s, names, why) {
 		s._ladder = names.slice();
 		step(s);
 	}, function (reason) {
-		if (!s._link)
-			lost(s, 1006, reason, 0);
+		if (!s._link) {
+			s._refreshed = false; /* it is still to be had */
+			lost(s, 1006, reason);
+		}
 	});
 }
 
@@ -869,6 +872,7 @@ function lost(s, code, reason, after) {
 	};
 
 	dropAll(s);
+	s._notBefore = now(s._o) + after;
 	s._timer(delay, function () {
 		race(s);
 	});
@@ -994,7 +998,8 @@ function wake(s) {
 	var link = s._link, time = now(s._o);
 
 	if (s.state === 'waiting')
-		return race(s);
+		/* The timer goes on, if the server has named a time. */
+		return s._notBefore > time || race(s);
 	if (!link || link._asked)
 		return expire(s);
 	if (link._say || time - link._heardAt > link._hello.heartbeat)
@@ -1039,6 +1044,7 @@ function listenToPage(s) {
 	/* Closed with the page, which may be kept and shown again. */
 	function sleep() {
 		dropAll(s);
+		s._notBefore = 0;
 		become(s, 'waiting', { error: 'put away' });
 	}
 	listening = [

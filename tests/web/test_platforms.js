@@ -235,3 +235,24 @@ test('StreamWebSocket: text comes out as it went in, whatever JSON makes of it',
 		assert.deepEqual(w.gateway.events.at(-1).data, { a: [1] });
 		socket.close();
 	});
+
+test('awake again, it comes no sooner than the server has said', async () => {
+	const w = new World(), window = windowOf();
+
+	w.gateway.faults.short = { status: 503,
+		headers: { 'retry-after': '60' } };
+
+	const s = w.stream({ window, transports: ['short'] });
+
+	await w.clock.advance(SECOND);
+	for (let i = 0; i < 20; i++) {
+		window.document.fire('visibilitychange');
+		await w.clock.advance(SECOND);
+	}
+	assert.equal(w.gateway.asked.length, 1);
+	w.gateway.faults = {};
+	await w.clock.advance(41 * SECOND);
+	assert.equal(s.state, 'open');
+	assert.equal(w.gateway.asked[1].at - w.gateway.asked[0].at >= MINUTE,
+		true);
+});

@@ -473,3 +473,19 @@ test('an exception of a listener is the page\'s, not ours', async () => {
 	assert.deepEqual(w.ids, ['ep1-1', 'ep1-2']);
 	assert.deepEqual(caught, ['of the page', 'of the page']);
 });
+
+for (const [after, least, most] of [['-5', 250, 500], ['nonsense', 250, 500],
+	['99999999999', 1e9, 1e9 + 250]])
+	test(`no Retry-After makes it hurry: ${after}`, async () => {
+		const w = new World();
+
+		w.gateway.faults.short = { status: 503,
+			headers: { 'retry-after': after } };
+		w.stream({ transports: ['short'] });
+		await w.clock.advance(100);
+
+		const { delay } = w.all('retry')[0];
+
+		/* More than 2^31 ms would be over at once. */
+		assert.ok(delay >= least && delay <= most, String(delay));
+	});

@@ -120,3 +120,23 @@ test('a token that nobody can read is kept', async () => {
 	assert.equal(asked, 1);
 	s.close();
 });
+
+test('a refresh that fails for now is no end of the stream', async () => {
+	const w = new World();
+	let asked = 0;
+
+	w.gateway.tokens = ['new'];
+
+	const s = w.stream({ getToken: ({ refresh }) => {
+		if (!refresh)
+			return 'old';
+		if (asked++ < 2)
+			throw new Error('the login is down');
+		return 'new';
+	} });
+
+	await w.clock.advance(MINUTE);
+	assert.equal(s.state, 'open');
+	assert.equal(asked, 3);
+	assert.equal(w.all('close').length, 0);
+});

@@ -11,7 +11,8 @@ var HOLD_GRACE_MS = 3000;
 var FIRST_HOLD = 1;
 
 function retryAfter(header) {
-	return header('Retry-After') * 1000 || 0;
+	return Math.min(Math.max(header('Retry-After') * 1000, 0),
+		LONGEST_TIMER_MS) || 0;
 }
 
 /* The gateway's own words, if they are: a proxy on the way has others. */

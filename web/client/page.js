@@ -33,7 +33,8 @@ function wake(s) {
 	var link = s._link, time = now(s._o);
 
 	if (s.state === 'waiting')
-		return race(s);
+		/* The timer goes on, if the server has named a time. */
+		return s._notBefore > time || race(s);
 	if (!link || link._asked)
 		return expire(s);
 	if (link._say || time - link._heardAt > link._hello.heartbeat)
@@ -78,6 +79,7 @@ function listenToPage(s) {
 	/* Closed with the page, which may be kept and shown again. */
 	function sleep() {
 		dropAll(s);
+		s._notBefore = 0;
 		become(s, 'waiting', { error: 'put away' });
 	}
 	listening = [

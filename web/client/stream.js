@@ -204,8 +204,10 @@ function climb(s, names, why) {
 		s._ladder = names.slice();
 		step(s);
 	}, function (reason) {
-		if (!s._link)
-			lost(s, 1006, reason, 0);
+		if (!s._link) {
+			s._refreshed = false; /* it is still to be had */
+			lost(s, 1006, reason);
+		}
 	});
 }
 
@@ -427,6 +429,7 @@ function lost(s, code, reason, after) {
 	};
 
 	dropAll(s);
+	s._notBefore = now(s._o) + after;
 	s._timer(delay, function () {
 		race(s);
 	});
