@@ -198,9 +198,16 @@ function call(listener, self, argument) {
 /* Like an EventTarget; those that inherit from it have _listeners. */
 function Emitter() {}
 
-Emitter.prototype.addEventListener = function (type, listener) {
-	this.removeEventListener(type, listener);
-	this._listeners[type].push(listener);
+Emitter.prototype.addEventListener = function (type, listener, options) {
+	var self = this;
+
+	function gone() {
+		self.removeEventListener(type, listener);
+		self.removeEventListener(type, gone);
+	}
+	self.removeEventListener(type, listener);
+	self._listeners[type] = self._listeners[type].concat(listener,
+		options && options.once ? gone : []);
 };
 
 Emitter.prototype.removeEventListener = function (type, listener) {
@@ -400,10 +407,8 @@ function withToken(s, why, go, refused) {
 		if (turn === s._turn)
 			refused('no token: ' + error);
 	}
-	if (!getToken)
-		return go();
 	try {
-		token = getToken(extend({ refresh: false }, why));
+		token = getToken && getToken(extend({ refresh: false }, why));
 	} catch (error) {
 		return failed(error);
 	}
@@ -1285,9 +1290,12 @@ function face(self, url, options, on) {
 		self.stream.addEventListener(type, on[type]);
 }
 
-/* The payload as it would be alone: text, or JSON. */
+/*
+ * The payload as it would be alone: text, bytes as base64, or JSON. (What was
+ * published as a string in JSON is text: the envelope tells no difference.)
+ */
 function payload(m) {
-	return m.contentType ? m.data : JSON.stringify(m.data);
+	return typeof m.data === 'string' ? m.data : JSON.stringify(m.data);
 }
 
 function StreamEventSource(url, options) {
@@ -1339,13 +1347,11 @@ function StreamWebSocket(url, protocols, options) {
 			emit(self, 'open');
 		},
 		message: (m) => {
-			var data = typeof m.data === 'string' ? m.data :
-				payload(m);
-
-			if (m.encoding)
-				data = bytes(m.data, self.binaryType);
 			emit(self, 'message', {
-				data: data, lastEventId: m.id
+				data: m.encoding ?
+					bytes(m.data, self.binaryType) :
+					payload(m),
+				lastEventId: m.id
 			});
 		},
 		close: (close) => {
@@ -1397,10 +1403,10 @@ StreamWebSocket.prototype.send = function (data) {
 };
 
 StreamWebSocket.prototype.close = function (code, reason) {
-	if (this.readyState > 1)
-		return;
-	this.readyState = 2;
-	this.stream.close(code, reason);
+	if (this.readyState < 2) {
+		this.readyState = 2;
+		this.stream.close(code, reason);
+	}
 };
 /*
  * Tabs that share one connection: `share` names those that may.

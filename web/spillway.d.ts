@@ -161,7 +161,8 @@ export class Stream<T = unknown> {
 	subscribe(listener: () => void): () => void;
 	getSnapshot(): Snapshot;
 	addEventListener<K extends keyof StreamEvents<T>>(
-		type: K, listener: Listener<StreamEvents<T>[K], this>): void;
+		type: K, listener: Listener<StreamEvents<T>[K], this>,
+		options?: { once?: boolean }): void;
 	removeEventListener<K extends keyof StreamEvents<T>>(
 		type: K, listener: Listener<StreamEvents<T>[K], this>): void;
 }
@@ -185,7 +186,8 @@ declare class Facade {
 	onmessage?: ((event: FacadeEvent) => void) | null;
 	onerror?: ((event: FacadeEvent) => void) | null;
 	addEventListener(
-		type: string, listener: Listener<FacadeEvent, this>): void;
+		type: string, listener: Listener<FacadeEvent, this>,
+		options?: { once?: boolean }): void;
 	removeEventListener(
 		type: string, listener: Listener<FacadeEvent, this>): void;
 }

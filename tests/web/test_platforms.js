@@ -141,20 +141,43 @@ test('StreamEventSource: its states, named events, text', async () => {
 	await w.clock.advance(SECOND);
 	w.gateway.publish({ a: 1 });
 	w.gateway.publish('text', 'tick');
+	w.gateway.publish({ b: 2 }, 'message', 'application/ld+json');
 	w.gateway.kill();
 	await w.clock.advance(10 * SECOND);
 	assert.deepEqual(told, [
 		['open', 1, undefined, undefined],
 		['message', 1, '{"a":1}', 'ep1-1'],
-		['tick', 1, '"text"', 'ep1-2'],
+		['tick', 1, 'text', 'ep1-2'],
+		['message', 1, '{"b":2}', 'ep1-3'],
 		['error', 0, undefined, undefined],
 		['open', 1, undefined, undefined]
 	]);
-	assert.equal(source.lastEventId, 'ep1-2');
+	assert.equal(source.lastEventId, 'ep1-3');
 	source.close();
 	assert.equal(source.readyState, source.CLOSED);
 	assert.equal(w.gateway.open.size, 0);
 });
+
+test('a listener that listens once does so, and is not in the way later',
+	async () => {
+		const w = new World(), told = [];
+		const source = new Spillway.StreamEventSource(
+			'http://gw/stream/a', w.options());
+		const hear = (e) => told.push(e.data);
+
+		source.addEventListener('message', hear, { once: true });
+		await w.clock.advance(SECOND);
+		for (const n of [1, 2])
+			w.gateway.publish(n);
+		await w.clock.advance(SECOND);
+		assert.deepEqual(told, ['1']);
+		source.addEventListener('message', hear);
+		for (const n of [3, 4])
+			w.gateway.publish(n);
+		await w.clock.advance(SECOND);
+		assert.deepEqual(told, ['1', '3', '4']);
+		source.close();
+	});
 
 test('an event may be called anything that objects have by themselves',
 	async () => {

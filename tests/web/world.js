@@ -108,9 +108,10 @@ class Gateway {
 		}, this.heartbeat);
 	}
 
-	publish(data, type = 'message') {
+	publish(data, type = 'message', contentType = undefined) {
 		const event = { id: this.cursor(++this.seq), channel: 'a', type,
-			time: this.clock.now(), data };
+			time: this.clock.now(), ...(contentType && { contentType }),
+			data };
 
 		this.events.push(event);
 		for (const c of [...this.open])

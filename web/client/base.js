@@ -82,9 +82,16 @@ function call(listener, self, argument) {
 /* Like an EventTarget; those that inherit from it have _listeners. */
 function Emitter() {}
 
-Emitter.prototype.addEventListener = function (type, listener) {
-	this.removeEventListener(type, listener);
-	this._listeners[type].push(listener);
+Emitter.prototype.addEventListener = function (type, listener, options) {
+	var self = this;
+
+	function gone() {
+		self.removeEventListener(type, listener);
+		self.removeEventListener(type, gone);
+	}
+	self.removeEventListener(type, listener);
+	self._listeners[type] = self._listeners[type].concat(listener,
+		options && options.once ? gone : []);
 };
 
 Emitter.prototype.removeEventListener = function (type, listener) {

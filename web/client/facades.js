@@ -18,9 +18,12 @@ function face(self, url, options, on) {
 		self.stream.addEventListener(type, on[type]);
 }
 
-/* The payload as it would be alone: text, or JSON. */
+/*
+ * The payload as it would be alone: text, bytes as base64, or JSON. (What was
+ * published as a string in JSON is text: the envelope tells no difference.)
+ */
 function payload(m) {
-	return m.contentType ? m.data : JSON.stringify(m.data);
+	return typeof m.data === 'string' ? m.data : JSON.stringify(m.data);
 }
 
 function StreamEventSource(url, options) {
@@ -72,13 +75,11 @@ function StreamWebSocket(url, protocols, options) {
 			emit(self, 'open');
 		},
 		message: function (m) {
-			var data = typeof m.data === 'string' ? m.data :
-				payload(m);
-
-			if (m.encoding)
-				data = bytes(m.data, self.binaryType);
 			emit(self, 'message', {
-				data: data, lastEventId: m.id
+				data: m.encoding ?
+					bytes(m.data, self.binaryType) :
+					payload(m),
+				lastEventId: m.id
 			});
 		},
 		close: function (close) {
@@ -130,8 +131,8 @@ StreamWebSocket.prototype.send = function (data) {
 };
 
 StreamWebSocket.prototype.close = function (code, reason) {
-	if (this.readyState > 1)
-		return;
-	this.readyState = 2;
-	this.stream.close(code, reason);
+	if (this.readyState < 2) {
+		this.readyState = 2;
+		this.stream.close(code, reason);
+	}
 };

@@ -20,10 +20,8 @@ function withToken(s, why, go, refused) {
 		if (turn === s._turn)
 			refused('no token: ' + error);
 	}
-	if (!getToken)
-		return go();
 	try {
-		token = getToken(extend({ refresh: false }, why));
+		token = getToken && getToken(extend({ refresh: false }, why));
 	} catch (error) {
 		return failed(error);
 	}
