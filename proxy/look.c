@@ -103,6 +103,9 @@ read_head(struct conn *c, struct request *r, struct str bytes)
 static void
 hand_over(struct conn *c, uint8_t *bytes, size_t n)
 {
+	/* Whatever it is: a request that is a pane's says so again. */
+	if (c->in_lab)
+		lab_leave(c);
 	if (c->fresh)
 		http_adopt(c);
 	else

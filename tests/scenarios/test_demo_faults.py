@@ -303,6 +303,18 @@ class Faults(Scenario):
         self.assertEqual(wire.response()[0], 200)
         wire.close()
 
+    def test_nor_is_the_request_that_orders_a_fault(self):
+        """Whatever its connection has served before."""
+        wire = Wire(self.gateway.port)
+        for fault in "blackhole", "delay":
+            wire.send(request_head("/stream/a?lab=p&transport=short"))
+            self.assertEqual(wire.response()[0], 200)
+            for order in f"fault={fault}", "fault=none":
+                wire.send(request_head(f"/spillway/lab/faults/p?{order}",
+                                       method="PUT"))
+                self.assertEqual(wire.response()[0], 204)
+        wire.close()
+
     def test_the_gateway_knows_what_the_page_has_buttons_for(self):
         path = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                             "..", "..", "web", "compare", "faults.js")
