@@ -140,10 +140,11 @@ function main() {
 	controls.addEventListener("change", () => page.change());
 	controls.addEventListener("submit", (submit) => {
 		submit.preventDefault();
-		if (page.running)
-			page.finish();
-		else
+		if (!page.running)
 			page.start();
+		/* Enter in a field has changed it, no more. */
+		else if (!FIELDS.includes(document.activeElement?.name))
+			page.pressStop();
 	});
 	for (const button of document.querySelectorAll("[data-export]"))
 		button.addEventListener("click", () =>

@@ -113,12 +113,20 @@ export class Page {
 		}
 		this.every(run, COUNT_MS, () => this.count());
 		this.every(run, RENEW_MS, () => this.renew());
-		if (run.settings.seconds > 0)
-			setTimeout(() => {
-				if (this.run === run)
-					this.finish();
-			}, run.settings.seconds * 1000);
+		this.limit(run);
 		this.changed();
+	}
+
+	/* It ends by itself when the time is over that the controls say. */
+	limit(run) {
+		const { began, settings: { seconds } } = run;
+
+		clearTimeout(run.limit);
+		if (seconds > 0)
+			run.limit = setTimeout(() => {
+				if (this.run === run && this.running)
+					this.finish();
+			}, began + seconds * 1000 - Date.now());
 	}
 
 	/* Again and again, one after the other, as long as the run lasts. */
@@ -186,14 +194,30 @@ export class Page {
 		Object.assign(this.run.settings, this.settings());
 		this.log("page", "settings: " + FIELDS.map((name) =>
 			`${name} ${this.run.settings[name]}`).join(", "));
-		await this.publish().catch((error) =>
-			this.say("bad", error.message));
+		this.limit(this.run);
+		await this.publish().catch((error) => this.fail(error));
+	}
+
+	/* In the log as well: the next frame has another verdict. */
+	fail(error) {
+		this.say("bad", error.message);
+		this.log("page", `refused: ${error.message}`);
+	}
+
+	/* Who presses Stop again does not want to wait for the last events. */
+	async pressStop() {
+		if (!this.run.ending)
+			return this.finish();
+		this.stop();
+		this.say("wait", "Stopped before all had arrived.");
 	}
 
 	/* Ending: the last events, then the last numbers, then the readers. */
 	async finish() {
 		const run = this.run;
 
+		if (run.ending)
+			return;
 		/* No order may arrive behind the last one. */
 		run.ending = true;
 		await run.order.catch(() => {});
@@ -314,7 +338,10 @@ export class Page {
 		const twice = sum((p) => p.tally.duplicates);
 		const away = this.panes.filter((p) => p.state !== "live");
 
-		if (missed > 0 || twice > 0)
+		if (this.run.ending)
+			this.say("wait", "Stopping: what was published last is still " +
+				"on its way. Press Stop again not to wait for it.");
+		else if (missed > 0 || twice > 0)
 			this.say("bad", `${missed} missing, ${twice} twice.`);
 		else if (away.length > 0)
 			this.say("wait", `Not connected: ${away.map((p) => p.kind)
@@ -353,7 +380,7 @@ export class Page {
 			await order(panes, fault, options);
 			await this.count();
 		} catch (error) {
-			this.say("bad", error.message);
+			this.fail(error);
 		}
 	}
 

@@ -81,7 +81,8 @@ function table(head, rows) {
 
 const STYLE = `body{font:1rem/1.5 system-ui,sans-serif;max-width:64rem;
 margin:2rem auto;padding:0 1rem;color:#1a1f27;background:#fff}
-table{border-collapse:collapse;margin:.5rem 0 1.5rem}
+table{border-collapse:collapse;margin:.5rem 0 1.5rem;display:block;
+overflow-x:auto}a{overflow-wrap:anywhere}
 th,td{padding:.25rem .8rem;border-bottom:1px solid #c9ced6;text-align:right}
 th:first-child{text-align:left}h1,h2{line-height:1.2}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f5f6f8;
@@ -97,14 +98,17 @@ padding:1rem}svg{width:22rem;max-width:100%}
 export function toHtml(data, charts) {
 	const page = document.implementation.createHTMLDocument(data.about);
 	const all = document.createElement("details");
-	const meta = page.createElement("meta");
+	const charset = page.createElement("meta");
+	const viewport = page.createElement("meta");
 	const link = element("a", data.again);
 
-	meta.setAttribute("charset", "utf-8");
+	charset.setAttribute("charset", "utf-8");
+	viewport.name = "viewport";
+	viewport.content = "width=device-width, initial-scale=1";
 	all.append(element("summary", "All of it, as JSON"),
 		element("pre", JSON.stringify(data, null, "\t")));
 	link.href = data.again;
-	page.head.prepend(meta);
+	page.head.prepend(charset, viewport);
 	page.documentElement.lang = "en";
 	page.body.append(element("h1", data.about),
 		element("p", `${data.began}, ${data.seconds.toFixed(1)} s: ` +

@@ -1,0 +1,77 @@
+/*
+ * Put into the compare page by tests/scenarios/test_compare_browsers.py: turns
+ * its controls as somebody with a keyboard does, and reports what came of it.
+ */
+const byId = (id) => document.getElementById(id);
+const run = byId("run"), { rate, seconds } = byId("controls").elements;
+const verdict = () => byId("verdict").textContent;
+
+/* Whatever changes, look again. */
+function until(true_) {
+	return new Promise((done) => {
+		const look = () => {
+			if (!true_())
+				return;
+			observer.disconnect();
+			done();
+		};
+		const observer = new MutationObserver(look);
+
+		observer.observe(document, { subtree: true, childList: true,
+			attributes: true, characterData: true });
+		look();
+	});
+}
+
+/* As the Enter key does, which scripts have not. */
+function enter(field, value) {
+	field.focus();
+	field.value = value;
+	field.dispatchEvent(new Event("change", { bubbles: true }));
+	byId("controls").requestSubmit(run);
+}
+
+const published = () => Number(byId("numbers").textContent.split(" ")[0]);
+const said = {};
+
+await until(() => published() > 0);
+enter(rate, "50");
+said.entered = run.textContent;
+await until(() => published() > 20);
+
+/* Black: what is published last cannot arrive. */
+byId("victim").value = "all";
+[...document.querySelectorAll(".faults button")]
+	.find((b) => b.textContent === "Swallow").click();
+[...document.querySelectorAll(".faults button")]
+	.find((b) => b.textContent === "Cut (FIN)").click();
+await until(() => verdict().startsWith("Not connected"));
+run.focus();
+run.click();
+await until(() => verdict().startsWith("Stopping"));
+said.stopping = run.textContent;
+run.click();
+await until(() => run.textContent === "Start");
+said.stopped = verdict();
+
+/* The time that it runs is said while it does. */
+run.click();
+await until(() => published() > 0 && verdict().startsWith("Nothing missing"));
+enter(seconds, "1");
+await until(() => verdict().startsWith("Stopped after"));
+said.limited = run.textContent;
+
+/* What is taken away is for phones as well. */
+let exported;
+
+URL.createObjectURL = (blob) => {
+	exported = blob;
+	return "";
+};
+HTMLAnchorElement.prototype.click = () => {};
+document.querySelector("[data-export=html]").click();
+said.forPhones = (await exported.text()).includes('name="viewport"');
+
+await fetch("/stream/report", { method: "POST",
+	headers: { "Content-Type": "application/json" },
+	body: JSON.stringify(said) });
