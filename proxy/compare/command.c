@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "proxy/base/command_line.h"
 #include "proxy/base/digest.h"
@@ -150,6 +152,34 @@ is_output(const char *path)
 	return path != NULL && strcmp(path, "-") == 0;
 }
 
+/*
+ * Before an hour is measured for it. What there is stays as it is until then,
+ * and who reads a pipe has no end of it.
+ */
+static bool
+can_write(const char *path)
+{
+	struct stat st;
+	bool is_new;
+	FILE *f;
+
+	if (path == NULL || is_output(path))
+		return true;
+	is_new = stat(path, &st) != 0;
+	if (!is_new && !S_ISREG(st.st_mode))
+		return true;
+	f = fopen(path, "ae");
+	if (f == NULL) {
+		fprintf(stderr, "spillway compare: %s: %s\n", path,
+		    strerror(errno));
+		return false;
+	}
+	fclose(f);
+	if (is_new)
+		unlink(path);
+	return true;
+}
+
 /* The table, where nothing else goes. */
 static bool
 report(const struct result *r)
@@ -229,7 +259,8 @@ compare_command(int argc, char **argv)
 	r = (struct result){ .options = &o,
 		.began_unix_ms = (uint64_t)now.tv_sec * 1000 };
 	signal(SIGPIPE, SIG_IGN);
-	if (!have_files(&o) || digest_start() != SW_OK ||
+	if (!can_write(o.json) || !can_write(o.csv) || !can_write(o.html) ||
+	    !have_files(&o) || digest_start() != SW_OK ||
 	    !find_places(&o, &r, &has_api))
 		return COMMAND_FAILED;
 	buf_init(&why, 4096);

@@ -296,9 +296,20 @@ class Together(Compare):
         self.assertIn("--subscribers N", out)
 
     def test_a_file_that_cannot_be_written_is_told(self):
-        _, err = self.compare("--transports=ws", "--json",
+        """And before anything is measured for it."""
+        _, err = self.compare("--duration=1h", "--json",
                               self.file("no/such/directory"), expected=1)
         self.assertIn("No such file", err)
+
+    def test_a_file_is_as_it_was_until_there_is_something_to_write(self):
+        old, new = self.file("old.json"), self.file("new.csv")
+        with open(old, "w", encoding="utf-8") as f:
+            f.write("old")
+        self.gateway.kill9()
+        self.compare("--json", old, "--csv", new, expected=1)
+        with open(old, encoding="utf-8") as f:
+            self.assertEqual(f.read(), "old")
+        self.assertFalse(os.path.exists(new))
 
 
 class Losses(Compare):
