@@ -1044,6 +1044,8 @@ function listenToPage(s) {
 		forgive(s);
 		s.attempts = 0;
 		memory(s, null);
+		halt(s);
+		flush(s);
 		wake(s);
 	}
 	/* Closed with the page, which may be kept and shown again. */
@@ -1531,7 +1533,7 @@ function sharing(o) {
 	var channel = o.BroadcastChannel || root.BroadcastChannel;
 	var locks = 'locks' in o ? o.locks : root.navigator &&
 		root.navigator.locks;
-	var storage = null;
+	var storage;
 
 	if (!o.share || !channel)
 		return null;
@@ -1539,7 +1541,7 @@ function sharing(o) {
 		storage = o.storage === undefined ? o.window.localStorage :
 			o.storage;
 	} catch (forbidden) {
-		storage = null;
+		/* As if there were none. */
 	}
 	return locks || storage ? {
 		_channel: channel, _locks: locks, _storage: storage

@@ -1062,6 +1062,8 @@ function listenToPage(s) {
 		forgive(s);
 		s.attempts = 0;
 		memory(s, null);
+		halt(s);
+		flush(s);
 		wake(s);
 	}
 	/* Closed with the page, which may be kept and shown again. */

@@ -4,6 +4,7 @@
 const test = require('node:test');
 const assert = require('node:assert/strict');
 const { World } = require('./world.js');
+const { windowOf } = require('./platforms.js');
 
 const SECOND = 1000, MINUTE = 60000;
 
@@ -235,3 +236,21 @@ for (const name of ['sse', 'long', 'short'])
 			await w.clock.advance(5 * SECOND);
 			assert.equal(w.ids.length, 1);
 		});
+
+test('online again, what waits is sent at once', async () => {
+	const w = new World(), window = windowOf();
+	const s = w.stream({ transports: ['sse'], window });
+
+	await w.clock.advance(SECOND);
+	w.gateway.faults.post = 'refuse';
+
+	const m = s.send('from the tunnel');
+
+	await w.clock.advance(20 * SECOND);
+	assert.equal(m.status, 'queued');
+	w.gateway.faults.post = null;
+	window.fire('online');
+	await w.clock.advance(100);
+	assert.equal(m.status, 'acknowledged');
+	assert.equal(w.gateway.events.length, 1);
+});

@@ -21,7 +21,7 @@ function sharing(o) {
 	var channel = o.BroadcastChannel || root.BroadcastChannel;
 	var locks = 'locks' in o ? o.locks : root.navigator &&
 		root.navigator.locks;
-	var storage = null;
+	var storage;
 
 	if (!o.share || !channel)
 		return null;
@@ -29,7 +29,7 @@ function sharing(o) {
 		storage = o.storage === undefined ? o.window.localStorage :
 			o.storage;
 	} catch (forbidden) {
-		storage = null;
+		/* As if there were none. */
 	}
 	return locks || storage ? {
 		_channel: channel, _locks: locks, _storage: storage
