@@ -458,7 +458,6 @@ function unauthorized(s, code, reason) {
 	dropAll(s); /* one that was good for long may be refreshed */
 	if (!s._o.getToken || s._refreshed)
 		return end(s, code, reason);
-	s._refreshed = true;
 	s._failed = {};
 	become(s, 'connecting', { error: reason });
 	if (s.state === 'connecting')
@@ -667,13 +666,13 @@ function race(s, why) {
 /* Try these, one after the other, once there is a token. */
 function climb(s, names, why) {
 	withToken(s, why, () => {
+		/* Now, and not while it is asked for: that may come to nothing. */
+		s._refreshed = s._refreshed || why && why.refresh;
 		s._ladder = names.slice();
 		step(s);
 	}, (reason) => {
-		if (!s._link) {
-			s._refreshed = false; /* it is still to be had */
+		if (!s._link)
 			lost(s, 1006, reason);
-		}
 	});
 }
 

@@ -458,7 +458,6 @@ function unauthorized(s, code, reason) {
 	dropAll(s); /* one that was good for long may be refreshed */
 	if (!s._o.getToken || s._refreshed)
 		return end(s, code, reason);
-	s._refreshed = true;
 	s._failed = {};
 	become(s, 'connecting', { error: reason });
 	if (s.state === 'connecting')
@@ -667,13 +666,13 @@ function race(s, why) {
 /* Try these, one after the other, once there is a token. */
 function climb(s, names, why) {
 	withToken(s, why, () => {
+		/* Now, and not while it is asked for: that may come to nothing. */
+		s._refreshed = s._refreshed || why && why.refresh;
 		s._ladder = names.slice();
 		step(s);
 	}, (reason) => {
-		if (!s._link) {
-			s._refreshed = false; /* it is still to be had */
+		if (!s._link)
 			lost(s, 1006, reason);
-		}
 	});
 }
 
@@ -1097,8 +1096,6 @@ function listenToPage(s) {
  */
 
 var TRANSIENT = /^(overloaded|no-memory|store|again|io|corrupt|locked)$/;
-/* What the gateway says of a message that it has: no reply of a backend. */
-var KNOWN = /^{"id":"[^"]*","time":\d+,"duplicate":true}/;
 
 function settle(message, status, details) {
 	extend(message, details).status = status;
@@ -1212,9 +1209,6 @@ function replied(s, m) {
 		});
 }
 
-/* What the gateway says of a message that it had before: no backend's reply. */
-var KNOWN = /^{"id":"[^"]*","time":\d+,"duplicate":true}$/;
-
 /* Posts a message; answer(s, m) is told the same as by a WebSocket. */
 function post(s, message, answer) {
 	/* A message goes to one channel: the first, unless it says. */
@@ -1245,7 +1239,9 @@ function post(s, message, answer) {
 				message: problem ? problem.detail :
 					'HTTP ' + status
 			});
-		else if (status === 200 && !KNOWN.test(text))
+		/* Of a message that it has the gateway says so, in its own way. */
+		else if (status === 200 &&
+			!/^{"id":"[^"]*","time":\d+,"duplicate":true}/.test(text))
 			told('reply', { data: read });
 		else
 			told('ok', read);

@@ -4,6 +4,7 @@
 const test = require('node:test');
 const assert = require('node:assert/strict');
 const { World } = require('./world.js');
+const { windowOf } = require('./platforms.js');
 
 const SECOND = 1000, MINUTE = 60000;
 
@@ -140,3 +141,31 @@ test('a refresh that fails for now is no end of the stream', async () => {
 	assert.equal(asked, 3);
 	assert.equal(w.all('close').length, 0);
 });
+
+test('a page that is put away while it refreshes may refresh again',
+	async () => {
+		const w = new World(), window = windowOf();
+		let kept = 'old';
+
+		w.gateway.tokens = ['new'];
+
+		const s = w.stream({ window, getToken: async ({ refresh }) => {
+			if (refresh) {
+				await new Promise((done) =>
+					w.clock.setTimeout(done, SECOND));
+				/* Asked by a page that is not there any more. */
+				if (s.state === 'waiting')
+					return new Promise(() => {});
+				kept = 'new';
+			}
+			return kept;
+		} });
+
+		await w.clock.advance(500);
+		window.fire('pagehide');
+		await w.clock.advance(MINUTE);
+		window.fire('pageshow', { persisted: true });
+		await w.clock.advance(MINUTE);
+		assert.equal(s.state, 'open');
+		assert.equal(w.all('close').length, 0);
+	});

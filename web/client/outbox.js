@@ -6,8 +6,6 @@
  */
 
 var TRANSIENT = /^(overloaded|no-memory|store|again|io|corrupt|locked)$/;
-/* What the gateway says of a message that it has: no reply of a backend. */
-var KNOWN = /^{"id":"[^"]*","time":\d+,"duplicate":true}/;
 
 function settle(message, status, details) {
 	extend(message, details).status = status;
@@ -121,9 +119,6 @@ function replied(s, m) {
 		});
 }
 
-/* What the gateway says of a message that it had before: no backend's reply. */
-var KNOWN = /^{"id":"[^"]*","time":\d+,"duplicate":true}$/;
-
 /* Posts a message; answer(s, m) is told the same as by a WebSocket. */
 function post(s, message, answer) {
 	/* A message goes to one channel: the first, unless it says. */
@@ -154,7 +149,9 @@ function post(s, message, answer) {
 				message: problem ? problem.detail :
 					'HTTP ' + status
 			});
-		else if (status === 200 && !KNOWN.test(text))
+		/* Of a message that it has the gateway says so, in its own way. */
+		else if (status === 200 &&
+			!/^{"id":"[^"]*","time":\d+,"duplicate":true}/.test(text))
 			told('reply', { data: read });
 		else
 			told('ok', read);

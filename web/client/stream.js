@@ -201,13 +201,13 @@ function race(s, why) {
 /* Try these, one after the other, once there is a token. */
 function climb(s, names, why) {
 	withToken(s, why, function () {
+		/* Now, and not while it is asked for: that may come to nothing. */
+		s._refreshed = s._refreshed || why && why.refresh;
 		s._ladder = names.slice();
 		step(s);
 	}, function (reason) {
-		if (!s._link) {
-			s._refreshed = false; /* it is still to be had */
+		if (!s._link)
 			lost(s, 1006, reason);
-		}
 	});
 }
 

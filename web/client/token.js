@@ -71,7 +71,6 @@ function unauthorized(s, code, reason) {
 	dropAll(s); /* one that was good for long may be refreshed */
 	if (!s._o.getToken || s._refreshed)
 		return end(s, code, reason);
-	s._refreshed = true;
 	s._failed = {};
 	become(s, 'connecting', { error: reason });
 	if (s.state === 'connecting')
