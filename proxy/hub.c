@@ -99,6 +99,18 @@ reach_number(struct hub *h, uint32_t number)
 	return SW_OK;
 }
 
+/* What memory kept before a restart is gone, and not even counted. */
+static uint64_t
+behind_boot(const struct hub *h, const struct channel *c, uint64_t after)
+{
+	uint64_t boot = log_boot_head(h->worker->log);
+
+	return after < boot &&
+		channel_policy(c)->durability == DURABILITY_MEMORY ?
+	    boot :
+	    after;
+}
+
 /*
  * From where on will this worker know everything of the channel? Behind its
  * head, unless events of it are still on their way here.
@@ -106,14 +118,9 @@ reach_number(struct hub *h, uint32_t number)
 static uint64_t
 known_after(const struct hub *h, const struct channel *c)
 {
-	uint64_t head = channel_head(c), boot = log_boot_head(h->worker->log);
+	uint64_t head = channel_head(c);
 
-	if (head > h->seen)
-		return h->seen;
-	/* What memory kept before a restart is gone, and not even counted. */
-	if (channel_policy(c)->durability == DURABILITY_MEMORY && head < boot)
-		return boot;
-	return head;
+	return head > h->seen ? h->seen : behind_boot(h, c, head);
 }
 
 int
@@ -252,6 +259,8 @@ take_event(struct hub *h, struct event *e, uint64_t committed_ns)
 	bytes = hc->window.bytes;
 	count = hc->window.count;
 	window_push(&hc->window, e);
+	/* An event may be the first since the start, and know of none before. */
+	hc->window.after = behind_boot(h, hc->channel, hc->window.after);
 	h->bytes += hc->window.bytes - bytes;
 	h->events += hc->window.count - count;
 	hc->generation++;

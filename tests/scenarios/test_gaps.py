@@ -206,6 +206,21 @@ class InMemory(Scenario):
             self.assertGreater(parts(after)[1], parts(ids[-1])[1])
             ids.append(after)
 
+    def test_the_first_event_after_a_restart_does_not_hide_the_loss(self):
+        g = self.gateway
+        ids = g.batch([{"channel": "m", "data": n} for n in range(20)])
+        for end in (g.kill9, g.stop):
+            end()
+            g.start()
+            new = g.publish("m", "new")["id"]
+            for transport in self.each():
+                s = transport(g, "m", ids[4])
+                gap = s.notice("gap")
+                self.assertEqual((gap["reason"], gap["first"]),
+                                 ("trimmed", new))
+                self.assertEqual(s.event()["id"], new)
+                s.close()
+
     def test_nothing_of_it_is_in_the_store(self):
         g = self.gateway
         g.publish("m", "secret-in-memory")
