@@ -64,10 +64,14 @@ span_of_window(struct worker *w, struct history_span *span)
 {
 	struct hub_channel *hc = hub_channel_find(&w->hub, span->channel->name);
 	const struct event *first, *last;
+	uint32_t kept;
 
-	if (hc == NULL || hc->window.count == 0)
+	if (hc == NULL)
 		return;
-	first = window_at(&hc->window, 0);
+	kept = hub_channel_kept(&w->hub, hc, 0);
+	if (kept == hc->window.count)
+		return;
+	first = window_at(&hc->window, kept);
 	last = window_at(&hc->window, hc->window.count - 1);
 	span->first = (struct store_row){ .id = first->id,
 		.number = first->number,
@@ -343,6 +347,7 @@ struct history_inquiry {
 	struct log_read read;
 	struct exchange *x;
 	struct cursor after;
+	bool resumes; /* at `after`; what went before is no loss else */
 	bool gap_epoch, gap_ahead;
 	struct history_part part;
 };
@@ -362,7 +367,7 @@ put_history(struct buf *out, struct history_inquiry *h, struct event **events,
 		envelope_put(out, &w->codec.epoch, events[i]);
 	}
 	buf_puts(out, "]");
-	if (h->gap_epoch || h->gap_ahead || h->part.gap) {
+	if (h->gap_epoch || h->gap_ahead || (h->resumes && h->part.gap)) {
 		const struct notice n = {
 			.type = NOTICE_GAP,
 			.reason = h->gap_epoch ? GAP_EPOCH :
@@ -398,13 +403,30 @@ on_history(struct task *t)
 	free(h);
 }
 
+/* The index of the window's first event that is asked for. */
+static uint32_t
+find_start(struct history_inquiry *h, const struct hub_channel *hc)
+{
+	const struct hub *hub = &h->x->worker->hub;
+	const struct window *w = &hc->window;
+	uint64_t last = h->read.query.last, after = h->part.after;
+	uint32_t kept = hub_channel_kept(hub, hc, after);
+
+	if (last > 0)
+		return w->count - kept > last ? w->count - (uint32_t)last :
+						kept;
+	h->part.gap = after < w->after || kept > window_find(w, after);
+	return kept;
+}
+
 /* A channel in memory: what the window has. */
 static void
 answer_from_window(struct history_inquiry *h)
 {
 	struct exchange *x = h->x;
-	struct hub_channel *hc =
-	    hub_channel_find(&x->worker->hub, h->part.channel->name);
+	struct hub *hub = &x->worker->hub;
+	struct channel *c = h->part.channel;
+	struct hub_channel *hc = hub_channel_find(hub, c->name);
 	struct history_query *q = &h->read.query;
 	struct event **events = calloc(q->limit, sizeof(*events));
 	uint32_t i, n = 0;
@@ -414,16 +436,12 @@ answer_from_window(struct history_inquiry *h)
 		return;
 	}
 	if (hc != NULL) {
-		i = window_find(&hc->window, h->part.after);
-		if (q->last > 0)
-			i = hc->window.count > q->last ?
-			    hc->window.count - (uint32_t)q->last :
-			    0;
-		h->part.gap = q->last == 0 && h->part.after > 0 &&
-		    h->part.after < hc->window.after;
+		i = find_start(h, hc);
 		while (n < q->limit && i < hc->window.count)
 			events[n++] = window_at(&hc->window, i++);
 		q->more = i < hc->window.count;
+	} else {
+		h->part.gap = h->part.after < hub_known_after(hub, c);
 	}
 	put_history(&x->reply, h, events, n, q->more);
 	free(events);
@@ -462,7 +480,8 @@ read_range(struct exchange *x, struct history_inquiry *h)
 	}
 	h->gap_epoch = strcmp(h->after.epoch.text, w->codec.epoch.text) != 0;
 	h->gap_ahead = !h->gap_epoch && h->after.seq > log_head(w->log);
-	if (!h->gap_epoch && !h->gap_ahead)
+	h->resumes = !h->gap_epoch && !h->gap_ahead;
+	if (h->resumes)
 		h->part.after = h->after.seq;
 	return true;
 }

@@ -111,12 +111,8 @@ behind_boot(const struct hub *h, const struct channel *c, uint64_t after)
 	    after;
 }
 
-/*
- * From where on will this worker know everything of the channel? Behind its
- * head, unless events of it are still on their way here.
- */
-static uint64_t
-known_after(const struct hub *h, const struct channel *c)
+uint64_t
+hub_known_after(const struct hub *h, const struct channel *c)
 {
 	uint64_t head = channel_head(c);
 
@@ -143,7 +139,7 @@ hub_channel_of(struct hub_channel **out, struct hub *h, struct channel *c)
 		return err;
 	}
 	hc->channel = channel_ref(c);
-	hc->window.after = known_after(h, c);
+	hc->window.after = hub_known_after(h, c);
 	list_init(&hc->dirty);
 	list_init(&hc->recent);
 	h->by_number[c->number] = hc;
@@ -180,6 +176,19 @@ hub_channel_newest(const struct hub_channel *hc)
 	const struct window *w = &hc->window;
 
 	return w->count > 0 ? window_at(w, w->count - 1)->id : w->after;
+}
+
+uint32_t
+hub_channel_kept(
+    const struct hub *h, const struct hub_channel *hc, uint64_t pos)
+{
+	const struct worker *w = h->worker;
+	const struct channel *c = hc->channel;
+	uint64_t floor = log_floor(w->log), own = channel_floor(c);
+
+	return window_kept(&hc->window, window_find(&hc->window, pos),
+	    channel_policy(c), loop_unix_ms(w->loop),
+	    own > floor ? own : floor);
 }
 
 /* Windows. */
@@ -259,7 +268,7 @@ take_event(struct hub *h, struct event *e, uint64_t committed_ns)
 	bytes = hc->window.bytes;
 	count = hc->window.count;
 	window_push(&hc->window, e);
-	/* An event may be the first since the start, and know of none before. */
+	/* The first event since the start knows of none before it. */
 	hc->window.after = behind_boot(h, hc->channel, hc->window.after);
 	h->bytes += hc->window.bytes - bytes;
 	h->events += hc->window.count - count;

@@ -101,6 +101,16 @@ void hub_unlink(struct hub *h, struct link *l);
 /* Newest event of the channel that this worker knows of, 0: none. */
 uint64_t hub_channel_newest(const struct hub_channel *hc);
 
+/* Index of the first event behind `pos` that its window has and is kept. */
+uint32_t hub_channel_kept(
+    const struct hub *h, const struct hub_channel *hc, uint64_t pos);
+
+/*
+ * From where on this worker knows everything of a channel that it has not yet:
+ * behind its head, unless events of it are still on their way here.
+ */
+uint64_t hub_known_after(const struct hub *h, const struct channel *c);
+
 /* Are the events behind the position in the window, all of them? */
 static inline bool
 link_in_window(const struct link *l)

@@ -119,13 +119,7 @@ loss_note(struct subscriber *s, enum gap_reason reason,
 static uint32_t
 first_kept(const struct subscriber *s, const struct link *l, uint64_t pos)
 {
-	const struct worker *w = subscriber_worker(s);
-	const struct channel *c = l->channel->channel;
-	uint64_t floor = log_floor(w->log), own = channel_floor(c);
-
-	return window_kept(&l->channel->window,
-	    window_find(&l->channel->window, pos), channel_policy(c),
-	    loop_unix_ms(w->loop), own > floor ? own : floor);
+	return hub_channel_kept(subscriber_hub(s), l->channel, pos);
 }
 
 /* Go on with event `i` of the window, or behind all of them. */

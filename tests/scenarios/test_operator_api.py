@@ -11,6 +11,7 @@ class History(Scenario):
     conf = """
 channel "short" { history-events = 10 }
 channel "memory" { durability = memory }
+channel "memory-short" { durability = memory  history-events = 10 }
 """
 
     def history(self, channel, **params):
@@ -83,6 +84,41 @@ channel "memory" { durability = memory }
             status, problem = self.history("a", **params)
             self.assertEqual((status, problem["status"]), (400, 400), params)
         self.assertEqual(self.history("never-seen")[0], 404)
+
+    def test_of_what_memory_holds_only_what_is_kept_is_shown(self):
+        g = self.gateway
+        for channel in ("short", "memory-short"):
+            ids = g.batch([{"channel": channel, "data": n}
+                           for n in range(30)])
+            for params, expected in (({"after": "start"}, ids[20:]),
+                                     ({"after": ids[4]}, ids[20:]),
+                                     ({"after": ids[19]}, ids[20:]),
+                                     ({"after": ids[24]}, ids[25:]),
+                                     ({"last": 3}, ids[27:]),
+                                     ({"last": 20}, ids[20:])):
+                page = self.history(channel, **params)[1]
+                self.assertEqual([e["id"] for e in page["events"]], expected,
+                                 (channel, params))
+                self.assertEqual("gap" in page, params == {"after": ids[4]},
+                                 (channel, params))
+            described = g.get(f"/v1/channels/{channel}", api=True)[1]
+            self.assertEqual((described["depth"], described["first"]),
+                             (10, ids[20]))
+
+    def test_what_memory_has_lost_is_told(self):
+        g = self.gateway
+        ids = g.batch([{"channel": "memory", "data": n} for n in range(3)])
+        g.restart()
+        # Somebody who listens is what makes it known again.
+        listener = SseSubscriber(g, "memory")
+        listener.notice("caughtup")
+        expected = []
+        for _ in range(2):
+            page = self.history("memory", after=ids[0])[1]
+            self.assertEqual(page["gap"]["reason"], "trimmed")
+            self.assertEqual([e["id"] for e in page["events"]], expected)
+            expected.append(g.publish("memory", 3)["id"])
+        listener.close()
 
 
 class Channels(Scenario):
