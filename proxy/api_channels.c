@@ -349,6 +349,8 @@ struct history_inquiry {
 	struct cursor after;
 	bool resumes; /* at `after`; what went before is no loss else */
 	bool gap_epoch, gap_ahead;
+	/* Where the log stood: an answer without events ends there. */
+	uint64_t head;
 	struct history_part part;
 };
 
@@ -357,7 +359,7 @@ put_history(struct buf *out, struct history_inquiry *h, struct event **events,
     size_t count, bool more)
 {
 	struct worker *w = h->x->worker;
-	uint64_t cursor = count > 0 ? events[count - 1]->id : log_head(w->log);
+	uint64_t cursor = count > 0 ? events[count - 1]->id : h->head;
 
 	buf_puts(out, "{\"cursor\":\"");
 	cursor_put(out, &w->codec.epoch, cursor);
@@ -435,6 +437,8 @@ answer_from_window(struct history_inquiry *h)
 		exchange_refuse(x, 503, err_info(SW_ENOMEM)->sentence);
 		return;
 	}
+	/* The log may be ahead of the window. */
+	h->head = h->part.after > hub->seen ? h->part.after : hub->seen;
 	if (hc != NULL) {
 		i = find_start(h, hc);
 		while (n < q->limit && i < hc->window.count)
@@ -479,7 +483,7 @@ read_range(struct exchange *x, struct history_inquiry *h)
 		return false;
 	}
 	h->gap_epoch = strcmp(h->after.epoch.text, w->codec.epoch.text) != 0;
-	h->gap_ahead = !h->gap_epoch && h->after.seq > log_head(w->log);
+	h->gap_ahead = !h->gap_epoch && h->after.seq > h->head;
 	h->resumes = !h->gap_epoch && !h->gap_ahead;
 	if (h->resumes)
 		h->part.after = h->after.seq;
@@ -503,6 +507,8 @@ api_history(struct exchange *x, struct str name)
 	}
 	h->x = x;
 	h->part.channel = c;
+	/* Before the channel's: what comes in between is no part of it. */
+	h->head = log_head(w->log);
 	if (!read_range(x, h)) {
 		channel_unref(c);
 		free(h);

@@ -1,6 +1,7 @@
 """The operator's view: history, channels, connections, and what they cost."""
 
 import json
+import threading
 
 from gateway import (Closed, EventStream, STREAMS, Scenario, SseSubscriber,
                      Wire, WsSubscriber, main, query, request_head)
@@ -84,6 +85,23 @@ channel "memory-short" { durability = memory  history-events = 10 }
             status, problem = self.history("a", **params)
             self.assertEqual((status, problem["status"]), (400, 400), params)
         self.assertEqual(self.history("never-seen")[0], 404)
+
+    def test_nothing_is_skipped_while_others_publish(self):
+        g = self.gateway
+        for channel in ("a", "memory"):
+            ids = [g.publish(channel, 0)["id"]]
+            publisher = threading.Thread(target=lambda: ids.extend(
+                g.publish(channel, n)["id"] for n in range(400)))
+            publisher.start()
+            seen, page, running = [ids[0]], None, True
+            while running or page["events"]:
+                running = publisher.is_alive()
+                page = self.history(channel, after=seen[-1])[1]
+                # Where the next one begins, and what it has by then.
+                rest = self.history(channel, after=page["cursor"])[1]
+                seen += [e["id"] for e in page["events"] + rest["events"]]
+            publisher.join()
+            self.assertEqual(seen, ids)
 
     def test_of_what_memory_holds_only_what_is_kept_is_shown(self):
         g = self.gateway
