@@ -405,10 +405,12 @@ deliver_replayed(struct subscriber *s, struct replay *r)
 		poll_replayed(s, r);
 		return;
 	}
-	if (err == SW_OK && !loss_after_read(s, r)) {
+	if (err == SW_OK && !loss_is_clear(s, r)) {
 		deliver_flush(s);
 		return;
 	}
+	if (err == SW_OK && (err = replay_add_memory(s, r)) == SW_OK)
+		loss_after_read(s, r);
 	if (err == SW_OK && deliver_possible(s))
 		err = write_events(s, r);
 	if (subscriber_gone(s))

@@ -178,6 +178,12 @@ hub_channel_newest(const struct hub_channel *hc)
 	return w->count > 0 ? window_at(w, w->count - 1)->id : w->after;
 }
 
+bool
+hub_channel_stored(const struct hub_channel *hc)
+{
+	return channel_policy(hc->channel)->durability != DURABILITY_MEMORY;
+}
+
 uint32_t
 hub_channel_kept(
     const struct hub *h, const struct hub_channel *hc, uint64_t pos)

@@ -101,6 +101,9 @@ void hub_unlink(struct hub *h, struct link *l);
 /* Newest event of the channel that this worker knows of, 0: none. */
 uint64_t hub_channel_newest(const struct hub_channel *hc);
 
+/* Is its history in the store, or do the windows alone have it? */
+bool hub_channel_stored(const struct hub_channel *hc);
+
 /* Index of the first event behind `pos` that its window has and is kept. */
 uint32_t hub_channel_kept(
     const struct hub *h, const struct hub_channel *hc, uint64_t pos);

@@ -6,14 +6,6 @@
 #include "proxy/replay.h"
 #include "proxy/worker.h"
 
-/* Is the channel's history in the store? */
-static bool
-is_stored(const struct link *l)
-{
-	return channel_policy(l->channel->channel)->durability !=
-	    DURABILITY_MEMORY;
-}
-
 /* Tell it of a loss, and count that. */
 static void
 tell_gap(struct subscriber *s, enum gap_reason reason,
@@ -147,12 +139,9 @@ loss_trim(struct subscriber *s, struct link *l)
 	tell_trimmed(s, &before, first);
 }
 
-/*
- * Does the window of each channel that nothing was found of go on where the
- * read ended? What it has dropped meanwhile may be kept in the store.
- */
-static bool
-windows_go_on(struct subscriber *s, const struct replay *r)
+/* What a window has dropped meanwhile may be kept in the store. */
+bool
+loss_is_clear(struct subscriber *s, const struct replay *r)
 {
 	const struct history_query *q = &r->read.query;
 
@@ -161,20 +150,18 @@ windows_go_on(struct subscriber *s, const struct replay *r)
 		const struct link *l = subscriber_find(s, p->channel);
 		bool nothing = p->gap ? p->first == 0 : q->count == 0;
 
-		if (nothing && l != NULL && is_stored(l) &&
+		if (nothing && l != NULL && hub_channel_stored(l->channel) &&
 		    l->channel->window.after > r->upto)
 			return false;
 	}
 	return true;
 }
 
-bool
+void
 loss_after_read(struct subscriber *s, const struct replay *r)
 {
 	const struct history_query *q = &r->read.query;
 
-	if (!windows_go_on(s, r))
-		return false;
 	loss_tell(s, q->count > 0 ? q->events[0]->id : 0);
 	for (size_t i = 0; i < q->part_count; i++) {
 		const struct history_part *p = &r->parts[i];
@@ -193,7 +180,6 @@ loss_after_read(struct subscriber *s, const struct replay *r)
 			l->pos = r->upto;
 		tell_trimmed(s, &before, first);
 	}
-	return true;
 }
 
 void
@@ -204,7 +190,7 @@ loss_skip_memory(struct subscriber *s, bool alone)
 		struct link before = *l;
 
 		if (l->channel == NULL || l->alone != alone ||
-		    link_in_window(l) || is_stored(l))
+		    link_in_window(l) || hub_channel_stored(l->channel))
 			continue;
 		w = &l->channel->window;
 		l->pos = w->after;

@@ -35,10 +35,11 @@ void loss_trim(struct subscriber *s, struct link *l);
 void loss_skip_memory(struct subscriber *s, bool alone);
 
 /*
- * What a read of history found missing. False: it found nothing, and the
- * windows have moved on since then, so that nobody knows where things go on:
- * read again.
+ * Does the window of each channel that a read found nothing of go on where the
+ * read ended? If not, nobody knows where things go on: read again.
  */
-bool loss_after_read(struct subscriber *s, const struct replay *r);
+bool loss_is_clear(struct subscriber *s, const struct replay *r);
+/* Then: what the read found missing. */
+void loss_after_read(struct subscriber *s, const struct replay *r);
 
 #endif

@@ -400,16 +400,22 @@ void
 poll_replayed(struct subscriber *s, struct replay *r)
 {
 	const struct history_query *q = &r->read.query;
-	bool more = q->more;
+	bool more;
 
 	if (r->read.err != SW_OK) {
 		subscriber_close(s, CLOSE_STORE);
 		return;
 	}
-	if (!loss_after_read(s, r)) {
+	if (!loss_is_clear(s, r)) {
 		proceed(s);
 		return;
 	}
+	if (replay_add_memory(s, r) != SW_OK) {
+		subscriber_close(s, CLOSE_OVERLOAD);
+		return;
+	}
+	loss_after_read(s, r);
+	more = q->more;
 	if (!more)
 		replay_advance(s, r, r->upto);
 	if (q->count == 0) {

@@ -27,6 +27,7 @@ replay_free(struct replay *r)
 	for (size_t i = 0; i < q->part_count; i++)
 		channel_unref(r->parts[i].channel);
 	history_query_fini(q);
+	free(r->others);
 	free(r);
 }
 
@@ -221,6 +222,45 @@ replay_new(struct hub *h, size_t parts, uint64_t last, size_t limit)
 	return r;
 }
 
+/*
+ * "The newest" are those of all channels: the ids of what the windows have of
+ * those that are in memory alone. SW_ENOMEM.
+ */
+static int
+count_memory(struct replay *r, struct hub *h, const struct subscriber *s)
+{
+	struct history_query *q = &r->read.query;
+
+	for (const struct link *l = &s->first; l != NULL; l = l->next) {
+		const struct window *w;
+		uint64_t *p;
+		uint32_t i;
+
+		if (l->channel == NULL || hub_channel_stored(l->channel))
+			continue;
+		w = &l->channel->window;
+		i = hub_channel_kept(h, l->channel, 0);
+		if (w->count - i > q->last)
+			i = w->count - (uint32_t)q->last;
+		p = realloc(r->others,
+		    (q->other_count + w->count - i + 1) * sizeof(*p));
+		if (p == NULL)
+			return SW_ENOMEM;
+		q->others = r->others = p;
+		for (; i < w->count; i++)
+			p[q->other_count++] = window_at(w, i)->id;
+	}
+	return SW_OK;
+}
+
+/* Does the read have a part for the link? */
+static bool
+takes_part(const struct link *l, const struct link *alone)
+{
+	return l->channel != NULL && hub_channel_stored(l->channel) &&
+	    (alone == l || (alone == NULL && !l->alone));
+}
+
 int
 replay_start(struct hub *h, struct subscriber *s, struct link *alone,
     uint64_t last, size_t limit)
@@ -231,6 +271,8 @@ replay_start(struct hub *h, struct subscriber *s, struct link *alone,
 
 	if (limit == 0 || limit > READ_EVENTS)
 		limit = READ_EVENTS;
+	if (only != NULL && !hub_channel_stored(only->channel))
+		only = NULL;
 	if (only != NULL && (r = find_shared(h, only, last, limit)) != NULL)
 		return join(h, s, r);
 	r = replay_new(h, s->link_count, last, limit);
@@ -239,12 +281,14 @@ replay_start(struct hub *h, struct subscriber *s, struct link *alone,
 	r->shared = only != NULL;
 	r->alone = alone != NULL;
 	for (struct link *l = &s->first; l != NULL; l = l->next)
-		if (l->channel != NULL &&
-		    (alone == l || (alone == NULL && !l->alone)))
+		if (takes_part(l, alone))
 			add_part(r, l);
 	set_bound(r, h, alone != NULL ? alone : only);
 	list_append(&h->replays, &r->node);
-	if ((err = log_read(h->worker->log, &r->read)) != SW_OK) {
+	err = last > 0 ? count_memory(r, h, s) : SW_OK;
+	if (err == SW_OK)
+		err = log_read(h->worker->log, &r->read);
+	if (err != SW_OK) {
 		replay_free(r);
 		return err;
 	}
@@ -253,15 +297,88 @@ replay_start(struct hub *h, struct subscriber *s, struct link *alone,
 	return SW_OK;
 }
 
+static int
+compare_ids(const void *a, const void *b)
+{
+	const struct event *x = *(struct event *const *)a;
+	const struct event *y = *(struct event *const *)b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* Add the window's events behind the link, up to that id. SW_ENOMEM. */
+static int
+add_window(struct history_query *q, struct link *l, uint64_t upto)
+{
+	const struct window *w = &l->channel->window;
+	uint32_t i = window_find(w, l->pos), end = window_find(w, upto);
+	struct event **p;
+
+	if (i >= end)
+		return SW_OK;
+	p = realloc(q->events, (q->count + end - i) * sizeof(struct event *));
+	if (p == NULL)
+		return SW_ENOMEM;
+	q->events = p;
+	for (; i < end; i++)
+		q->events[q->count++] = event_ref(window_at(w, i));
+	return SW_OK;
+}
+
+static bool
+has_part(const struct replay *r, const struct link *l)
+{
+	for (size_t i = 0; i < r->read.query.part_count; i++)
+		if (r->parts[i].channel == l->channel->channel)
+			return true;
+	return false;
+}
+
+/*
+ * Is it one of those that the windows alone have, and that came along? A shared
+ * read is of one channel, and one that is alone was asked for it.
+ */
+static bool
+has_memory(const struct replay *r, const struct link *l)
+{
+	return !r->shared && !r->alone && !l->alone && !has_part(r, l);
+}
+
+int
+replay_add_memory(struct subscriber *s, struct replay *r)
+{
+	struct history_query *q = &r->read.query;
+	uint64_t upto = q->more ? q->events[q->count - 1]->id : r->upto;
+	size_t before = q->count;
+	int err = SW_OK;
+
+	for (struct link *l = &s->first; l != NULL && err == SW_OK;
+	     l = l->next) {
+		if (l->channel == NULL || !has_memory(r, l))
+			continue;
+		if (q->last > 0 && q->newest_after != UINT64_MAX &&
+		    l->pos < q->newest_after)
+			l->pos = q->newest_after;
+		err = add_window(q, l, upto);
+	}
+	if (q->count == before)
+		return err;
+	qsort(q->events, q->count, sizeof(struct event *), compare_ids);
+	/* The rest is still there when its turn comes. */
+	while (q->count > q->limit) {
+		event_unref(q->events[--q->count]);
+		q->more = true;
+	}
+	return err;
+}
+
 void
 replay_advance(struct subscriber *s, const struct replay *r, uint64_t upto)
 {
-	for (size_t i = 0; i < r->read.query.part_count; i++) {
-		struct link *l = subscriber_find(s, r->parts[i].channel);
-
-		if (l != NULL && l->pos < upto)
+	for (struct link *l = &s->first; l != NULL; l = l->next)
+		if (l->channel != NULL && l->pos < upto &&
+		    (has_part(r, l) || has_memory(r, l)))
 			l->pos = upto;
-	}
 }
 
 void

@@ -26,6 +26,8 @@ struct replay {
 	bool shared;    /* of one channel: others may join */
 	uint64_t done_ms;
 	size_t bytes; /* of its events, when it is kept */
+	/* The newest events of channels that are in memory alone. */
+	uint64_t *others;
 	/* Of a link that catches up apart from the others. */
 	bool alone;
 	struct history_part parts[];
@@ -46,6 +48,12 @@ int replay_start(struct hub *h, struct subscriber *s, struct link *alone,
  */
 void replay_advance(
     struct subscriber *s, const struct replay *r, uint64_t upto);
+
+/*
+ * Put in what the windows have, up to where the read goes, of its channels that
+ * are in memory alone. SW_ENOMEM.
+ */
+int replay_add_memory(struct subscriber *s, struct replay *r);
 
 /* It ends, or does not want to know any more. */
 void replay_leave(struct subscriber *s);

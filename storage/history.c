@@ -362,16 +362,19 @@ nth_newest(struct source *s, uint64_t n, uint64_t *id)
 	return err;
 }
 
-/* The same over several parts: the newest ids of each, sorted. */
+/* The same over several parts, and others: the newest ids of each, sorted. */
 static int
 nth_newest_of_all(struct history_query *q, struct source *sources, uint64_t *id)
 {
-	uint64_t *ids = calloc(q->part_count * q->last, sizeof(*ids));
+	size_t room = q->part_count * q->last + q->other_count;
+	uint64_t *ids = calloc(room == 0 ? 1 : room, sizeof(*ids));
 	size_t n = 0;
 	int err = ids == NULL ? SW_ENOMEM : SW_OK;
 
 	for (size_t i = 0; i < q->part_count && err == SW_OK; i++)
 		err = newest_ids(&sources[i], ids, n + q->last, &n);
+	for (size_t i = 0; i < q->other_count && err == SW_OK; i++)
+		ids[n++] = q->others[i];
 	if (err == SW_OK && n == 0)
 		err = SW_ENOENT;
 	if (err == SW_OK) {
@@ -400,14 +403,15 @@ resolve_last(struct store_reader *r, const struct store_ops *ops,
 		}
 	}
 	if (err == SW_OK)
-		err = q->part_count == 1 ?
+		err = q->part_count == 1 && q->other_count == 0 ?
 		    nth_newest(&sources[0], q->last, &id) :
 		    nth_newest_of_all(q, sources, &id);
 	if (err != SW_OK && err != SW_ENOENT)
 		return err;
 	/* Nothing is kept at all: begin behind it, which is no gap. */
+	q->newest_after = err == SW_OK ? id - 1 : UINT64_MAX;
 	for (size_t i = 0; i < q->part_count; i++)
-		q->parts[i].after = err == SW_OK ? id - 1 : UINT64_MAX;
+		q->parts[i].after = q->newest_after;
 	return SW_OK;
 }
 
@@ -432,7 +436,8 @@ int
 history_read(struct store_reader *r, const struct store_ops *ops,
     struct history_query *q)
 {
-	struct source *sources = calloc(q->part_count, sizeof(*sources));
+	struct source *sources =
+	    calloc(q->part_count == 0 ? 1 : q->part_count, sizeof(*sources));
 	int err;
 
 	q->count = 0;

@@ -28,8 +28,11 @@ struct history_query {
 	/* In: */
 	struct history_part *parts;
 	size_t part_count;
-	uint64_t upto;    /* above 0: nothing newer than this */
-	uint64_t last;    /* above 0: only so many newest, over all parts */
+	uint64_t upto; /* above 0: nothing newer than this */
+	uint64_t last; /* above 0: only so many newest, over all parts */
+	/* Ids from elsewhere, which count among the newest. */
+	const uint64_t *others;
+	size_t other_count;
 	size_t limit;     /* events per answer */
 	size_t max_bytes; /* of payload, unless a single event has more */
 	uint64_t floor;   /* of the log */
@@ -37,6 +40,8 @@ struct history_query {
 	struct event **events; /* references, in order of ids */
 	size_t count;
 	bool more; /* there are others behind the last event */
+	/* Behind which id the newest begin; UINT64_MAX: there are none. */
+	uint64_t newest_after;
 };
 
 /*

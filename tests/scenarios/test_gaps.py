@@ -230,6 +230,76 @@ class InMemory(Scenario):
         g.start()
 
 
+class Mixed(Scenario):
+    """Channels in memory beside one whose past is in the store."""
+
+    conf = """
+channel "m*" { durability = memory  history-events = 40 }
+window-events = 64
+"""
+
+    def fill(self):
+        return self.gateway.batch(
+            [{"channel": "m" if n % 10 == 9 else "a", "data": n}
+             for n in range(300)])
+
+    def test_they_catch_up_together_and_in_order(self):
+        ids = self.fill()
+        for transport in self.each():
+            for cursor, expected in (("start", ids), (ids[3], ids[4:]),
+                                     (ids[9], ids[10:]),
+                                     (ids[150], ids[151:])):
+                s = transport(self.gateway, "a,m", cursor)
+                got = []
+                while len(got) < len(expected):
+                    e = s.next()
+                    self.assertNotEqual(e["type"], "spillway.gap", cursor)
+                    if "id" in e:
+                        got.append(e["id"])
+                self.assertEqual(got, expected)
+                s.notice("caughtup")
+                s.close()
+
+    def test_pages_of_a_poll_keep_their_limit(self):
+        ids = self.fill()
+        for limit in (1, 7, 100):
+            got, cursor, more = [], "start", True
+            while more:
+                answer = self.gateway.poll("m,a", after=cursor, limit=limit)
+                self.assertLessEqual(len(answer["events"]), limit)
+                got += [e["id"] for e in answer["events"]]
+                cursor, more = answer["cursor"], answer.get("more")
+            self.assertEqual(got, ids)
+
+    def test_the_newest_are_those_of_all(self):
+        ids = self.fill()
+        only = ids[9::10]
+        for transport in self.each():
+            for last in (1, 2, 11, 95):
+                for channels, expected in (("a,m", ids), ("m", only),
+                                           ("m,m-empty", only),
+                                           ("m-empty,a,m", ids)):
+                    s = transport(self.gateway, channels, last=last)
+                    got = []
+                    while True:
+                        e = s.next()
+                        if e["type"] == "spillway.caughtup":
+                            break
+                        if "id" in e:
+                            got.append(e["id"])
+                    self.assertEqual(got, expected[-last:], (channels, last))
+                    s.close()
+
+    def test_of_the_newest_only_those_kept(self):
+        ids = self.gateway.batch([{"channel": "m", "data": n}
+                                  for n in range(50)])
+        for transport in self.each():
+            s = transport(self.gateway, "m,a", last=45)
+            self.assertEqual([e["id"] for e in s.events(40)], ids[10:])
+            s.notice("caughtup")
+            s.close()
+
+
 class Memory(Scenario):
     """The whole store in memory."""
 
