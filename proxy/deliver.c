@@ -376,11 +376,15 @@ write_events(struct subscriber *s, const struct replay *r)
 		return SW_ENOMEM;
 	while (i < q->count && err == SW_OK && deliver_possible(s)) {
 		gather_begin(g, (enum form)s->form);
-		while (i < q->count &&
-		    gather_add(g, &h->worker->codec, q->events[i], &err)) {
-			g->owners[g->count - 1] =
-			    subscriber_find(s, q->events[i]->channel);
-			i++;
+		for (; i < q->count; i++) {
+			struct event *e = q->events[i];
+			struct link *l = replay_link(s, e->channel);
+
+			if (l == NULL)
+				continue;
+			if (!gather_add(g, &h->worker->codec, e, &err))
+				break;
+			g->owners[g->count - 1] = l;
 		}
 		if (g->count == 0)
 			return err;
@@ -388,7 +392,7 @@ write_events(struct subscriber *s, const struct replay *r)
 		err = write_gather(s, g, NULL);
 		/* Also the quiet channels are past what was written. */
 		if (err == SW_OK)
-			replay_advance(s, r, g->events[g->count - 1]->id);
+			replay_advance(s, g->events[g->count - 1]->id);
 	}
 	return err;
 }
@@ -417,7 +421,7 @@ deliver_replayed(struct subscriber *s, struct replay *r)
 		return;
 	if (err == SW_OK && deliver_possible(s)) {
 		if (!q->more)
-			replay_advance(s, r, r->upto);
+			replay_advance(s, r->upto);
 		deliver_flush(s);
 	} else if (err != SW_OK && err != SW_EAGAIN) {
 		flush_failed(s, err);

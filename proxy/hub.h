@@ -51,6 +51,8 @@ struct link {
 	bool alone;
 	/* Began with whatever is kept: what went before is no loss to it. */
 	bool from_start;
+	/* The read of history under way is for it, too: not if it is newer. */
+	bool reads;
 };
 
 struct hub {

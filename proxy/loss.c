@@ -147,7 +147,7 @@ loss_is_clear(struct subscriber *s, const struct replay *r)
 
 	for (size_t i = 0; i < q->part_count; i++) {
 		const struct history_part *p = &r->parts[i];
-		const struct link *l = subscriber_find(s, p->channel);
+		const struct link *l = replay_link(s, p->channel);
 		bool nothing = p->gap ? p->first == 0 : q->count == 0;
 
 		if (nothing && l != NULL && hub_channel_stored(l->channel) &&
@@ -165,7 +165,7 @@ loss_after_read(struct subscriber *s, const struct replay *r)
 	loss_tell(s, q->count > 0 ? q->events[0]->id : 0);
 	for (size_t i = 0; i < q->part_count; i++) {
 		const struct history_part *p = &r->parts[i];
-		struct link *l = subscriber_find(s, p->channel);
+		struct link *l = replay_link(s, p->channel);
 		struct link before;
 		uint64_t first = p->first;
 

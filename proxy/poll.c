@@ -417,7 +417,7 @@ poll_replayed(struct subscriber *s, struct replay *r)
 	loss_after_read(s, r);
 	more = q->more;
 	if (!more)
-		replay_advance(s, r, r->upto);
+		replay_advance(s, r->upto);
 	if (q->count == 0) {
 		proceed(s); /* nothing of it is left: on to the windows */
 		return;

@@ -253,12 +253,21 @@ count_memory(struct replay *r, struct hub *h, const struct subscriber *s)
 	return SW_OK;
 }
 
-/* Does the read have a part for the link? */
-static bool
-takes_part(const struct link *l, const struct link *alone)
+/* For which links is the read? For `alone`, or for all that are not. */
+static void
+choose_links(struct subscriber *s, const struct link *alone)
 {
-	return l->channel != NULL && hub_channel_stored(l->channel) &&
-	    (alone == l || (alone == NULL && !l->alone));
+	for (struct link *l = &s->first; l != NULL; l = l->next)
+		l->reads = l->channel != NULL &&
+		    (alone == l || (alone == NULL && !l->alone));
+}
+
+struct link *
+replay_link(struct subscriber *s, const struct channel *c)
+{
+	struct link *l = subscriber_find(s, c);
+
+	return l != NULL && l->reads ? l : NULL;
 }
 
 int
@@ -271,6 +280,7 @@ replay_start(struct hub *h, struct subscriber *s, struct link *alone,
 
 	if (limit == 0 || limit > READ_EVENTS)
 		limit = READ_EVENTS;
+	choose_links(s, alone);
 	if (only != NULL && !hub_channel_stored(only->channel))
 		only = NULL;
 	if (only != NULL && (r = find_shared(h, only, last, limit)) != NULL)
@@ -281,7 +291,7 @@ replay_start(struct hub *h, struct subscriber *s, struct link *alone,
 	r->shared = only != NULL;
 	r->alone = alone != NULL;
 	for (struct link *l = &s->first; l != NULL; l = l->next)
-		if (takes_part(l, alone))
+		if (l->reads && hub_channel_stored(l->channel))
 			add_part(r, l);
 	set_bound(r, h, alone != NULL ? alone : only);
 	list_append(&h->replays, &r->node);
@@ -334,16 +344,6 @@ has_part(const struct replay *r, const struct link *l)
 	return false;
 }
 
-/*
- * Is it one of those that the windows alone have, and that came along? A shared
- * read is of one channel, and one that is alone was asked for it.
- */
-static bool
-has_memory(const struct replay *r, const struct link *l)
-{
-	return !r->shared && !r->alone && !l->alone && !has_part(r, l);
-}
-
 int
 replay_add_memory(struct subscriber *s, struct replay *r)
 {
@@ -354,7 +354,8 @@ replay_add_memory(struct subscriber *s, struct replay *r)
 
 	for (struct link *l = &s->first; l != NULL && err == SW_OK;
 	     l = l->next) {
-		if (l->channel == NULL || !has_memory(r, l))
+		/* A shared read is of one channel, which the store has. */
+		if (l->channel == NULL || !l->reads || has_part(r, l))
 			continue;
 		if (q->last > 0 && q->newest_after != UINT64_MAX &&
 		    l->pos < q->newest_after)
@@ -373,11 +374,10 @@ replay_add_memory(struct subscriber *s, struct replay *r)
 }
 
 void
-replay_advance(struct subscriber *s, const struct replay *r, uint64_t upto)
+replay_advance(struct subscriber *s, uint64_t upto)
 {
 	for (struct link *l = &s->first; l != NULL; l = l->next)
-		if (l->channel != NULL && l->pos < upto &&
-		    (has_part(r, l) || has_memory(r, l)))
+		if (l->channel != NULL && l->reads && l->pos < upto)
 			l->pos = upto;
 }
 

@@ -46,8 +46,13 @@ int replay_start(struct hub *h, struct subscriber *s, struct link *alone,
  * The subscriber has seen all events up to this id that the read was for: its
  * positions follow, those of quiet channels too.
  */
-void replay_advance(
-    struct subscriber *s, const struct replay *r, uint64_t upto);
+void replay_advance(struct subscriber *s, uint64_t upto);
+
+/*
+ * The subscriber's link to the channel, if the read was for it; NULL: it has
+ * none, or a newer one, which begins elsewhere.
+ */
+struct link *replay_link(struct subscriber *s, const struct channel *c);
 
 /*
  * Put in what the windows have, up to where the read goes, of its channels that

@@ -116,7 +116,7 @@ subscriber_link(
 	if (l->channel != NULL && (l = calloc(1, sizeof(*l))) == NULL)
 		return SW_ENOMEM;
 	l->subscriber = s;
-	l->alone = l->from_start = false;
+	l->alone = l->from_start = l->reads = false;
 	if ((err = hub_link(h, l, hc, pos)) != SW_OK) {
 		if (l != &s->first)
 			free(l);

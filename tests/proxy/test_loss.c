@@ -44,6 +44,7 @@ set_up(uint64_t first, uint64_t last, uint64_t pos, uint64_t upto)
 	subscriber.transport = &transports[TRANSPORT_SSE];
 	subscriber.link_count = 1;
 	l->subscriber = &subscriber;
+	l->reads = true;
 	ck_assert_int_eq(hub_link(w.hub, l, hc, pos), SW_OK);
 	while (w.id < last)
 		hub_world_publish(&w, "a", 1);

@@ -342,6 +342,74 @@ message-max = "64k"
                                  b"\x88\x02\x03\xe8")
 
 
+class WhileCatchingUp(Scenario):
+    """Commands that come with the handshake meet its read of history."""
+
+    conf = "window-events = 64"
+
+    def setUp(self):
+        super().setUp()
+        self.ids = {}
+        for channel in "ab":
+            self.ids[channel] = self.gateway.batch(
+                [{"channel": channel, "data": n} for n in range(200)])
+
+    def open(self, path, *commands):
+        w = WebSocket.__new__(WebSocket)
+        Wire.__init__(w, self.gateway.port)
+        self.addCleanup(w.close)
+        w.send(request_head(path, [
+            ("Upgrade", "websocket"), ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Key", WebSocket.KEY),
+            ("Sec-WebSocket-Version", "13")]) +
+               b"".join(frame(TEXT, json.dumps(dict(c, ref=n)))
+                        for n, c in enumerate(commands)))
+        self.assertEqual(w.response()[0], 101)
+        return w
+
+    def heard(self, ws, ref, channel):
+        """Ids of the channel that come after the answer, before another."""
+        while ws.message().get("ref") != ref:
+            pass
+        self.gateway.publish("x", "end")
+        ids = []
+        while True:
+            m = ws.message()
+            if m.get("channel") == "x":
+                return ids
+            if m.get("channel") == channel and "id" in m:
+                ids.append(m["id"])
+
+    def test_a_channel_that_was_left_is_not_heard_of(self):
+        for path in ("/stream/x,a,b?after=start", "/stream/x,a,b?last=300"):
+            ws = self.open(path, {"op": "unsubscribe", "channel": "a"})
+            self.assertEqual(self.heard(ws, 0, "a"), [])
+
+    def test_who_leaves_and_comes_back_has_all_that_it_asks_for(self):
+        leave = {"op": "unsubscribe", "channel": "a"}
+        for path in ("/stream/a,x?last=10", "/stream/a,x,b?last=300",
+                     "/stream/x,a?after=" + self.ids["a"][120]):
+            ws = self.open(path, leave, {"op": "subscribe", "channel": "a",
+                                         "after": "start"})
+            while ws.message().get("ref") != 1:
+                pass
+            ids = []
+            while len(ids) < 200:
+                m = ws.message()
+                if m.get("channel") == "a" and "id" in m:
+                    ids.append(m["id"])
+            self.assertEqual(ids, self.ids["a"])
+
+    def test_who_comes_back_live_has_nothing_of_the_past(self):
+        leave = {"op": "unsubscribe", "channel": "a"}
+        join = {"op": "subscribe", "channel": "a"}
+        past = dict(join, after="start")
+        ws = self.open("/stream/a,x?after=start", leave, join)
+        self.assertEqual(self.heard(ws, 1, "a"), [])
+        ws = self.open("/stream/x", past, leave, join)
+        self.assertEqual(self.heard(ws, 2, "a"), [])
+
+
 class Heartbeat(Scenario):
     conf = 'heartbeat = "1s"'
 
