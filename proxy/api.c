@@ -249,7 +249,8 @@ handle_channel(struct exchange *x, struct str rest)
 	bool of_events = cut_part(&rest, "/events");
 	bool of_presence = !of_events && cut_part(&rest, "/presence");
 
-	if (!channel_name_valid(rest)) {
+	if (!percent_plain(&rest, x->channel, sizeof(x->channel)) ||
+	    !channel_name_valid(rest)) {
 		exchange_refuse(x, 400,
 		    "A channel's name has 1 to 128 characters of "
 		    "A-Z a-z 0-9 . _ ~ : -");

@@ -270,12 +270,19 @@ api_channels_list(struct exchange *x)
 {
 	struct listing l = { .err = SW_OK };
 	struct inquiry *q = NULL;
+	char prefix[CHANNEL_NAME_MAX];
 	uint64_t limit;
 
 	if (!read_limit(x, LIST_DEFAULT, LIST_MAX, &limit))
 		return;
 	request_param(&x->request, "after", &l.after);
 	request_param(&x->request, "prefix", &l.prefix);
+	if (!percent_plain(&l.after, x->channel, sizeof(x->channel)) ||
+	    !percent_plain(&l.prefix, prefix, sizeof(prefix))) {
+		exchange_refuse(x, 400,
+		    "`after` is a channel's name, `prefix` how it begins.");
+		return;
+	}
 	channels_each(x->worker->channels, visit, &l);
 	if (l.count > 0)
 		qsort(l.channels, l.count, sizeof(struct channel *),

@@ -152,7 +152,8 @@ static bool
 read_element(
     struct exchange *x, struct draft *d, struct str element, struct refusal *f)
 {
-	if (!request_param(&x->request, "channel", &d->channel))
+	if (!request_param(&x->request, "channel", &d->channel) ||
+	    !percent_plain(&d->channel, x->channel, sizeof(x->channel)))
 		return draft_fault(
 		    f, 400, "needs `?channel=`: a CloudEvent names no channel");
 	return draft_read_cloud_object(d, element, f);

@@ -56,6 +56,8 @@ struct exchange {
 	struct conn *conn; /* NULL once the client is gone */
 	struct request request;
 	struct str body; /* complete */
+	/* A channel's name, if the request has it with escapes. */
+	char channel[CHANNEL_NAME_MAX];
 	/* The answer: */
 	int status;
 	const char *content_type;

@@ -235,6 +235,8 @@ handle_stream(struct exchange *x, struct str channel)
 		METRIC_ADD(x->worker->metrics.refused[REFUSED_ORIGIN], 1);
 		exchange_refuse(x, 403, origin_refusal);
 	} else if (x->request.method == METHOD_POST) {
+		/* One that is malformed is no valid name either. */
+		percent_plain(&channel, x->channel, sizeof(x->channel));
 		take_message(x, channel);
 	} else if (x->request.method == METHOD_OPTIONS) {
 		preflight(x);

@@ -108,6 +108,24 @@ percent_decode(struct buf *out, struct str text, bool plus)
 }
 
 bool
+percent_plain(struct str *text, char *room, size_t size)
+{
+	struct buf out;
+	bool ok;
+
+	if (text->len == 0 || memchr(text->p, '%', text->len) == NULL)
+		return true;
+	buf_init(&out, size);
+	ok = percent_decode(&out, *text, false) == SW_OK;
+	if (ok) {
+		memcpy(room, buf_head(&out), buf_len(&out));
+		*text = (struct str){ room, buf_len(&out) };
+	}
+	buf_fini(&out);
+	return ok;
+}
+
+bool
 host_valid(struct str host)
 {
 	/* RFC 3986 3.2.2 and 3.2.3; a comma would be two of them, joined. */

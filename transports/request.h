@@ -67,6 +67,12 @@ bool request_param(const struct request *r, const char *name, struct str *out);
  */
 int percent_decode(struct buf *out, struct str text, bool plus);
 
+/*
+ * The text without its percent-escapes: in `room`, if it has any. False if one
+ * is malformed, or if there is no room for it.
+ */
+bool percent_plain(struct str *text, char *room, size_t size);
+
 enum method method_parse(struct str text);
 
 /* May a Host header say this (RFC 9112 3.2)? Nothing is fine. */

@@ -16,6 +16,7 @@ class Single(Scenario):
 message-max = "10k"
 channel "memory" { durability = memory }
 channel "full" { durability = full }
+channel "room:*" { send = publish }
 """
 
     def setUp(self):
@@ -186,6 +187,37 @@ channel "full" { durability = full }
                     is_problem(self, *fresh.publish(name, "1"), 400)
         self.assertEqual(len(g.get("/v1/channels", api=True)[1]["channels"]),
                          3)
+
+    def test_a_name_may_come_with_escapes(self):
+        g = self.gateway
+        escaped = "room%3A7%7e"
+        ids = [self.gateway.api("POST", f"/v1/channels/{escaped}/events",
+                                "1")[1]["id"]]
+        event = json.dumps({"specversion": "1.0", "id": "1", "source": "/s",
+                            "type": "t", "data": 2})
+        status, answer = g.api(
+            "POST", f"/v1/events?channel={escaped}", f"[{event}]",
+            {"Content-Type": "application/cloudevents-batch+json"})
+        self.assertEqual(status, 201, answer)
+        ids += answer["ids"]
+        status, _, body = g.request("POST", f"/stream/{escaped}", "3")
+        self.assertEqual(status, 201, body)
+        ids.append(json.loads(body)["id"])
+        for name in (escaped, "room:7~"):
+            self.assertEqual(
+                [e["id"] for e in g.poll(name, after="start")["events"]], ids)
+            page = g.get(f"/v1/channels/{name}/events", api=True)[1]
+            self.assertEqual([e["id"] for e in page["events"]], ids)
+            c = g.get(f"/v1/channels/{name}", api=True)[1]
+            self.assertEqual(c["name"], "room:7~")
+            listed = g.get(f"/v1/channels?prefix={name}", api=True)[1]
+            self.assertEqual([c["name"] for c in listed["channels"]],
+                             ["room:7~"])
+        for bad in ("a%2", "a%zz", "a%2Fb", "a%00", "a%2520"):
+            self.assertEqual(g.api("POST", f"/v1/channels/{bad}/events",
+                                   "1")[0], 400, bad)
+            self.assertEqual(g.request("POST", f"/stream/{bad}", "1")[0],
+                             400, bad)
 
     def test_a_body_above_message_max_is_refused_and_smaller_ones_go_on(self):
         g = self.gateway
