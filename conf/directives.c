@@ -681,7 +681,10 @@ const struct directive directives[] = {
 	{ "max-channels", KIND_COUNT, GROUP_LIMITS, GLOBAL(max_channels),
 	    .restart = true, .fallback = "1000000", .min = 1,
 	    .max = 100 * MILLION,
-	    .help = "Most channels that exist at a time." },
+	    .help = "Most channels that exist: those that somebody listens "
+		    "to, and all that ever had an event, since where their "
+		    "history ended stays known (about 1 kB each). A further "
+		    "one is refused with 503." },
 	{ "max-sessions", KIND_COUNT, GROUP_LIMITS, GLOBAL(max_sessions),
 	    .fallback = "100000", .min = 1, .max = 100 * MILLION,
 	    .help = "Most clients with a session at a time (session-lease). A "
