@@ -167,6 +167,9 @@ draft_read_cloud_headers(struct exchange *x, struct draft *d, struct refusal *f)
 		return draft_fault(f, 400, source_key_help);
 	if (!cloud_key(d, source, id))
 		return draft_fault(f, 503, err_info(SW_ENOMEM)->sentence);
+	/* Without data there is nothing that a type could say of it. */
+	if (d->data.len == 0)
+		d->content_type = (struct str){ NULL, 0 };
 	return true;
 }
 
@@ -250,19 +253,14 @@ find_cloud_members(struct str text, struct cloud *c)
 	*c = (struct cloud){ .id = { NULL, 0 } };
 	if (!json_object(&it, text))
 		return false;
+	/* JSON format 2.2: what is null might as well not be there. */
 	while (json_member(&it, &key, &value))
 		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-			if (json_is(key, known[i].name))
+			if (json_is(key, known[i].name) &&
+			    (json_type(value) != JSON_NULL ||
+				known[i].value == &c->data))
 				*known[i].value = value;
 	return true;
-}
-
-static bool
-is_json_content(struct str type)
-{
-	return type.p == NULL || str_is_nocase(type, "application/json") ||
-	    (type.len > 5 &&
-		strncasecmp(type.p + type.len - 5, "+json", 5) == 0);
 }
 
 /* Data of a structured event: any JSON, text as a string, or base64. */
@@ -283,12 +281,14 @@ read_cloud_data(struct draft *d, const struct cloud *c, struct refusal *f)
 			buf_len(&d->texts) - start };
 		return true;
 	}
+	/* Without data there is nothing that a type could say of it. */
 	if (c->data.p == NULL) {
 		d->data = STR("");
+		d->content_type = (struct str){ NULL, 0 };
 		return true;
 	}
 	/* JSON format 3.1: a string of another type is the data itself. */
-	if (!is_json_content(d->content_type) &&
+	if (d->content_type.p != NULL && !content_is_json(d->content_type) &&
 	    json_type(c->data) == JSON_STRING) {
 		if (!draft_text(d, c->data, &d->data))
 			return draft_fault(

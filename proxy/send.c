@@ -39,6 +39,12 @@ is_text_type(struct str media)
 	return media.len > 5 && strncasecmp(media.p, "text/", 5) == 0;
 }
 
+bool
+content_is_json(struct str type)
+{
+	return is_json_type(media_type(type));
+}
+
 int
 content_classify(struct str data, struct str *type, enum event_kind *kind)
 {

@@ -21,6 +21,8 @@ struct worker;
  * it says JSON and is none.
  */
 int content_classify(struct str data, struct str *type, enum event_kind *kind);
+/* Does the type say that it is JSON, whatever its parameters? */
+bool content_is_json(struct str type);
 /* The only type that it makes: what is neither JSON nor text. */
 #define CONTENT_BINARY STR("application/octet-stream")
 

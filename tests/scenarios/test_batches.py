@@ -227,6 +227,13 @@ class CloudEvents(Scenario):
             status, _, other = self.binary(p, "1", id=n, source="/t")
             self.assertEqual((status, other["duplicate"]), (201, False))
 
+    def test_binary_mode_may_have_no_data(self):
+        for p in self.each(self.publishers):
+            status, _, answer = self.binary(p, "", "application/json",
+                                            id=p.name)
+            self.assertEqual(status, 201, answer)
+            self.assertEqual(self.newest()["data"], "")
+
     def test_attributes_in_headers_are_unquoted_and_percent_decoded(self):
         for p in self.each(self.publishers):
             for sent, kept in (("Euro%20%E2%82%AC%20%F0%9F%98%80",
@@ -278,6 +285,13 @@ class CloudEvents(Scenario):
               "data": "AP8="}),
             ({"data": {"a": 1}, "datacontenttype": "application/geo+json"},
              {"contentType": "application/geo+json", "data": {"a": 1}}),
+            ({"data": "7", "datacontenttype":
+              "application/json; charset=utf-8"}, {"data": "7"}),
+            ({"data": "x", "datacontenttype": "Application/Geo+JSON;v=1"},
+             {"contentType": "Application/Geo+JSON;v=1", "data": "x"}),
+            ({"datacontenttype": "application/json"}, {"data": ""}),
+            ({"data": "x", "datacontenttype": None, "data_base64": None},
+             {"data": "x"}),
         )
         for p in self.each(self.publishers):
             for n, (sent, expected) in enumerate(cases):
