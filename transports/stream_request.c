@@ -206,23 +206,41 @@ wants_events(const struct request *r)
 	    taken;
 }
 
+/* What one of RFC 7240's preferences says of waiting; false: nothing. */
+static bool
+read_preference(struct str preference, uint64_t *seconds)
+{
+	struct str value, name;
+
+	/* Parameters behind it, if there are any, change nothing. */
+	str_cut(&preference, ';', &value);
+	str_cut(&value, '=', &name);
+	if (!str_is_nocase(str_trim(name), "wait"))
+		return false;
+	value = str_trim(value);
+	if (value.len >= 2 && value.p[0] == '"' &&
+	    value.p[value.len - 1] == '"')
+		value = (struct str){ value.p + 1, value.len - 2 };
+	/* One that is not understood is ignored. */
+	return str_to_u64(seconds, value, UINT32_MAX) == SW_OK;
+}
+
 /* How long to wait, if anything says so: ?wait=, or RFC 7240's wait. */
 static int
 read_wait(const struct request *r, const struct stream_limits *limits,
     uint64_t *wait_ms, bool *there)
 {
-	struct str prefer = request_header(r, "Prefer"), item, name;
 	uint64_t seconds = 0;
 
 	if (read_number(r, "wait", UINT32_MAX, &seconds, there) != SW_OK)
 		return SW_EINVAL;
-	while (!*there && str_cut(&prefer, ',', &item)) {
-		str_cut(&item, '=', &name);
-		if (!str_is_nocase(str_trim(name), "wait"))
+	for (size_t i = 0; i < r->header_count && !*there; i++) {
+		struct str prefer = r->headers[i].value, item;
+
+		if (!str_is_nocase(r->headers[i].name, "Prefer"))
 			continue;
-		/* A preference that is not understood is ignored. */
-		*there =
-		    str_to_u64(&seconds, str_trim(item), UINT32_MAX) == SW_OK;
+		while (!*there && str_cut(&prefer, ',', &item))
+			*there = read_preference(item, &seconds);
 	}
 	*wait_ms = seconds * 1000;
 	if (*wait_ms > limits->poll_wait_max_ms)

@@ -99,6 +99,13 @@ static const struct {
 	{ "/stream/a", "Prefer: wait\r\n", TRANSPORT_SHORT, false, 0 },
 	{ "/stream/a", "Prefer: wait=soon, wait=2\r\n", TRANSPORT_LONG, false,
 	    2000 },
+	/* RFC 7240 2: several headers, words in quotes, and parameters. */
+	{ "/stream/a", "Prefer: respond-async\r\nPrefer: wait=7\r\n",
+	    TRANSPORT_LONG, false, 7000 },
+	{ "/stream/a", "Prefer: wait=\"7\"\r\n", TRANSPORT_LONG, false, 7000 },
+	{ "/stream/a", "Prefer: wait=7; foo=\"bar\"\r\n", TRANSPORT_LONG, false,
+	    7000 },
+	{ "/stream/a", "Prefer: wait=\"\r\n", TRANSPORT_SHORT, false, 0 },
 	/* A page, whatever a browser accepts; `wait` is until the next one. */
 	{ "/stream/a?format=html", "", TRANSPORT_SHORT, false, 0 },
 	{ "/stream/a?format=html&wait=9", SSE "Accept: text/html\r\n",
