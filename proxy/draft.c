@@ -67,8 +67,7 @@ draft_event(struct draft *d, struct worker *w, struct append_item *item,
 		    f, 400, "The body is not the JSON that its type says.");
 	err = api_channel(w, d->channel, &channel);
 	if (err != SW_OK)
-		return draft_fault(
-		    f, 503, "There are too many channels: see max-channels.");
+		return draft_fault(f, 503, channels_too_many);
 	err =
 	    event_new(&item->event, channel, kind, d->type, type, d->data.len);
 	channel_unref(channel);

@@ -1,5 +1,8 @@
 #include "proxy/limits.h"
 
+const char channels_too_many[] =
+    "There are too many channels: see max-channels.";
+
 const char *
 limit_name(enum limit l)
 {

@@ -45,6 +45,9 @@ enum { PACE_BURST_MS = 10000 };
 /* As the metrics and the configuration call it. */
 const char *limit_name(enum limit l);
 
+/* What is said of LIMIT_CHANNELS, with a 503. */
+extern const char channels_too_many[];
+
 /*
  * So many a second, and no more than those of `burst_ms` at once. All that has
  * to be kept is when the next one would be due at an even pace (GCRA, of ATM

@@ -454,9 +454,7 @@ publish_take(
 	if (check_head(r, c->worker, &p, &why)) {
 		err = api_channel(c->worker, name, &p.channel);
 		if (err == SW_ELIMIT)
-			why = (struct refusal){ 503,
-				"There are too many channels: see "
-				"max-channels." };
+			why = (struct refusal){ 503, channels_too_many };
 		else if (err != SW_OK ||
 		    (err = take(c, r, &p, body, whole)) != SW_OK)
 			why = refusal_of(err);

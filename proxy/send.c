@@ -207,9 +207,15 @@ client_send(struct worker *w, const struct client_message *m, int *err,
 		return SEND_REFUSED;
 	}
 	if ((*err = channels_get(&c, w->channels, m->channel)) != SW_OK) {
-		if (*err == SW_ELIMIT)
+		*why = *err == SW_EINVAL ? "A channel's name has 1 to 128 "
+					   "characters of A-Z a-z 0-9 . _ ~ "
+					   ": -" :
+					   err_info(*err)->sentence;
+		if (*err == SW_ELIMIT) {
 			METRIC_LIMIT(w, LIMIT_CHANNELS);
-		*why = "The channel has no valid name, or there are too many.";
+			*err = SW_EBUSY;
+			*why = channels_too_many;
+		}
 		return SEND_REFUSED;
 	}
 	switch (channel_policy(c)->send) {

@@ -200,6 +200,8 @@ subscribe(struct subscriber **out, struct opening *o, bool linked)
 	}
 	if (linked)
 		err = link_all(s, req, o->beginning.pos);
+	if (err == SW_ELIMIT)
+		o->auth.why = subscriber_link_limit(s);
 	if (err == SW_OK && linked && !req->transport->streams)
 		err = visit_offer(s);
 	/* A page is for windows of its own: no other page's script reads it. */
@@ -418,6 +420,7 @@ open_websocket(struct opening *o, int access)
 	}
 	if (access == SW_EAUTH && !o->asked && !o->auth.carried &&
 	    !o->stream.raw && !handshake.raw && w->conf->auth_timeout_ms > 0) {
+		o->auth.why = NULL;
 		err = await_token(o, &handshake);
 	} else if (access != SW_OK) {
 		count_refusal(w, access);
@@ -430,7 +433,7 @@ open_websocket(struct opening *o, int access)
 		begin_stream(s, &o->stream, &o->beginning, &w->text);
 	}
 	if (err != SW_OK)
-		refuse(o, 503, err_info(err)->sentence, false);
+		refuse_busy(o, err, false);
 	else if (c->role == &websocket_role && !c->closed)
 		websocket_begin(c->owner);
 }
@@ -651,7 +654,7 @@ stream_admit(struct subscriber *s, const char **why)
 	struct beginning b;
 	struct refusal refusal;
 	struct request r = { .method = METHOD_GET };
-	int err;
+	int err, linked;
 
 	unproven_request(s->unproven, &r);
 	/* It was fine before; limits may have been lowered since. */
@@ -666,9 +669,11 @@ stream_admit(struct subscriber *s, const char **why)
 		buf_clear(&w->text);
 		if (w->draining)
 			subscriber_close(s, CLOSE_RESTART);
-		else if (link_all(s, &req, b.pos) != SW_OK)
+		else if ((linked = link_all(s, &req, b.pos)) != SW_OK) {
+			if (linked == SW_ELIMIT)
+				subscriber_link_limit(s);
 			subscriber_close(s, CLOSE_OVERLOAD);
-		else {
+		} else {
 			/* The texts of the request are still its. */
 			struct unproven *done = s->unproven;
 

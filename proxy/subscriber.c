@@ -132,6 +132,19 @@ subscriber_link(
 	return SW_OK;
 }
 
+const char *
+subscriber_link_limit(const struct subscriber *s)
+{
+	struct worker *w = subscriber_worker(s);
+
+	if (s->link_count >= w->conf->channels_per_connection) {
+		METRIC_LIMIT(w, LIMIT_CHANNELS_PER_CONNECTION);
+		return "Too many channels: see channels-per-connection.";
+	}
+	METRIC_LIMIT(w, LIMIT_CHANNELS);
+	return channels_too_many;
+}
+
 static void
 unlink_one(struct subscriber *s, struct link *l)
 {

@@ -111,11 +111,14 @@ subscriber_gone(const struct subscriber *s)
 struct subscriber *subscriber_of(const struct conn *c);
 
 /*
- * A link to the channel, from `pos` on. SW_ELIMIT, SW_EINVAL for a bad name or
- * one that it has already (SW_EBUSY), SW_ENOMEM.
+ * A link to the channel, from `pos` on. SW_EINVAL for a bad name, SW_EBUSY for
+ * one that it has already, SW_ELIMIT (subscriber_link_limit names it),
+ * SW_ENOMEM.
  */
 int subscriber_link(
     struct subscriber *s, struct str channel, uint64_t pos, struct link **out);
+/* After SW_ELIMIT. */
+const char *subscriber_link_limit(const struct subscriber *s);
 /* SW_ENOENT if it has none. */
 int subscriber_unlink(struct subscriber *s, struct str channel);
 struct link *subscriber_find(struct subscriber *s, const struct channel *c);

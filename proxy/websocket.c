@@ -160,15 +160,11 @@ websocket_subscribe(struct subscriber *s, const struct command *cmd)
 		return;
 	}
 	err = subscriber_link(s, cmd->channel, pos, &l);
-	if (err == SW_ELIMIT)
-		METRIC_LIMIT(
-		    subscriber_worker(s), LIMIT_CHANNELS_PER_CONNECTION);
 	if (err != SW_OK) {
 		websocket_error(s, cmd->ref,
 		    err == SW_EBUSY ? "subscribed" : err_info(err)->name,
 		    err == SW_EBUSY      ? "Already subscribed." :
-			err == SW_ELIMIT ? "Too many channels: see "
-					   "channels-per-connection." :
+			err == SW_ELIMIT ? subscriber_link_limit(s) :
 			err == SW_EINVAL ? "A channel's name has 1 to 128 "
 					   "characters of A-Z a-z 0-9 . _ ~ "
 					   ": -" :

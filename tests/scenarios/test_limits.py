@@ -141,6 +141,30 @@ class Reached(Scenario):
             self.assertIn("max-channels", problem["detail"])
         self.once("max-channels", one_more)
         self.assertEqual(publish(0)[0], 201)
+        for data in (request_head("/stream/room-0,room-8"),
+                     request_head("/stream/room-8?wait=1"),
+                     request_head("/stream/room-8",
+                                  [("Accept", "text/event-stream")]),
+                     request_head("/stream/room-8",
+                                  [("Content-Length", "0")], "POST")):
+            self.once("max-channels", lambda d=data: self.says(
+                503, "max-channels", d))
+
+        def upgrade():
+            refused = WebSocket(self.gateway.port, "/stream/room-8")
+            self.assertEqual(refused.status, 503)
+            self.assertIn(b"max-channels", refused.body)
+
+        def subscribe():
+            with WebSocket(self.gateway.port, "/stream/room-0") as ws:
+                ws.command(op="subscribe", channel="room-8")
+                answer = ws.message()
+                while "op" not in answer:
+                    answer = ws.message()
+                self.assertIn("max-channels", answer["message"])
+        self.once("max-channels", upgrade)
+        self.once("max-channels", subscribe)
+        self.assertEqual(self.reached("channels-per-connection"), 0)
 
     def test_descriptors_of_the_system(self):
         g = self.gateway
