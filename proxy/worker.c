@@ -81,6 +81,7 @@ worker_configure(struct worker *w, const struct conf *conf)
 		.channels = (size_t)conf->channels_per_connection,
 	};
 	w->codec.deflate_min = (size_t)conf->deflate_min;
+	ws_deflate_set_level(w->codec.deflate, (int)conf->deflate_level);
 	if (w->routes != NULL)
 		routes_configure(w->routes);
 }

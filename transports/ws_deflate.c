@@ -38,15 +38,32 @@ ws_deflate_new(struct ws_deflate **out, int level)
 	return SW_OK;
 }
 
+/* They are made anew with their next use. */
+static void
+end_compressors(struct ws_deflate *d)
+{
+	if (d->large.ready)
+		deflateEnd(&d->large.stream);
+	if (d->small.ready)
+		deflateEnd(&d->small.stream);
+	d->large.ready = d->small.ready = false;
+}
+
+void
+ws_deflate_set_level(struct ws_deflate *d, int level)
+{
+	if (level == d->level)
+		return;
+	end_compressors(d);
+	d->level = level;
+}
+
 void
 ws_deflate_free(struct ws_deflate *d)
 {
 	if (d == NULL)
 		return;
-	if (d->large.ready)
-		deflateEnd(&d->large.stream);
-	if (d->small.ready)
-		deflateEnd(&d->small.stream);
+	end_compressors(d);
 	if (d->inflate.ready)
 		inflateEnd(&d->inflate.stream);
 	free(d);

@@ -17,6 +17,8 @@ struct ws_deflate;
 /* `level` as zlib's, 1 to 9. */
 int ws_deflate_new(struct ws_deflate **out, int level);
 void ws_deflate_free(struct ws_deflate *d);
+/* From the next message on. */
+void ws_deflate_set_level(struct ws_deflate *d, int level);
 
 /*
  * Append the compressed message. `small` keeps to a window that every peer can

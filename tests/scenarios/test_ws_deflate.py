@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import struct
 import zlib
 
@@ -29,6 +30,24 @@ def expand(data, bits=15):
     text = z.decompress(data + b"\0\0\xff\xff")
     assert not z.unconsumed_tail
     return text
+
+
+class Level(Scenario):
+    conf = "deflate-level = 1"
+
+    def test_a_reload_changes_it(self):
+        g = self.gateway
+        text = "".join(f"{n * n * 7919} words; " for n in range(400))
+        ws = WebSocket(g.port, "/stream/a?format=raw", extensions=DEFLATE)
+        self.addCleanup(ws.close)
+        for level in (1, 9, 1):
+            g.configure(f"deflate-level = {level}")
+            before = len([l for l in g.lines if "reloaded" in l])
+            g.signal(signal.SIGHUP)
+            g.wait_log("configuration reloaded", before + 1)
+            g.publish("a", text)
+            self.assertEqual(ws.read_frame(), (
+                True, 4, TEXT, compress(text.encode(), level)))
 
 
 class Negotiation(Scenario):
