@@ -286,6 +286,9 @@ write_joined(struct subscriber *s)
 		return s->replay != NULL ?
 		    SW_EAGAIN :
 		    replay_start(subscriber_hub(s), s, NULL, 0, 0);
+	/* A loss that could not be told has ended it, and its links. */
+	if (subscriber_gone(s))
+		return SW_EAGAIN;
 	l = subscriber_only_link(s);
 	return l != NULL ? write_window(s, l) : write_merged(s);
 }
@@ -305,7 +308,7 @@ write_alone(struct subscriber *s)
 	}
 	if (deliver_needs_store(s, true))
 		return replay_start(subscriber_hub(s), s, l, 0, 0);
-	return write_window(s, l);
+	return subscriber_gone(s) ? SW_EAGAIN : write_window(s, l);
 }
 
 bool

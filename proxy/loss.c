@@ -97,6 +97,9 @@ loss_note(struct subscriber *s, enum gap_reason reason,
     const struct cursor *after, const struct link *link)
 {
 	loss_tell(s, 0);
+	/* If that could not be told, it has ended, and its links. */
+	if (subscriber_gone(s))
+		return SW_OK;
 	s->lost = calloc(1, sizeof(*s->lost));
 	if (s->lost == NULL)
 		return SW_ENOMEM;

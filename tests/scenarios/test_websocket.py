@@ -6,6 +6,7 @@ Frames and compression have files of their own.
 import base64
 import hashlib
 import json
+import signal
 import struct
 
 from gateway import (BINARY, CLOSE, PING, PONG, TEXT, Closed, Scenario,
@@ -408,6 +409,29 @@ class WhileCatchingUp(Scenario):
         self.assertEqual(self.heard(ws, 1, "a"), [])
         ws = self.open("/stream/x", past, leave, join)
         self.assertEqual(self.heard(ws, 2, "a"), [])
+
+
+class Gone(Scenario):
+    conf = """
+window-events = 64
+channel "m" { durability = memory  history-events = 64 }
+"""
+    workers = 1
+
+    def test_who_is_gone_before_a_loss_can_be_told_takes_nobody_along(self):
+        g = self.gateway
+        ids = g.batch([{"channel": "m", "data": n} for n in range(200)])
+        ws = WebSocket(g.port, "/stream/a")
+        for _ in range(2):  # hello, caughtup
+            ws.message()
+        # It reads the command of somebody who has closed by then: the answer
+        # is what makes the system tell it so, and the gap comes behind it.
+        g.signal(signal.SIGSTOP)
+        ws.command(op="subscribe", channel="m", after=ids[0])
+        ws.close()
+        g.signal(signal.SIGCONT)
+        g.wait_log("closed id=.* why=io ")
+        self.assertEqual(len(g.poll("m", after=ids[150])["events"]), 49)
 
 
 class Heartbeat(Scenario):
