@@ -415,12 +415,28 @@ say_goodbye(struct conn *c)
 	return SW_OK;
 }
 
+/* As long as it takes what is waiting, it may go on with that. */
+static void
+arm_linger(struct conn *c)
+{
+	const struct conf *conf = c->worker->conf;
+
+	conn_arm(c,
+	    loop_now_ms(c->worker->loop) +
+		(conn_pending(c) ? conf->stall_timeout_ms :
+				   conf->close_timeout_ms));
+}
+
 static void
 linger_on(struct conn *c)
 {
 	uint8_t *scrap = c->worker->input;
+	size_t queued = conn_queued(c);
 	ssize_t n;
 	int err = conn_flush(c);
+
+	if (conn_queued(c) < queued)
+		arm_linger(c);
 
 	/* What the lab still holds comes first; it tells when it is out. */
 	if (err == SW_OK && c->in_lab && lab_holds(c))
@@ -466,6 +482,14 @@ conn_linger(struct conn *c)
 	conn_arm(c,
 	    loop_now_ms(c->worker->loop) + c->worker->conf->close_timeout_ms);
 	linger_on(c);
+}
+
+void
+conn_linger_for_answer(struct conn *c)
+{
+	conn_linger(c);
+	if (!c->closed && conn_pending(c))
+		arm_linger(c);
 }
 
 void

@@ -105,9 +105,12 @@ void conn_close(struct conn *c);
 /*
  * Close it in good order: write what is waiting, say that nothing more comes,
  * and read (and drop) what the peer still sends, so that our last words are not
- * lost to a reset. Bounded by close-timeout.
+ * lost to a reset. Bounded by close-timeout; but who still takes what is
+ * waiting, by stall-timeout since it took some.
  */
 void conn_linger(struct conn *c);
+/* The same for an answer that the peer only begins to read. */
+void conn_linger_for_answer(struct conn *c);
 /*
  * Close it so that the peer sees that this was no good order: a reset, and of
  * TLS no last word. For where the end of the connection is the end of what was
@@ -177,6 +180,13 @@ static inline bool
 conn_pending(const struct conn *c)
 {
 	return c->out != NULL || c->held;
+}
+
+/* Bytes of it: fewer than before, and the peer has taken some. */
+static inline size_t
+conn_queued(const struct conn *c)
+{
+	return c->out == NULL ? 0 : buf_len(c->out);
 }
 
 /* "TLSv1.3"; "no": it is plain. */

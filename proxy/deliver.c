@@ -331,13 +331,14 @@ void
 deliver_flush(struct subscriber *s)
 {
 	struct conn *c = s->conn;
+	size_t queued = conn_queued(c);
 	int err;
 
 	err = finish_event(s);
 	if (err == SW_OK)
 		err = conn_flush(c);
 	if (err == SW_EAGAIN) {
-		deliver_stuck(s, false);
+		deliver_stuck(s, conn_queued(c) < queued);
 		return;
 	}
 	while (err == SW_OK && deliver_possible(s)) {

@@ -55,6 +55,18 @@ arm_header(struct conn *c)
 	    loop_now_ms(c->worker->loop) + c->worker->conf->header_timeout_ms);
 }
 
+/* Until its next request, if it takes the answers to those before. */
+static void
+arm_idle(struct conn *c)
+{
+	const struct conf *conf = c->worker->conf;
+
+	conn_arm(c,
+	    loop_now_ms(c->worker->loop) +
+		(conn_pending(c) ? conf->stall_timeout_ms :
+				   conf->idle_timeout_ms));
+}
+
 /* Keep input for later; true unless memory ran out. */
 static bool
 stash(struct conn *c, const uint8_t *p, size_t n)
@@ -391,15 +403,13 @@ look_resume(struct conn *c, bool keep_alive)
 	if (c->closed)
 		return;
 	if (!keep_alive) {
-		conn_linger(c);
+		conn_linger_for_answer(c);
 		return;
 	}
 	if (c->role != &look_role)
 		conn_set_role(c, &look_role, NULL);
 	if (c->answers == 0)
-		conn_arm(c,
-		    loop_now_ms(c->worker->loop) +
-			c->worker->conf->idle_timeout_ms);
+		arm_idle(c);
 	/* Its end was announced already: read it. */
 	if (c->half_open)
 		c->readable = true;
@@ -416,11 +426,15 @@ static void
 look_ready(struct conn *c, uint32_t events)
 {
 	bool waited = conn_pending(c);
+	size_t queued = conn_queued(c);
 
 	if ((events & EPOLLOUT) != 0 && waited && conn_flush(c) == SW_ECLOSED) {
 		conn_close(c);
 		return;
 	}
+	/* It takes its time, and takes it: but not for its next head. */
+	if (conn_queued(c) < queued && c->answers == 0 && !c->in_head)
+		arm_idle(c);
 	/* The end of the stream is read like everything else. */
 	if (c->half_open)
 		c->readable = true;

@@ -1,11 +1,12 @@
 """Clients that are slow, or stop, or vanish: they cost themselves alone."""
 
+import json
 import os
 import select
 import socket
 import threading
 
-from gateway import (BINARY, Closed, EventStream, STREAMS, Scenario,
+from gateway import (BINARY, TEXT, Closed, EventStream, STREAMS, Scenario,
                      SseSubscriber, WebSocket, Wire, WsSubscriber, main,
                      request_head)
 
@@ -204,6 +205,49 @@ history-events = 100000
                 ws.send(message)
         except OSError:
             pass
+
+
+class Steady(Scenario):
+    """Who takes its time, but goes on taking, gets all of a large answer."""
+
+    conf = """
+message-max = "32m"
+idle-timeout = "1s"
+close-timeout = "100ms"
+stall-timeout = "4s"
+send = echo
+"""
+
+    def wait_out(self):
+        """Until somebody who is idle was closed for that."""
+        with Wire(self.gateway.port) as idle:
+            idle.send(request_head("/stream/idle"))
+            idle.response()
+            self.assertEqual(idle.rest(), b"")
+
+    def test_an_answer_is_written_to_its_end(self):
+        block = "x" * (24 << 20)
+        self.gateway.publish("a", block, Content_Type="text/plain")
+        readers = []
+        for headers in ([], [("Connection", "close")]):
+            w = Wire(self.gateway.port, receive_buffer=65536)
+            w.send(request_head("/stream/a?after=start", headers))
+            readers.append(w)
+        ws = WebSocket(self.gateway.port, "/stream/a",
+                       protocol="spillway.raw", receive_buffer=65536)
+        ws.say(block)
+        for w in readers + [ws]:
+            self.addCleanup(w.close)
+        for part in range(1, 7):
+            for w in readers + [ws]:
+                while len(w.data) < part << 22:
+                    self.assertTrue(w.more(), (part, len(w.data)))
+            self.wait_out()
+        for w in readers:
+            status, headers, body = w.response()
+            self.assertEqual(status, 200)
+            self.assertEqual(json.loads(body)["events"][0]["data"], block)
+        self.assertEqual(ws.read(), (TEXT, block.encode()))
 
 
 class Deadlines(Scenario):
