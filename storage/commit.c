@@ -185,6 +185,7 @@ remember_key(struct writer *w, const struct record *r, struct append_item *it)
 
 	if (!r->stored)
 		return keys_add(w->keys, name, key, it->id, it->time_ms);
+	janitor_notice_key(&w->janitor);
 	return w->store->ops->add_key(w->store, name, key, it->id, it->time_ms);
 }
 

@@ -17,7 +17,12 @@ enum {
 	FRONT_KEPT = 256,   /* kept rows in a row that end work at the front */
 	GARBAGE_MIN = 4096, /* rows worth a sweep */
 	ROW_BYTES = 512,    /* a larger one counts as several */
-	EXPIRE_KEYS = 256,  /* looked at per second */
+	EXPIRE_KEYS = 256,  /* looked at per step, and per second */
+	/*
+	 * The walk meets those that are to stay as well. Two for each that
+	 * comes: then no more are too old than there are others.
+	 */
+	KEYS_FOR_NEW = 2,
 	IDLE_MS = 1000,
 	REST_MS = 60000, /* when there is nothing to watch either */
 };
@@ -42,6 +47,12 @@ void
 janitor_notice(struct janitor *j, uint64_t events)
 {
 	j->unsaved += events;
+}
+
+void
+janitor_notice_key(struct janitor *j)
+{
+	j->keys_due += KEYS_FOR_NEW;
 }
 
 /* What the next row of a channel weighs, by the average so far. */
@@ -330,12 +341,27 @@ expire_keys(struct janitor *j, struct writer *w, void *ctx)
 	return w->store->ops->expire_keys(w->store, before, EXPIRE_KEYS);
 }
 
+/* Forget some keys that are too old. */
 static void
-once_a_second(struct janitor *j, struct writer *w)
+expire_some(struct janitor *j, struct writer *w)
 {
 	uint64_t age = atomic_load(&w->idempotency_age_ms);
 	struct timespec now;
 	uint64_t before;
+
+	j->keys_due -= EXPIRE_KEYS;
+	clock_gettime(CLOCK_REALTIME, &now);
+	before = (uint64_t)now.tv_sec * 1000;
+	if (before <= age)
+		return;
+	before -= age;
+	keys_expire(w->keys, before);
+	in_transaction(j, w, expire_keys, &before);
+}
+
+static void
+once_a_second(struct janitor *j, struct writer *w)
+{
 	bool failing;
 
 	pthread_mutex_lock(&w->health.lock);
@@ -349,13 +375,7 @@ once_a_second(struct janitor *j, struct writer *w)
 	patrol(j, w, PATROL_ROWS);
 	if (!j->saving && !list_empty(&w->records.dirty))
 		save_begin(j, w);
-	clock_gettime(CLOCK_REALTIME, &now);
-	before = (uint64_t)now.tv_sec * 1000;
-	if (before > age) {
-		before -= age;
-		keys_expire(w->keys, before);
-		in_transaction(j, w, expire_keys, &before);
-	}
+	j->keys_due += EXPIRE_KEYS;
 }
 
 uint64_t
@@ -369,6 +389,10 @@ janitor_step(struct janitor *j, struct writer *w, bool busy)
 	if (now >= j->next_second_ms) {
 		j->next_second_ms = now + IDLE_MS;
 		once_a_second(j, w);
+		return 0;
+	}
+	if (j->keys_due >= EXPIRE_KEYS) {
+		expire_some(j, w);
 		return 0;
 	}
 	if (j->at_front) {

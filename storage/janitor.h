@@ -40,6 +40,8 @@ struct janitor {
 	uint64_t looked;  /* rows of the patrol's present round */
 	bool at_front;    /* the oldest rows are being removed */
 
+	uint64_t keys_due; /* idempotency keys to look at, before long */
+
 	uint64_t next_second_ms; /* monotonic: what is done once a second */
 };
 
@@ -47,6 +49,8 @@ void janitor_init(struct janitor *j);
 
 /* A group of `events` was committed; a record changed. */
 void janitor_notice(struct janitor *j, uint64_t events);
+/* An idempotency key was stored. */
+void janitor_notice_key(struct janitor *j);
 void janitor_count_garbage(struct janitor *j, const struct record *r);
 /* Nothing of its channel's history is kept. */
 void janitor_count_cleared(struct janitor *j, const struct record *r);

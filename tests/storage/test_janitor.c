@@ -382,6 +382,46 @@ START_TEST(keys_are_forgotten_when_they_are_old)
 }
 END_TEST
 
+/* However many there are a second, of an hour or of a minute. */
+START_TEST(as_many_keys_are_forgotten_as_come)
+{
+	enum { SECONDS = 30, KEYS = 2000, KEPT = 3 };
+	struct house h;
+	unsigned left = 0;
+	uint64_t id, time_ms;
+	struct store *s;
+	char key[32];
+
+	house_open(&h, _i);
+	s = h.writer.store;
+	for (unsigned second = 0; second < SECONDS; second++) {
+		/* Those of the last seconds are not too old yet. */
+		uint64_t at = second < SECONDS - KEPT ? h.now_ms - 5000 :
+							h.now_ms + 60000;
+
+		engine_begin(s);
+		for (unsigned n = 0; n < KEYS; n++) {
+			snprintf(key, sizeof(key), "%u-%u", n, second);
+			ck_assert_int_eq(s->ops->add_key(s, STR("a"),
+					     str_of(key), second + 1, at),
+			    SW_OK);
+			janitor_notice_key(&h.writer.janitor);
+		}
+		engine_commit(s);
+		house_second(&h);
+	}
+	for (unsigned second = 0; second < SECONDS; second++)
+		for (unsigned n = 0; n < KEYS; n++) {
+			snprintf(key, sizeof(key), "%u-%u", n, second);
+			left += s->ops->find_key(s, STR("a"), str_of(key), &id,
+				    &time_ms) == SW_OK;
+		}
+	ck_assert_uint_ge(left, KEPT * KEYS);
+	ck_assert_uint_le(left, 2 * KEPT * KEYS);
+	house_close(&h);
+}
+END_TEST
+
 SUITE("storage/janitor", LOOP(what_everybody_keeps_stays, ENGINES),
     LOOP(old_rows_at_the_front_are_gone_after_a_second, ENGINES),
     LOOP(age_counts_from_the_time_of_the_event, ENGINES),
@@ -391,4 +431,5 @@ SUITE("storage/janitor", LOOP(what_everybody_keeps_stays, ENGINES),
     LOOP(a_store_that_is_too_large_loses_its_oldest_rows, ENGINES),
     LOOP(chains_are_saved_after_many_events_and_at_the_end, ENGINES),
     TEST(a_store_that_fails_keeps_everything_for_the_next_time),
-    LOOP(keys_are_forgotten_when_they_are_old, ENGINES))
+    LOOP(keys_are_forgotten_when_they_are_old, ENGINES),
+    LOOP(as_many_keys_are_forgotten_as_come, ENGINES))
