@@ -639,7 +639,8 @@ const struct directive directives[] = {
 	{ "max-connections", KIND_COUNT, GROUP_LIMITS, GLOBAL(max_connections),
 	    .fallback = "0", .min = 1, .max = 100 * MILLION,
 	    .zero = "as many as descriptors allow",
-	    .help = "Most connections at a time." },
+	    .help = "Most connections at a time. When clients have all of "
+		    "them, there are 32 more for the API." },
 	{ "max-connections-per-address", KIND_COUNT, GROUP_LIMITS,
 	    GLOBAL(max_connections_per_address), .fallback = "1024", .min = 1,
 	    .max = 100 * MILLION, .zero = "no limit",

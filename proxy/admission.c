@@ -171,10 +171,12 @@ has_limits(struct admission *a, const struct address *peer, bool tls)
 
 bool
 admission_enter(struct admission *a, const struct address *peer, bool tls,
-    uint64_t now_ms, enum limit *why)
+    bool api, uint64_t now_ms, enum limit *why)
 {
+	uint64_t total = atomic_load(&a->total) + (api ? ADMISSION_RESERVE : 0);
+
 	*why = LIMIT_CONNECTIONS;
-	if (atomic_fetch_add(&a->count, 1) < atomic_load(&a->total) &&
+	if (atomic_fetch_add(&a->count, 1) < total &&
 	    (!has_limits(a, peer, tls) ||
 		enter_origin(a, peer, tls, now_ms, why)))
 		return true;

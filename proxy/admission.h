@@ -16,6 +16,8 @@ struct admission;
 
 /* Connections that come at once are those of so much time. */
 enum { ADMISSION_BURST_MS = 10000 };
+/* Beyond the total: for publishers and operators, when clients have it all. */
+enum { ADMISSION_RESERVE = 32 };
 
 struct admission_limits {
 	uint64_t total;
@@ -34,10 +36,10 @@ void admission_configure(
 
 /*
  * True, and counted, if one more may come at that time; else `*why` is the
- * limit in its way.
+ * limit in its way. `api`: it is for the API, which has a reserve.
  */
 bool admission_enter(struct admission *a, const struct address *peer, bool tls,
-    uint64_t now_ms, enum limit *why);
+    bool api, uint64_t now_ms, enum limit *why);
 void admission_leave(struct admission *a, const struct address *peer);
 
 /* Addresses that something is remembered of. */

@@ -60,6 +60,12 @@ listener_within(enum listener_kind kind)
 				       kind;
 }
 
+static inline bool
+listener_is_api(enum listener_kind kind)
+{
+	return listener_within(kind) == LISTENER_API;
+}
+
 struct conn {
 	struct io io; /* fd -1: closed, or lent to the HTTP library */
 	const struct conn_role *role;

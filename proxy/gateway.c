@@ -18,8 +18,11 @@
 #include "proxy/sessions.h"
 #include "proxy/sockets.h"
 
-/* Descriptors that are not clients': store, epoll, wake-ups, the log. */
-enum { DESCRIPTORS_KEPT = 64, WORKERS_MAX = 256 };
+/*
+ * Descriptors that are not clients': store, epoll, wake-ups, the log; and those
+ * of the API, when clients have all others.
+ */
+enum { DESCRIPTORS_KEPT = 64 + ADMISSION_RESERVE, WORKERS_MAX = 256 };
 /* Whose paces are kept apart: more tokens than that share some. */
 enum { PUBLISHERS = 256 };
 
@@ -86,10 +89,10 @@ gateway_sessions(const struct gateway *g)
 }
 
 bool
-gateway_admit(struct gateway *g, const struct address *peer, bool tls,
+gateway_admit(struct gateway *g, const struct address *peer, bool tls, bool api,
     uint64_t now_ms, enum limit *why)
 {
-	return admission_enter(g->admission, peer, tls, now_ms, why);
+	return admission_enter(g->admission, peer, tls, api, now_ms, why);
 }
 
 void

@@ -51,9 +51,9 @@ uint64_t gateway_started_ms(const struct gateway *g);
 bool gateway_draining(const struct gateway *g);
 struct sessions *gateway_sessions(const struct gateway *g);
 
-/* May one more connection from there be accepted? Counts it if so. */
+/* See admission_enter. */
 bool gateway_admit(struct gateway *g, const struct address *peer, bool tls,
-    uint64_t now_ms, enum limit *why);
+    bool api, uint64_t now_ms, enum limit *why);
 /*
  * Is the publisher with that number slower than publish-rate, on all workers
  * together? `cost_us` is what it is about to do, see pace_spends.

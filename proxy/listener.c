@@ -197,7 +197,7 @@ on_connections(struct io *io, uint32_t events)
 		/* Who it is counted for is still to be told. */
 		if (!gateway_admit(w->gateway, prefaced ? &nobody : &peer,
 			!prefaced && listener_is_secure(l->kind),
-			loop_now_ms(w->loop), &why)) {
+			listener_is_api(l->kind), loop_now_ms(w->loop), &why)) {
 			METRIC_LIMIT(w, why);
 			METRIC_ADD(w->metrics.refused_connections, 1);
 			close(fd);

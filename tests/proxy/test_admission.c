@@ -44,8 +44,9 @@ enter(const char *text, bool tls, uint64_t now_ms)
 	struct address a = at(text);
 	enum limit why;
 
-	return admission_enter(admission, &a, tls, now_ms, &why) ? LIMIT_COUNT :
-								   why;
+	return admission_enter(admission, &a, tls, false, now_ms, &why) ?
+	    LIMIT_COUNT :
+	    why;
 }
 
 static void

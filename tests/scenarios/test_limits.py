@@ -405,6 +405,25 @@ class Crowds(Scenario):
             self.gateway.until(
                 lambda: self.answered(limit) >= 2, "two refusals")
 
+    def test_publishers_come_in_when_clients_have_all_connections(self):
+        self.begin("max-connections = 3\n")
+        g = self.gateway
+        inside = [self.comes_in(g.port) for _ in range(3)]
+        self.assertNotIn(None, inside)
+        for n in range(40):
+            g.publish("a", n)
+        # Others stay outside, and of the API there are not any number.
+        self.assertIsNone(self.comes_in(g.port))
+        operators = 0
+        with self.assertRaises((EOFError, ConnectionError)):
+            while operators <= 32:
+                w = Wire(g.api_port)
+                self.addCleanup(w.close)
+                w.send(request_head("/healthz"))
+                self.assertEqual(w.response()[0], 200)
+                operators += 1
+        self.assertGreater(operators, 0)
+
     def answered(self, limit):
         try:
             return self.reached(limit)
