@@ -333,7 +333,7 @@ function openPolls(s, link) {
 
 	function pause(ms) {
 		link._patience = ms + (link._held ?
-			HOLD_GRACE_MS : o.proofTimeout);
+			HOLD_GRACE_MS : s._o.proofTimeout);
 		heard(s, link);
 	}
 	function poll() {
@@ -551,10 +551,12 @@ Stream.prototype.close = function (code, reason) {
 
 /* A new connection, for a reason that only the caller knows. */
 Stream.prototype.reconnect = function (reason) {
-	if (/idle|closed/.test(this.state))
-		return this.connect();
-	dropAll(this);
-	race(this, { reason: reason });
+	if (!/idle|closed/.test(this.state)) {
+		dropAll(this);
+		race(this, { reason: reason });
+	} else {
+		this.connect();
+	}
 };
 
 function become(s, state, details) {

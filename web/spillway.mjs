@@ -333,7 +333,7 @@ function openPolls(s, link) {
 
 	function pause(ms) {
 		link._patience = ms + (link._held ?
-			HOLD_GRACE_MS : o.proofTimeout);
+			HOLD_GRACE_MS : s._o.proofTimeout);
 		heard(s, link);
 	}
 	function poll() {
@@ -551,10 +551,12 @@ Stream.prototype.close = function (code, reason) {
 
 /* A new connection, for a reason that only the caller knows. */
 Stream.prototype.reconnect = function (reason) {
-	if (/idle|closed/.test(this.state))
-		return this.connect();
-	dropAll(this);
-	race(this, { reason: reason });
+	if (!/idle|closed/.test(this.state)) {
+		dropAll(this);
+		race(this, { reason: reason });
+	} else {
+		this.connect();
+	}
 };
 
 function become(s, state, details) {
@@ -1367,10 +1369,11 @@ function StreamWebSocket(url, protocols, options) {
 facade(StreamWebSocket, ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED']);
 
 function bytes(text, type) {
-	var binary = fromBase64(text), array = new Uint8Array(binary.length);
+	var array = new Uint8Array(fromBase64(text).split('')
+		.map((c) => {
+			return c.charCodeAt();
+		}));
 
-	for (var i = 0; i < binary.length; i++)
-		array[i] = binary.charCodeAt(i);
 	return type === 'blob' ? new root.Blob([array]) :
 		array.buffer;
 }
@@ -1401,9 +1404,14 @@ StreamWebSocket.prototype.send = function (data) {
 };
 
 StreamWebSocket.prototype.close = function (code, reason) {
+	var stream = this.stream;
+
 	if (this.readyState < 2) {
 		this.readyState = 2;
-		this.stream.close(code, reason);
+		/* Its end is told when whoever asked for it has gone on. */
+		alarm(stream._o)(0, () => {
+			stream.close(code, reason);
+		});
 	}
 };
 

@@ -225,6 +225,7 @@ test('StreamWebSocket: opens once, closes once, sends and receives text',
 		await w.clock.advance(10 * SECOND);
 		assert.equal(socket.readyState, socket.OPEN);
 		socket.close(3000, 'bye');
+		await w.clock.advance(0);
 		assert.deepEqual(told, [['open', undefined],
 			['message', 'hello'], ['message', '{"a":[1]}'],
 			['message', '"quoted"'], ['message', '17'],
@@ -279,3 +280,19 @@ test('awake again, it comes no sooner than the server has said', async () => {
 	assert.equal(w.gateway.asked[1].at - w.gateway.asked[0].at >= MINUTE,
 		true);
 });
+
+test('StreamWebSocket: whoever closes it goes on before that is told',
+	async () => {
+		const w = new World(), told = [];
+		const socket = new Spillway.StreamWebSocket('ws://gw/stream/a',
+			w.options());
+
+		socket.onclose = (e) => told.push(e.code, e.wasClean);
+		await w.clock.advance(SECOND);
+		socket.close(3001, 'enough');
+		assert.equal(socket.readyState, socket.CLOSING);
+		assert.deepEqual(told, []);
+		await w.clock.advance(SECOND);
+		assert.equal(socket.readyState, socket.CLOSED);
+		assert.deepEqual(told, [3001, true]);
+	});

@@ -97,10 +97,11 @@ function StreamWebSocket(url, protocols, options) {
 facade(StreamWebSocket, ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED']);
 
 function bytes(text, type) {
-	var binary = fromBase64(text), array = new Uint8Array(binary.length);
+	var array = new Uint8Array(fromBase64(text).split('')
+		.map(function (c) {
+			return c.charCodeAt();
+		}));
 
-	for (var i = 0; i < binary.length; i++)
-		array[i] = binary.charCodeAt(i);
 	return type === 'blob' ? new root.Blob([array]) :
 		array.buffer;
 }
@@ -131,8 +132,13 @@ StreamWebSocket.prototype.send = function (data) {
 };
 
 StreamWebSocket.prototype.close = function (code, reason) {
+	var stream = this.stream;
+
 	if (this.readyState < 2) {
 		this.readyState = 2;
-		this.stream.close(code, reason);
+		/* Its end is told when whoever asked for it has gone on. */
+		alarm(stream._o)(0, function () {
+			stream.close(code, reason);
+		});
 	}
 };

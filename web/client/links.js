@@ -101,7 +101,7 @@ function openPolls(s, link) {
 
 	function pause(ms) {
 		link._patience = ms + (link._held ?
-			HOLD_GRACE_MS : o.proofTimeout);
+			HOLD_GRACE_MS : s._o.proofTimeout);
 		heard(s, link);
 	}
 	function poll() {

@@ -86,10 +86,12 @@ Stream.prototype.close = function (code, reason) {
 
 /* A new connection, for a reason that only the caller knows. */
 Stream.prototype.reconnect = function (reason) {
-	if (/idle|closed/.test(this.state))
-		return this.connect();
-	dropAll(this);
-	race(this, { reason: reason });
+	if (!/idle|closed/.test(this.state)) {
+		dropAll(this);
+		race(this, { reason: reason });
+	} else {
+		this.connect();
+	}
 };
 
 function become(s, state, details) {
