@@ -41,6 +41,7 @@ const seen = new Follower('StreamEventSource', source);
 
 for (const type of ['message', 'report'])
 	source.addEventListener(type, (e) =>
-		seen.seen(e.lastEventId, type, JSON.parse(e.data)));
+		seen.seen(e.lastEventId, type,
+			type === 'report' && JSON.parse(e.data)));
 
 import('./spillway.mjs').then((module) => follow('a module', {}, module));
