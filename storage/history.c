@@ -1,5 +1,6 @@
 #include "storage/history.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -432,6 +433,19 @@ read_parts(struct store_reader *r, const struct store_ops *ops,
 	return err == SW_OK ? merge(q, sources) : err;
 }
 
+/* Where channels end is known by now: all of it is there to be seen. */
+static int
+begin(struct store_reader *r, const struct store_ops *ops)
+{
+	int err = r->settle == NULL ? SW_OK : r->settle(r->settle_ctx);
+
+	if (err == SW_OK)
+		return ops->reader_begin(r);
+	snprintf(r->reason, sizeof(r->reason),
+	    "what came last could not be written");
+	return err;
+}
+
 int
 history_read(struct store_reader *r, const struct store_ops *ops,
     struct history_query *q)
@@ -449,7 +463,7 @@ history_read(struct store_reader *r, const struct store_ops *ops,
 	}
 	if (sources == NULL || q->events == NULL) {
 		err = SW_ENOMEM;
-	} else if ((err = ops->reader_begin(r)) == SW_OK) {
+	} else if ((err = begin(r, ops)) == SW_OK) {
 		err = read_parts(r, ops, q, sources);
 		for (size_t i = 0; i < q->part_count; i++)
 			source_drop(&sources[i]);
@@ -493,7 +507,7 @@ history_spans(struct store_reader *r, const struct store_ops *ops,
 		return SW_ENOMEM;
 	for (size_t i = 0; i < count; i++)
 		heads[i] = channel_head(spans[i].channel);
-	if ((err = ops->reader_begin(r)) == SW_OK) {
+	if ((err = begin(r, ops)) == SW_OK) {
 		for (size_t i = 0; i < count && err == SW_OK; i++)
 			err = read_span(r, ops, &spans[i], heads[i], floor);
 		ops->reader_end(r);

@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -32,9 +31,6 @@ answer(struct readers *rs, struct store_reader *reader, struct log_read *r)
 
 	if (reader == NULL) {
 		r->err = SW_ESTORE; /* said already */
-	} else if ((r->err = writer_settle(rs->writer)) != SW_OK) {
-		snprintf(reader->reason, sizeof(reader->reason),
-		    "what came last cannot be written");
 	} else if (r->spans != NULL) {
 		r->err = history_spans(
 		    reader, rs->store->ops, r->spans, r->span_count, floor);
@@ -48,6 +44,12 @@ answer(struct readers *rs, struct store_reader *reader, struct log_read *r)
 	loop_post(r->loop, &r->task);
 }
 
+static int
+settle(void *ctx)
+{
+	return writer_settle(ctx);
+}
+
 /* NULL on failure: the next question tries again. */
 static struct store_reader *
 open_reader(struct readers *rs)
@@ -58,6 +60,8 @@ open_reader(struct readers *rs)
 		log_error("store: cannot be opened for reading history");
 		return NULL;
 	}
+	reader->settle = settle;
+	reader->settle_ctx = rs->writer;
 	return reader;
 }
 

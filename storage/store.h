@@ -132,6 +132,13 @@ struct store {
 
 struct store_reader {
 	char reason[256]; /* of its last failure */
+	/*
+	 * Makes all that was committed visible, for who reads in a thread of
+	 * its own: between looking where channels end and looking into the
+	 * store. NULL: nothing does.
+	 */
+	int (*settle)(void *ctx);
+	void *settle_ctx;
 };
 
 /*

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "storage/history.h"
 #include "tests/storage/engines.h"
 #include "tests/suite.h"
 
@@ -536,6 +537,53 @@ START_TEST(readers_see_what_was_settled)
 }
 END_TEST
 
+struct busy_shop {
+	struct shop shop;
+	uint64_t said;
+};
+
+/* What was said is settled, and then more is said, as the writer does. */
+static int
+settle_and_go_on(void *ctx)
+{
+	struct busy_shop *b = ctx;
+
+	ck_assert_int_eq(b->shop.ops->settle(b->shop.store), SW_OK);
+	b->said++;
+	say(&b->shop, b->said, b->said);
+	atomic_store(&b->shop.room.channel->head, b->said);
+	return SW_OK;
+}
+
+/* An event that comes when all before it are visible hides none of them. */
+START_TEST(history_has_no_hole_while_more_is_said)
+{
+	struct busy_shop b = { .said = 10 };
+	struct store_reader *r;
+
+	shop_open(&b.shop);
+	say(&b.shop, 1, 10);
+	atomic_store(&b.shop.room.channel->head, 10);
+	r = engine_reader(b.shop.store);
+	r->settle = settle_and_go_on;
+	r->settle_ctx = &b;
+	for (unsigned round = 0; round < 5; round++) {
+		struct history_part part = { .channel = b.shop.room.channel,
+			.newest = b.said };
+		struct history_query q = { .parts = &part,
+			.part_count = 1,
+			.limit = 100,
+			.max_bytes = 1 << 20 };
+
+		ck_assert_int_eq(history_read(r, b.shop.ops, &q), SW_OK);
+		ck_assert_uint_eq(q.count, 10 + round);
+		history_query_fini(&q);
+	}
+	b.shop.ops->reader_close(r);
+	shop_close(&b.shop);
+}
+END_TEST
+
 static uint64_t
 find_key(struct store *s, const char *key)
 {
@@ -657,6 +705,7 @@ SUITE("storage/tail", TEST(rows_are_there_when_the_process_has_gone),
     TEST(a_store_that_is_closed_has_all_but_the_open_group),
     TEST(a_group_that_fails_takes_no_other_with_it),
     TEST(readers_see_what_was_settled),
+    TEST(history_has_no_hole_while_more_is_said),
     TEST(keys_outlive_the_process_with_their_events),
     TEST(what_is_not_rows_alone_is_committed_at_once),
     TEST(rows_that_the_database_has_are_not_added_again),
