@@ -33,9 +33,9 @@ static const char *const sql[STATEMENTS] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_ROLLBACK] = "ROLLBACK",
-	[SQL_APPEND] = "INSERT INTO log (id, channel, number, previous, jump,"
-		       " total, time, kind, type, content_type, data)"
-		       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[SQL_APPEND] = ("INSERT INTO log (id, channel, number, previous, jump,"
+			" total, time, kind, type, content_type, data)"
+			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
 	[SQL_SAVE_TAIL] = "UPDATE state SET value = ? WHERE name = 'tail'",
 };
 
