@@ -15,8 +15,12 @@ enum {
 	/* Longer than a busy disk takes, and than another's lock is waited
 	 * for: now somebody should know. */
 	STALL_MS = 6000,
-	/* So long the store waits for more before it makes rows of it. */
-	SETTLE_MS = 1,
+	/*
+	 * So long the store waits for more before it makes rows of it. A timer
+	 * nearer than the system's next tick would be set and taken back with
+	 * each group, which costs a virtual machine as much as the group does.
+	 */
+	SETTLE_MS = 20,
 };
 
 static uint64_t
