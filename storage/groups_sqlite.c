@@ -48,10 +48,10 @@ struct groups_sqlite {
 	_Atomic bool *unsettled;
 	sqlite3_stmt *statements[STATEMENTS];
 	struct epoch epoch;
+	struct tail *left; /* what could not be added at the start, if any */
 	struct tail *tail; /* NULL: none was wanted yet */
 	uint64_t saved;    /* the number of the last one in the database */
 	bool follows;      /* ...and nothing was committed since */
-	bool behind;       /* its rows are to be inserted again */
 	bool in_group;     /* between begin and what ends it */
 	bool mixed;        /* the group has more than rows */
 	bool staged;       /* all rows of the group are in the tail, too */
@@ -80,6 +80,13 @@ static bool
 in_transaction(const struct groups_sqlite *g)
 {
 	return sqlite3_get_autocommit(g->db->handle) == 0;
+}
+
+/* The tail has rows that the database has lost, or never had. */
+static bool
+is_behind(const struct groups_sqlite *g)
+{
+	return g->tail != NULL && !tail_is_empty(g->tail) && !in_transaction(g);
 }
 
 static int
@@ -192,11 +199,9 @@ groups_rollback(struct groups_sqlite *g)
 	g->in_group = false;
 	if (g->tail != NULL)
 		tail_unstage(g->tail);
-	g->behind = atomic_load(g->unsettled);
 	memcpy(g->db->reason, reason, sizeof(reason));
 }
 
-/* The tail has rows that the database has lost, or never had. */
 static int
 catch_up(struct groups_sqlite *g)
 {
@@ -204,9 +209,7 @@ catch_up(struct groups_sqlite *g)
 
 	if (err == SW_OK && (err = tail_visit(g->tail, insert_row, g)) == SW_OK)
 		err = commit_all(g, false, true);
-	if (err == SW_OK)
-		g->behind = false;
-	else
+	if (err != SW_OK)
 		groups_rollback(g);
 	return err;
 }
@@ -216,7 +219,7 @@ groups_begin(struct groups_sqlite *g)
 {
 	int err;
 
-	if (g->behind && (err = catch_up(g)) != SW_OK)
+	if (is_behind(g) && (err = catch_up(g)) != SW_OK)
 		return err;
 	/* Unless the one before goes on. */
 	if (!in_transaction(g)) {
@@ -235,24 +238,25 @@ groups_settle(struct groups_sqlite *g)
 {
 	int err;
 
+	if (is_behind(g))
+		return catch_up(g);
 	if (!atomic_load(g->unsettled))
 		return SW_OK;
-	if (g->behind)
-		return catch_up(g);
 	if ((err = commit_all(g, false, true)) != SW_OK)
 		groups_rollback(g);
 	return err;
 }
 
 static int
-open_tail(struct groups_sqlite *g, enum tail_mode mode, char *reason)
+open_tail(struct groups_sqlite *g, struct tail **out, enum tail_mode mode,
+    char *reason)
 {
 	char path[PATH_BYTES];
 
 	if ((size_t)snprintf(path, sizeof(path), "%s-tail", g->store) >=
 	    sizeof(path))
 		return SW_EINVAL;
-	return tail_open(&g->tail, path, mode, &g->epoch, g->saved + 1, reason);
+	return tail_open(out, path, mode, &g->epoch, g->saved + 1, reason);
 }
 
 /* Without one, each group is committed by itself: slower, and as safe. */
@@ -264,7 +268,7 @@ make_tail(struct groups_sqlite *g, uint64_t now)
 	if (now < g->next_ns)
 		return;
 	g->next_ns = now + RETRY_NS;
-	if (open_tail(g, TAIL_MAKE, reason) == SW_OK &&
+	if (open_tail(g, &g->tail, TAIL_MAKE, reason) == SW_OK &&
 	    tail_renew(g->tail, g->saved + 1, reason) == SW_OK)
 		return;
 	log_warn("store: no tail, publishing is slower: %s", reason);
@@ -307,39 +311,53 @@ groups_commit(struct groups_sqlite *g, bool sync)
 	return err;
 }
 
-/* Of a disk on which nothing can be added to the database: it is read there. */
-static int
-read_tail(struct groups_sqlite *g)
+static void
+drop(struct tail **t)
 {
-	int err = open_tail(g, TAIL_READ, g->db->reason);
-
-	if (err == SW_OK && tail_number(g->tail) != g->saved + 1) {
-		tail_close(g->tail);
-		g->tail = NULL;
-	}
-	return err;
+	tail_close(*t);
+	*t = NULL;
 }
 
-/* What was committed last before the process ended without a word. */
+/*
+ * What was committed last before the process ended without a word, if it
+ * follows on what the database has.
+ */
 static int
-add_tail(struct groups_sqlite *g)
+find_left(struct groups_sqlite *g)
 {
-	int err = open_tail(g, TAIL_WRITE, g->db->reason);
+	int err = open_tail(g, &g->left, TAIL_READ, g->db->reason);
 
 	if (err != SW_OK)
-		return err;
-	if (!tail_is_empty(g->tail) && tail_number(g->tail) == g->saved + 1) {
-		log_info("store: adding what %s-tail has", g->store);
-		atomic_store(g->unsettled, true);
-		if ((err = catch_up(g)) != SW_OK)
-			return err;
-	} else if (tail_number(g->tail) > g->saved + 1) {
+		return err == SW_ENOENT ? SW_OK : err;
+	if (tail_number(g->left) > g->saved + 1)
 		log_warn("store: %s-tail follows on what the database has "
 			 "lost: it is left out",
 		    g->store);
+	if (tail_is_empty(g->left) || tail_number(g->left) != g->saved + 1)
+		drop(&g->left);
+	return SW_OK;
+}
+
+/* A disk that is full may have room later: it is read until the next start. */
+static int
+add_left(struct groups_sqlite *g)
+{
+	int err = open_tail(g, &g->tail, TAIL_WRITE, g->db->reason);
+
+	if (err != SW_OK)
+		return err;
+	log_info("store: adding what %s-tail has", g->store);
+	err = catch_up(g);
+	if (err == SW_ESTORE) {
+		log_error("store: %s-tail cannot be added yet: %s", g->store,
+		    g->db->reason);
+		return SW_OK;
 	}
-	g->follows = false;
-	return tail_renew(g->tail, g->saved + 1, g->db->reason);
+	if (err == SW_OK) {
+		drop(&g->left);
+		drop(&g->tail);
+	}
+	return err;
 }
 
 static int
@@ -353,8 +371,20 @@ recover(struct groups_sqlite *g)
 	if (err == SW_ECORRUPT && g->db->read_only)
 		return SW_OK; /* of an older schema, which had none */
 	if (err == SW_OK)
-		err = g->db->read_only ? read_tail(g) : add_tail(g);
-	return err == SW_ENOENT ? SW_OK : err;
+		err = find_left(g);
+	return err == SW_OK && g->left != NULL && !g->db->read_only ?
+	    add_left(g) :
+	    err;
+}
+
+static void
+release(struct groups_sqlite *g)
+{
+	tail_close(g->left);
+	tail_close(g->tail);
+	for (size_t i = 0; i < STATEMENTS; i++)
+		sqlite3_finalize(g->statements[i]);
+	free(g);
 }
 
 int
@@ -384,7 +414,7 @@ groups_open(struct groups_sqlite **out, struct db *db, const char *store,
 	if (err == SW_OK)
 		*out = g;
 	else
-		groups_close(g);
+		release(g);
 	return err;
 }
 
@@ -398,16 +428,13 @@ groups_close(struct groups_sqlite *g)
 	if (groups_settle(g) != SW_OK)
 		log_error("store: %s: %s; the next start adds what %s-tail has",
 		    g->store, g->db->reason, g->store);
-	tail_close(g->tail);
-	for (size_t i = 0; i < STATEMENTS; i++)
-		sqlite3_finalize(g->statements[i]);
-	free(g);
+	release(g);
 }
 
 const struct tail *
 groups_tail(const struct groups_sqlite *g)
 {
-	return g->db->read_only ? g->tail : NULL;
+	return g->left;
 }
 
 void

@@ -44,8 +44,8 @@ int groups_add_key(struct groups_sqlite *g, struct str channel, struct str key,
 void groups_mix(struct groups_sqlite *g);
 
 /*
- * What belongs to a database that is to be read alone, so that nothing can be
- * added to it; else NULL.
+ * What belongs to the database, and could not be added when it was opened: it
+ * can be read alone, or the disk is full. It stays as it is. Else NULL.
  */
 const struct tail *groups_tail(const struct groups_sqlite *g);
 

@@ -411,6 +411,33 @@ class SmallDisk(Failing):
         g.start()
         self.assertEqual(self.everything(), stored)
 
+    def test_a_crash_on_a_disk_that_is_full(self):
+        """What the crash left is served; what comes, when there is room."""
+        g = self.gateway_on(None, store=self.store)
+        with Publisher(g) as p:
+            stored = [(p.publish("a", f"n{n} ".ljust(self.size, "."))[2]["id"],
+                       f"n{n}") for n in range(20)]
+        g.kill9()
+        self.fill()
+        g.start()
+        self.assertEqual(self.everything(), stored)
+        for transport in TRANSPORTS:
+            s = transport(g, "a", stored[3][0])
+            self.assertEqual([e["id"] for e in s.events(16)],
+                             [i for i, _ in stored[4:]])
+            s.close()
+        refused = self.until_refused(stored, "[Nn]o space left")
+        self.assertEqual(self.everything(), stored)
+        os.unlink(self.place + "/ballast")
+        g.until(lambda: g.request("GET", "/readyz")[0] == 200, "recovery")
+        status, _, answer = self.publish("again", f"k{refused}")
+        self.assertEqual((status, answer["duplicate"]), (201, False))
+        stored.append((answer["id"], "again"))
+        self.assertEqual(self.everything(), stored)
+        g.kill9()
+        g.start()
+        self.assertEqual(self.everything(), stored)
+
     def test_a_crash_on_a_disk_that_turned_read_only(self):
         """What the crash left is enough to read: history is served."""
         g = self.gateway_on(None, store=self.store)
