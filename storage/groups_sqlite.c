@@ -96,15 +96,15 @@ insert_row(void *ctx, const struct tail_row *row)
 	sqlite3_stmt *q = g->statements[SQL_APPEND];
 
 	if (row->kind == TAIL_KEY)
-		return keys_sqlite_add(
-		    g->keys, row->type, row->data, row->id, row->time_ms);
-	db_bind_u64(q, 1, row->id);
-	db_bind_u64(q, 2, row->channel);
-	db_bind_u64(q, 3, row->number);
-	db_bind_u64(q, 4, row->previous);
-	db_bind_u64(q, 5, row->jump);
-	db_bind_u64(q, 6, row->total);
-	db_bind_u64(q, 7, row->time_ms);
+		return keys_sqlite_add(g->keys, row->type, row->data,
+		    row->row.id, row->row.time_ms);
+	db_bind_u64(q, 1, row->row.id);
+	db_bind_u64(q, 2, row->row.channel);
+	db_bind_u64(q, 3, row->row.number);
+	db_bind_u64(q, 4, row->row.previous);
+	db_bind_u64(q, 5, row->row.jump);
+	db_bind_u64(q, 6, row->row.total);
+	db_bind_u64(q, 7, row->row.time_ms);
 	db_bind_u64(q, 8, row->kind);
 	db_bind_text(q, 9, row->type);
 	db_bind_text(q, 10, row->content_type);
@@ -126,8 +126,7 @@ groups_add_key(struct groups_sqlite *g, struct str channel, struct str key,
     uint64_t id, uint64_t time_ms)
 {
 	const struct tail_row row = {
-		.id = id,
-		.time_ms = time_ms,
+		.row = { .id = id, .time_ms = time_ms },
 		.kind = TAIL_KEY,
 		.type = channel,
 		.data = key,

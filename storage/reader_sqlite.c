@@ -115,13 +115,15 @@ find_row(struct reader_sqlite *r, uint64_t id, bool whole, struct tail_row *out)
 	if (err != SW_OK)
 		return err;
 	*out = (struct tail_row){
-		.id = db_u64(q, 0),
-		.channel = db_u64(q, 1),
-		.number = db_u64(q, 2),
-		.total = db_u64(q, 3),
-		.previous = db_u64(q, 4),
-		.jump = db_u64(q, 5),
-		.time_ms = db_u64(q, 6),
+		.row = {
+			.id = db_u64(q, 0),
+			.channel = db_u64(q, 1),
+			.number = db_u64(q, 2),
+			.total = db_u64(q, 3),
+			.previous = db_u64(q, 4),
+			.jump = db_u64(q, 5),
+			.time_ms = db_u64(q, 6),
+		},
 	};
 	if (!whole)
 		return SW_OK;
@@ -145,15 +147,7 @@ reader_sqlite_row(struct store_reader *base, uint64_t id, struct store_row *out)
 	int err = find_row(r, id, false, &row);
 
 	if (err == SW_OK)
-		*out = (struct store_row){
-			.id = row.id,
-			.channel = row.channel,
-			.number = row.number,
-			.total = row.total,
-			.previous = row.previous,
-			.jump = row.jump,
-			.time_ms = row.time_ms,
-		};
+		*out = row.row;
 	sqlite3_reset(r->statements[SQL_ROW]);
 	return err;
 }
@@ -173,12 +167,12 @@ make_event(struct reader_sqlite *r, const struct tail_row *row,
 	    row->type, row->content_type, (size_t)at.size);
 	if (err != SW_OK)
 		return err;
-	e->id = row->id;
-	e->previous = row->previous;
-	e->jump = row->jump;
-	e->number = row->number;
-	e->total = row->total;
-	e->time_ms = row->time_ms;
+	e->id = row->row.id;
+	e->previous = row->row.previous;
+	e->jump = row->row.jump;
+	e->number = row->row.number;
+	e->total = row->row.total;
+	e->time_ms = row->row.time_ms;
 	if (row->kind >= PAYLOAD_KIND)
 		err = payload_read(&r->payloads, &at, event_payload(e));
 	else if (row->data.len > 0)

@@ -131,17 +131,9 @@ static int
 load_tail_row(void *ctx, const struct tail_row *row)
 {
 	const struct store_visitor *visit = ctx;
-	const struct store_row found = {
-		.id = row->id,
-		.channel = row->channel,
-		.number = row->number,
-		.total = row->total,
-		.previous = row->previous,
-		.jump = row->jump,
-		.time_ms = row->time_ms,
-	};
 
-	return row->kind == TAIL_KEY ? SW_OK : visit->row(visit->ctx, &found);
+	return row->kind == TAIL_KEY ? SW_OK :
+				       visit->row(visit->ctx, &row->row);
 }
 
 /* Where it could not be added to the database. */
@@ -296,13 +288,15 @@ sqlite_append(struct store *base, uint64_t channel, const struct event *e)
 {
 	struct store_sqlite *s = self(base);
 	struct tail_row row = {
-		.id = e->id,
-		.channel = channel,
-		.number = e->number,
-		.previous = e->previous,
-		.jump = e->jump,
-		.total = e->total,
-		.time_ms = e->time_ms,
+		.row = {
+			.id = e->id,
+			.channel = channel,
+			.number = e->number,
+			.total = e->total,
+			.previous = e->previous,
+			.jump = e->jump,
+			.time_ms = e->time_ms,
+		},
 		.kind = e->kind,
 		.type = event_type(e),
 		.content_type = event_content_type(e),

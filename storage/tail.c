@@ -36,7 +36,8 @@ struct head {
 struct stored_row {
 	uint64_t sum; /* of all that follows */
 	uint64_t salt, tail;
-	uint64_t numbers[8];
+	struct store_row row;
+	uint64_t kind;
 	uint32_t type, content_type, data,
 	    size;      /* bytes; of all, the head too */
 	uint64_t last; /* of its group */
@@ -267,8 +268,8 @@ tail_stage(struct tail *t, const struct tail_row *row)
 	*r = (struct stored_row){
 		.salt = head_of(t)->salt,
 		.tail = t->number,
-		.numbers = { row->id, row->channel, row->number, row->previous,
-		    row->jump, row->total, row->time_ms, row->kind },
+		.row = row->row,
+		.kind = row->kind,
 		.type = (uint32_t)row->type.len,
 		.content_type = (uint32_t)row->content_type.len,
 		.data = (uint32_t)row->data.len,
@@ -321,14 +322,8 @@ next_row(const struct tail *t, uint64_t *at, struct tail_row *out)
 		return false;
 	*at += r->size;
 	*out = (struct tail_row){
-		.id = r->numbers[0],
-		.channel = r->numbers[1],
-		.number = r->numbers[2],
-		.previous = r->numbers[3],
-		.jump = r->numbers[4],
-		.total = r->numbers[5],
-		.time_ms = r->numbers[6],
-		.kind = r->numbers[7],
+		.row = r->row,
+		.kind = r->kind,
 		.type = { p, r->type },
 		.content_type = { p + r->type, r->content_type },
 		.data = { p + r->type + r->content_type, r->data },
@@ -355,7 +350,7 @@ tail_find(const struct tail *t, uint64_t id, struct tail_row *out)
 	uint64_t at = sizeof(struct head);
 
 	while (next_row(t, &at, out))
-		if (out->id == id && out->kind != TAIL_KEY)
+		if (out->row.id == id && out->kind != TAIL_KEY)
 			return true;
 	return false;
 }

@@ -6,6 +6,7 @@
 
 #include "proxy/base/cursor.h"
 #include "proxy/base/str.h"
+#include "storage/store.h"
 
 /*
  * The end of the log that the database does not have yet: rows in a file, which
@@ -25,7 +26,8 @@ struct tail;
  * is the name of the channel, `data` the key.
  */
 struct tail_row {
-	uint64_t id, channel, number, previous, jump, total, time_ms, kind;
+	struct store_row row;
+	uint64_t kind;
 	struct str type, content_type, data; /* borrowed */
 };
 

@@ -45,13 +45,15 @@ row(uint64_t id)
 	static const struct str types[] = { { "", 0 }, { "message", 7 } };
 
 	return (struct tail_row){
-		.id = id,
-		.channel = 3,
-		.number = id + 1,
-		.previous = id - 1,
-		.jump = id / 2,
-		.total = id * 10,
-		.time_ms = id * 1000,
+		.row = {
+			.id = id,
+			.channel = 3,
+			.number = id + 1,
+			.total = id * 10,
+			.previous = id - 1,
+			.jump = id / 2,
+			.time_ms = id * 1000,
+		},
 		.kind = id % 3,
 		.type = types[id % 2],
 		.content_type = STR("text/plain"),
@@ -72,13 +74,13 @@ check_row(void *ctx, const struct tail_row *r)
 	uint64_t *seen = ctx;
 	struct tail_row as = row(++*seen);
 
-	ck_assert_uint_eq(r->id, as.id);
-	ck_assert_uint_eq(r->channel, as.channel);
-	ck_assert_uint_eq(r->number, as.number);
-	ck_assert_uint_eq(r->previous, as.previous);
-	ck_assert_uint_eq(r->jump, as.jump);
-	ck_assert_uint_eq(r->total, as.total);
-	ck_assert_uint_eq(r->time_ms, as.time_ms);
+	ck_assert_uint_eq(r->row.id, as.row.id);
+	ck_assert_uint_eq(r->row.channel, as.row.channel);
+	ck_assert_uint_eq(r->row.number, as.row.number);
+	ck_assert_uint_eq(r->row.previous, as.row.previous);
+	ck_assert_uint_eq(r->row.jump, as.row.jump);
+	ck_assert_uint_eq(r->row.total, as.row.total);
+	ck_assert_uint_eq(r->row.time_ms, as.row.time_ms);
 	ck_assert_uint_eq(r->kind, as.kind);
 	check_text(r->type, as.type);
 	check_text(r->content_type, as.content_type);
@@ -136,7 +138,7 @@ START_TEST(rows_are_there_when_the_process_has_gone)
 	ck_assert_uint_eq(tail_number(again), 5);
 	ck_assert_uint_eq(count(again), 20);
 	ck_assert(tail_find(again, 7, &found));
-	ck_assert_uint_eq(found.previous, 6);
+	ck_assert_uint_eq(found.row.previous, 6);
 	ck_assert(!tail_find(again, 21, &found));
 	tail_close(again);
 	tail_unstage(t);
@@ -333,7 +335,7 @@ END_TEST
 START_TEST(a_full_tail_takes_no_more)
 {
 	static char big[20000];
-	struct tail_row large = { .id = 1, .data = { big, sizeof(big) } };
+	struct tail_row large = { .row.id = 1, .data = { big, sizeof(big) } };
 	struct tail *t;
 	unsigned n = 0;
 
