@@ -1,57 +1,15 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "tests/storage/engines.h"
+#include "tests/storage/shop.h"
 #include "tests/suite.h"
-
-/* An engine with one channel, and what the tests ask of it. */
-struct shop {
-	struct world world;
-	struct store *store;
-	const struct store_ops *ops;
-	struct store_reader *reader;
-	struct scribe room;
-};
-
-static void
-shop_open(struct shop *t, int engine)
-{
-	*t = (struct shop){ .store = NULL };
-	scratch_make();
-	world_init(&t->world);
-	t->store = engine_open(engine);
-	t->ops = t->store->ops;
-	engine_begin(t->store);
-	scribe_init(&t->room, t->store, world_channel(&t->world, "room"), 1);
-	engine_commit(t->store);
-	t->reader = engine_reader(t->store);
-}
-
-static void
-shop_close(struct shop *t)
-{
-	t->ops->reader_close(t->reader);
-	t->ops->close(t->store);
-	scribe_fini(&t->room);
-	ck_assert_uint_eq(event_memory(), 0);
-	world_fini(&t->world);
-	scratch_remove();
-}
-
-/* Inside a transaction. */
-static void
-write_row(struct shop *t, uint64_t id)
-{
-	scribe_write(&t->room, t->store, make_event(t->room.channel, STR("x")),
-	    id, id * 100);
-}
 
 static void
 write_rows(struct shop *t, uint64_t first, uint64_t last)
 {
 	engine_begin(t->store);
 	for (uint64_t id = first; id <= last; id++)
-		write_row(t, id);
+		shop_write(t, id);
 	engine_commit(t->store);
 }
 
@@ -171,7 +129,7 @@ START_TEST(nobody_sees_a_row_before_its_commit)
 	shop_open(&t, _i);
 	write_rows(&t, 1, 3);
 	engine_begin(t.store);
-	write_row(&t, 4);
+	shop_write(&t, 4);
 	ck_assert(is_there(&t, 3));
 	ck_assert(!is_there(&t, 4));
 	engine_commit(t.store);
@@ -304,7 +262,7 @@ START_TEST(a_rollback_takes_keys_back)
 
 	shop_open(&t, _i);
 	engine_begin(t.store);
-	write_row(&t, 1);
+	shop_write(&t, 1);
 	add_key(&t, "a", "k", 1, 10);
 	engine_commit(t.store);
 	engine_begin(t.store);
@@ -691,15 +649,6 @@ START_TEST(a_new_store_is_empty_and_has_an_epoch)
 }
 END_TEST
 
-static void
-reopen(struct shop *t)
-{
-	t->ops->reader_close(t->reader);
-	t->ops->close(t->store);
-	t->store = engine_open(ENGINE_SQLITE);
-	t->reader = engine_reader(t->store);
-}
-
 START_TEST(a_reopened_store_has_what_was_committed)
 {
 	const struct store_channel saved = { 1, STR("room"), 4, 4, 4, 2 };
@@ -722,9 +671,9 @@ START_TEST(a_reopened_store_has_what_was_committed)
 	add_key(&t, "room", "k", 3, 30);
 	ck_assert_int_eq(t.ops->commit(t.store, true), SW_OK);
 	engine_begin(t.store);
-	write_row(&t, 7); /* never committed */
+	shop_write(&t, 7); /* never committed */
 
-	reopen(&t);
+	shop_reopen(&t);
 	ck_assert_int_eq(load(t.store, &state, &l), SW_OK);
 	ck_assert_str_eq(state.epoch.text, before.epoch.text);
 	ck_assert_uint_eq(state.reserved, 1000);
@@ -762,7 +711,7 @@ START_TEST(a_visitor_that_fails_ends_the_loading)
 
 	shop_open(&t, ENGINE_SQLITE);
 	write_rows(&t, 1, 6);
-	reopen(&t);
+	shop_reopen(&t);
 	said_listen();
 	ck_assert_int_eq(load(t.store, &state, &l), SW_ENOMEM);
 	free(said_end());
