@@ -437,7 +437,8 @@ groups_tail(const struct groups_sqlite *g)
 }
 
 void
-groups_hurry(struct groups_sqlite *g)
+groups_hurry(struct groups_sqlite *g, uint64_t hold_ns)
 {
-	g->busy_ns = g->hold_ns = UINT64_MAX;
+	g->busy_ns = UINT64_MAX;
+	g->hold_ns = hold_ns;
 }

@@ -49,7 +49,7 @@ void groups_mix(struct groups_sqlite *g);
  */
 const struct tail *groups_tail(const struct groups_sqlite *g);
 
-/* For tests: they come closely, whatever the clock says. */
-void groups_hurry(struct groups_sqlite *g);
+/* See store_sqlite_hurry. */
+void groups_hurry(struct groups_sqlite *g, uint64_t hold_ns);
 
 #endif

@@ -91,8 +91,7 @@ reader_main(void *arg)
 		if (reader == NULL)
 			reader = open_reader(rs);
 		answer(rs, reader, r);
-		/* Many ask at once: whoever else waits is not to wait for all.
-		 */
+		/* Many ask at once; what is live does not wait for all. */
 		sched_yield();
 		pthread_mutex_lock(&rs->lock);
 	}

@@ -148,8 +148,11 @@ struct store_reader {
 int store_sqlite_open(struct store **out, const char *path, bool shared);
 int store_memory_open(struct store **out);
 
-/* For tests: as if all groups came at once, whatever the clock says. */
-void store_sqlite_hurry(struct store *s);
+/*
+ * For tests: as if all groups came at once, whatever the clock says; a commit
+ * waits for so long.
+ */
+void store_sqlite_hurry(struct store *s, uint64_t hold_ns);
 
 /* Rename damaged files, so that a new store can take their place. */
 int store_sqlite_move_aside(const char *path);

@@ -523,9 +523,9 @@ open_database(struct store_sqlite *s)
 }
 
 void
-store_sqlite_hurry(struct store *base)
+store_sqlite_hurry(struct store *base, uint64_t hold_ns)
 {
-	groups_hurry(self(base)->groups);
+	groups_hurry(self(base)->groups, hold_ns);
 }
 
 int

@@ -32,7 +32,7 @@ engine_open(int engine)
 		    SW_OK);
 	ck_assert_ptr_nonnull(s);
 	if (engine == ENGINE_BUSY)
-		store_sqlite_hurry(s);
+		store_sqlite_hurry(s, UINT64_MAX);
 	return s;
 }
 

@@ -233,6 +233,25 @@ START_TEST(keys_outlive_the_process_with_their_events)
 }
 END_TEST
 
+START_TEST(a_commit_does_not_wait_for_ever)
+{
+	struct shop t;
+
+	shop_open(&t, ENGINE_BUSY);
+	store_sqlite_hurry(t.store, 0);
+	/* The first one is the ground for a tail. */
+	say(&t, 1, 1);
+	ck_assert(!atomic_load(&t.store->unsettled));
+	say(&t, 2, 2);
+	ck_assert(atomic_load(&t.store->unsettled));
+	say(&t, 3, 3);
+	ck_assert(!atomic_load(&t.store->unsettled));
+	say(&t, 4, 4);
+	ck_assert(atomic_load(&t.store->unsettled));
+	shop_close(&t);
+}
+END_TEST
+
 /* More than rows: channels, what is removed, what is to be synced. */
 START_TEST(what_is_not_rows_alone_is_committed_at_once)
 {
@@ -307,6 +326,7 @@ SUITE("storage/groups", TEST(groups_that_come_at_once_outlive_the_process),
     TEST(readers_see_what_was_settled),
     TEST(history_has_no_hole_while_more_is_said),
     TEST(keys_outlive_the_process_with_their_events),
+    TEST(a_commit_does_not_wait_for_ever),
     TEST(what_is_not_rows_alone_is_committed_at_once),
     TEST(rows_that_the_database_has_are_not_added_again),
     TEST(a_tail_without_what_it_follows_on_is_left_out))
