@@ -1,8 +1,6 @@
 """The compare page in the browsers of Debian: it measures, and tells all."""
 
 import os
-import shutil
-import tempfile
 
 import test_third_party
 from gateway import main
@@ -21,12 +19,7 @@ channel "report" {{ send = publish }}
 
     def report(self, command):
         """What the page says of its run, when that is over."""
-        browser = self.browse(command)
-
-        def reported():
-            self.assertIsNone(browser.poll(), "the browser has ended")
-            return self.gateway.poll("report", after="start")["events"]
-        data = self.gateway.until(reported, "the page's report")[0]["data"]
+        data = self.reported(command)
         self.assertEqual([l for l in data["log"] if "error" in l["text"]], [])
         return data
 
@@ -55,36 +48,18 @@ channel "report" {{ send = publish }}
                            by_name["sse"]["bytes"]["request_headers"])
 
 
-
 class Controls(test_third_party.Browsers):
     """Enter changes what it was pressed in; Stop can be pressed twice."""
 
     page = "compare/#run=1&rate=20&poll=300"
 
     def setUp(self):
-        place = tempfile.mkdtemp(prefix="spillway-compare-")
-        self.addCleanup(shutil.rmtree, place, ignore_errors=True)
-        web = os.path.join(place, "web")
-        inside = os.path.join(web, "compare")
-        shutil.copytree(os.path.join(ROOT, "web"), web)
-        shutil.copy(os.path.join(ROOT, "tests", "web", "controls.js"), inside)
-        with open(os.path.join(inside, "index.html"), "r+",
-                  encoding="utf-8") as f:
-            page = f.read().replace(
-                "</head>",
-                '<script type="module" src="controls.js"></script></head>')
-            f.seek(0)
-            f.write(page)
+        web = self.web_with("controls.js", "compare")
         self.conf = Compare.conf.replace(os.path.join(ROOT, "web"), web)
         super().setUp()
 
     def follow(self, command):
-        browser = self.browse(command)
-
-        def reported():
-            self.assertIsNone(browser.poll(), "the browser has ended")
-            return self.gateway.poll("report", after="start")["events"]
-        said = self.gateway.until(reported, "the page's report")[0]["data"]
+        said = self.reported(command)
         self.assertEqual(said, {
             "entered": "Stop", "stopping": "Stop",
             "stopped": "Stopped before all had arrived.",

@@ -1,13 +1,8 @@
 """The chat and the dashboard in the browsers of Debian."""
 
-import os
-import shutil
-import tempfile
-
 import test_third_party
 from gateway import main
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 EVIL = '<img src=x onerror="window.evil = true">'
 
 
@@ -17,19 +12,7 @@ class DemoPages(test_third_party.Browsers):
     demo = "chat"
 
     def setUp(self):
-        place = tempfile.mkdtemp(prefix="spillway-demo-")
-        self.addCleanup(shutil.rmtree, place, ignore_errors=True)
-        web = os.path.join(place, "web")
-        shutil.copytree(os.path.join(ROOT, "web"), web)
-        inside = os.path.join(web, "demo", self.demo)
-        shutil.copy(os.path.join(ROOT, "tests", "web", "inspect.js"), inside)
-        with open(os.path.join(inside, "index.html"), "r+",
-                  encoding="utf-8") as f:
-            page = f.read().replace(
-                "</head>",
-                '<script type="module" src="inspect.js"></script></head>')
-            f.seek(0)
-            f.write(page)
+        web = self.web_with("inspect.js", f"demo/{self.demo}")
         self.page = f"demo/{self.demo}/"
         self.conf = f"""
 web-root = "{web}"
@@ -39,12 +22,7 @@ channel "report" {{ send = publish }}
         super().setUp()
 
     def report(self, command):
-        browser = self.browse(command)
-
-        def reported():
-            self.assertIsNone(browser.poll(), "the browser has ended")
-            return self.gateway.poll("report", after="start")["events"]
-        data = self.gateway.until(reported, "the page's report")[0]["data"]
+        data = self.reported(command)
         self.assertEqual(data["violations"], [])
         self.assertFalse(data["evil"])
         return data

@@ -295,6 +295,31 @@ channel "report" {{ send = publish }}
             shutil.copy(os.path.join(ROOT, name), place)
         return place
 
+    def web_with(self, script, folder):
+        """All of web/; the page in the folder has one of our scripts, too."""
+        web = os.path.join(self.web_root(), "web")
+        inside = os.path.join(web, folder)
+        shutil.copytree(os.path.join(ROOT, "web"), web)
+        for name in (script, "watch.js"):
+            shutil.copy(os.path.join(ROOT, "tests", "web", name), inside)
+        with open(os.path.join(inside, "index.html"), "r+",
+                  encoding="utf-8") as f:
+            page = f.read().replace(
+                "</head>",
+                f'<script type="module" src="{script}"></script></head>')
+            f.seek(0)
+            f.write(page)
+        return web
+
+    def reported(self, command):
+        """What a page says when it has looked at itself."""
+        browser = self.browse(command)
+
+        def told():
+            self.assertIsNone(browser.poll(), "the browser has ended")
+            return self.gateway.poll("report", after="start")["events"]
+        return self.gateway.until(told, "the page's report")[0]["data"]
+
     def browse(self, command, pages=None):
         """Started in a group of its own: a browser is many processes."""
         self.assertTrue(

@@ -2,26 +2,11 @@
  * Put into the compare page by tests/scenarios/test_compare_browsers.py: turns
  * its controls as somebody with a keyboard does, and reports what came of it.
  */
+import { until } from "./watch.js";
+
 const byId = (id) => document.getElementById(id);
 const run = byId("run"), { rate, seconds } = byId("controls").elements;
 const verdict = () => byId("verdict").textContent;
-
-/* Whatever changes, look again. */
-function until(true_) {
-	return new Promise((done) => {
-		const look = () => {
-			if (!true_())
-				return;
-			observer.disconnect();
-			done();
-		};
-		const observer = new MutationObserver(look);
-
-		observer.observe(document, { subtree: true, childList: true,
-			attributes: true, characterData: true });
-		look();
-	});
-}
 
 /* As the Enter key does, which scripts have not. */
 function enter(field, value) {

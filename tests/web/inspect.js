@@ -2,29 +2,14 @@
  * Put into a demo's page by tests/scenarios/test_demo_pages.py: uses it as its
  * reader would, looks at what is there, and reports.
  */
+import { until } from "./watch.js";
+
 const violations = [], all = (selector) =>
 	[...document.querySelectorAll(selector)];
 
 document.addEventListener("securitypolicyviolation", (violation) =>
 	violations.push(violation.violatedDirective));
 addEventListener("error", (error) => violations.push(error.message));
-
-/* Whatever changes, look again. */
-function until(true_) {
-	return new Promise((done) => {
-		const look = () => {
-			if (!true_())
-				return;
-			observer.disconnect();
-			done();
-		};
-		const observer = new MutationObserver(look);
-
-		observer.observe(document, { subtree: true, childList: true,
-			attributes: true, characterData: true });
-		look();
-	});
-}
 
 const texts = (selector) => all(selector).map((e) => e.textContent);
 
