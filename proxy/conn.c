@@ -415,16 +415,18 @@ say_goodbye(struct conn *c)
 	return SW_OK;
 }
 
-/* As long as it takes what is waiting, it may go on with that. */
+void
+conn_arm_behind_answer(struct conn *c, uint64_t ms)
+{
+	conn_arm(c,
+	    loop_now_ms(c->worker->loop) +
+		(conn_pending(c) ? c->worker->conf->stall_timeout_ms : ms));
+}
+
 static void
 arm_linger(struct conn *c)
 {
-	const struct conf *conf = c->worker->conf;
-
-	conn_arm(c,
-	    loop_now_ms(c->worker->loop) +
-		(conn_pending(c) ? conf->stall_timeout_ms :
-				   conf->close_timeout_ms));
+	conn_arm_behind_answer(c, c->worker->conf->close_timeout_ms);
 }
 
 static void

@@ -146,6 +146,11 @@ void conn_set_role(struct conn *c, const struct conn_role *role, void *owner);
 
 /* Its only timer; see loop_set_timer. */
 void conn_arm(struct conn *c, uint64_t due_ms);
+/*
+ * In so many milliseconds; but while an answer waits for the peer to take it,
+ * after stall-timeout.
+ */
+void conn_arm_behind_answer(struct conn *c, uint64_t ms);
 
 /*
  * Read what is there: a count, 0 at the end of the stream, SW_EAGAIN, or

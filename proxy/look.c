@@ -59,12 +59,7 @@ arm_header(struct conn *c)
 static void
 arm_idle(struct conn *c)
 {
-	const struct conf *conf = c->worker->conf;
-
-	conn_arm(c,
-	    loop_now_ms(c->worker->loop) +
-		(conn_pending(c) ? conf->stall_timeout_ms :
-				   conf->idle_timeout_ms));
+	conn_arm_behind_answer(c, c->worker->conf->idle_timeout_ms);
 }
 
 /* Keep input for later; true unless memory ran out. */
