@@ -221,6 +221,7 @@ writer_main(void *arg)
 	struct writer *w = arg;
 	uint64_t idle_ms = 0;
 
+	thread_be_brief();
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
 		struct group g;

@@ -1,5 +1,9 @@
 #include "proxy/base/thread.h"
 
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "proxy/base/err.h"
 #include "tests/suite.h"
 
@@ -44,4 +48,38 @@ START_TEST(a_long_name_is_cut)
 }
 END_TEST
 
-SUITE("thread", TEST(a_thread_has_its_name), TEST(a_long_name_is_cut))
+/* As sched_getattr(2) has it: size and policy, flags, nice and priority, slice,
+ * two more. */
+enum { ATTRIBUTES = 6, SLICE = 3 };
+
+static void *
+be_brief(void *ctx)
+{
+	uint64_t *now = ctx;
+
+	thread_be_brief();
+	syscall(SYS_sched_getattr, 0, now, ATTRIBUTES * sizeof(*now), 0);
+	return NULL;
+}
+
+START_TEST(a_brief_thread_has_short_slices_and_nothing_else_is_changed)
+{
+	uint64_t before[ATTRIBUTES] = { 0 }, brief[ATTRIBUTES] = { 0 };
+	pthread_t thread;
+
+	ck_assert_int_eq(
+	    syscall(SYS_sched_getattr, 0, before, (unsigned)sizeof(before), 0),
+	    0);
+	ck_assert_int_eq(
+	    thread_start(&thread, "brief", be_brief, brief), SW_OK);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	for (size_t i = 0; i < ATTRIBUTES; i++)
+		if (i != SLICE)
+			ck_assert_uint_eq(brief[i], before[i]);
+	/* Systems before 6.12 know no slices. */
+	ck_assert_uint_eq(brief[SLICE], before[SLICE] == 0 ? 0 : 100000);
+}
+END_TEST
+
+SUITE("thread", TEST(a_thread_has_its_name), TEST(a_long_name_is_cut),
+    TEST(a_brief_thread_has_short_slices_and_nothing_else_is_changed))
