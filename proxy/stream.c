@@ -143,16 +143,18 @@ role_of(const struct transport *t)
 
 /* All its links, and what else the request says; SW_ELIMIT, SW_ENOMEM. */
 static int
-link_all(struct subscriber *s, const struct stream_request *req, uint64_t pos)
+link_all(struct subscriber *s, const struct stream_request *req,
+    const struct beginning *b)
 {
 	struct link *l;
 	int err = SW_OK;
 
 	for (size_t i = 0; i < req->channel_count && err == SW_OK; i++) {
-		err = subscriber_link(s, req->channels[i], pos, &l);
+		err = subscriber_link(s, req->channels[i], b->pos, &l);
 		if (err == SW_OK)
-			l->from_start = pos == 0 && req->start != START_LIVE &&
-			    (req->start != START_CURSOR || req->after.seq != 0);
+			l->from_start = b->gap != GAP_NONE ||
+			    req->start == START_OLDEST ||
+			    req->start == START_LAST;
 	}
 	if (err == SW_OK && req->session.p != NULL) {
 		s->session = strndup(req->session.p, req->session.len);
@@ -199,7 +201,7 @@ subscribe(struct subscriber **out, struct opening *o, bool linked)
 		o->lane = NULL;
 	}
 	if (linked)
-		err = link_all(s, req, o->beginning.pos);
+		err = link_all(s, req, &o->beginning);
 	if (err == SW_ELIMIT)
 		o->auth.why = subscriber_link_limit(s);
 	if (err == SW_OK && linked && !req->transport->streams)
@@ -669,7 +671,7 @@ stream_admit(struct subscriber *s, const char **why)
 		buf_clear(&w->text);
 		if (w->draining)
 			subscriber_close(s, CLOSE_RESTART);
-		else if ((linked = link_all(s, &req, b.pos)) != SW_OK) {
+		else if ((linked = link_all(s, &req, &b)) != SW_OK) {
 			if (linked == SW_ELIMIT)
 				subscriber_link_limit(s);
 			subscriber_close(s, CLOSE_OVERLOAD);

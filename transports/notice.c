@@ -74,7 +74,11 @@ put_gap(struct buf *out, const struct epoch *epoch, const struct notice *n)
 {
 	buf_puts(out, "\"reason\":\"");
 	buf_puts(out, reason_name(n->reason));
-	put_cursor(out, "\",\"after\":\"", &n->after.epoch, n->after.seq);
+	if (n->after.epoch.text[0] == '\0')
+		buf_puts(out, "\",\"after\":null");
+	else
+		put_cursor(
+		    out, "\",\"after\":\"", &n->after.epoch, n->after.seq);
 	if (n->first == 0)
 		buf_puts(out, ",\"first\":null");
 	else

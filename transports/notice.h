@@ -39,7 +39,7 @@ struct notice {
 	size_t channel_count;
 	/* gap: */
 	enum gap_reason reason;
-	struct cursor after; /* as the client gave it */
+	struct cursor after; /* as the client gave it; no epoch: null */
 	uint64_t first;      /* oldest event left, 0: none */
 	/* heartbeat: */
 	uint64_t time_ms;

@@ -107,6 +107,22 @@ read_cursor(struct stream_request *s, struct str text, struct refusal *refusal)
 	return SW_OK;
 }
 
+/*
+ * A browser's EventSource gives by itself what it had last from this URL, were
+ * it from another server before this one, and a refusal would end it for good:
+ * there, what is no cursor is one of another log.
+ */
+static int
+read_header(struct stream_request *s, struct str text, struct refusal *refusal)
+{
+	int err = read_cursor(s, text, refusal);
+
+	if (err == SW_OK || s->transport->id != TRANSPORT_SSE)
+		return err;
+	s->after = (struct cursor){ .seq = 0 };
+	return SW_OK;
+}
+
 static int
 read_start(
     struct stream_request *s, const struct request *r, struct refusal *refusal)
@@ -116,7 +132,7 @@ read_start(
 
 	/* The header is newer: the URL is that of the first request. */
 	if (header.p != NULL && header.len > 0)
-		return read_cursor(s, header, refusal);
+		return read_header(s, header, refusal);
 	if (request_param(r, "after", &param))
 		return read_cursor(s, param, refusal);
 	if (read_number(r, "last", LAST_MAX, &s->last, &there) != SW_OK)

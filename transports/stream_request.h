@@ -25,7 +25,7 @@ struct stream_request {
 	bool raw;  /* payloads alone, instead of the envelope */
 	bool html; /* a short poll as a page */
 	enum stream_start start;
-	struct cursor after;
+	struct cursor after; /* no epoch: what was given is none of ours */
 	uint64_t last;
 	uint64_t limit;   /* events per poll answer */
 	uint64_t wait_ms; /* of a long poll */

@@ -39,7 +39,7 @@ export interface StreamEvents<T = unknown> {
 	};
 	gap: {
 		readonly reason: 'trimmed' | 'epoch' | 'ahead';
-		readonly after: string; readonly first: string | null;
+		readonly after: string | null; readonly first: string | null;
 		readonly channel?: string;
 	};
 	caughtup: { readonly cursor: string };

@@ -70,6 +70,17 @@ class Gaps(Scenario):
             self.assertEqual([e["id"] for e in s.events(3)], ids)
             s.close()
 
+    def test_one_loss_is_told_once(self):
+        """Also where the other log had no event, and this one is trimmed."""
+        ids = self.fill("short", 50)
+        for transport in self.each():
+            s = transport(self.gateway, "short", "zzzzz-0")
+            self.assertEqual(
+                s.notice("gap"), {"type": "spillway.gap", "reason": "epoch",
+                                  "after": "zzzzz-0", "first": ids[40]})
+            self.assertEqual([e["id"] for e in s.events(10)], ids[40:])
+            s.close()
+
     def test_a_cursor_ahead_of_the_head(self):
         ids = self.fill("a", 3)
         epoch, seq = parts(ids[-1])

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+from urllib.parse import quote
 
 from gateway import (Closed, EventStream, Scenario, Wire, main, request_head)
 
@@ -132,8 +133,34 @@ class Sse(Scenario):
                 while s.block()[0] != "spillway.caughtup":
                     got.append(s.last_id)
                 self.assertEqual(got, expected, (header, path))
-        s = self.open("/stream/a", [("Last-Event-ID", "what?")])
-        self.assertEqual(s.status, 400)
+
+    def test_an_id_of_another_server_does_not_end_an_event_source(self):
+        """It gives what it had last from this URL, and 400 would be final."""
+        g = self.gateway
+        ids = g.batch([{"channel": "a", "data": n} for n in range(3)])
+        # Of peers, and of whoever made them up.
+        for foreign in ("1763634245:0", "urn:uuid:5e94c686-2c0b-4f9b-958c",
+                        "what?", "42", "k3x9-01"):
+            s = self.open(f"/stream/a?after={ids[0]}",
+                          [("Last-Event-ID", foreign)])
+            self.assertEqual(s.status, 200)
+            self.assertEqual(s.block()[0], "spillway.hello")
+            name, data = s.block()
+            self.assertEqual((name, json.loads(data)), (
+                "spillway.gap", {"reason": "epoch", "after": None,
+                                 "first": ids[0]}))
+            got = []
+            while s.block()[0] != "spillway.caughtup":
+                got.append(s.last_id)
+            self.assertEqual(got, ids, foreign)
+            # Who writes the request himself is told what is wrong with it.
+            for path, headers in (
+                    ("/stream/a", {"Last-Event-ID": foreign}),
+                    ("/stream/a?wait=1", {"Last-Event-ID": foreign}),
+                    (f"/stream/a?after={quote(foreign)}", dict(ACCEPT))):
+                status, why = g.get(path, headers)
+                self.assertEqual(status, 400, (path, headers))
+                self.assertIn("A cursor looks like", why["detail"])
 
     def test_it_is_chosen_by_accept_or_by_insisting(self):
         for accept, params, status, kind in (

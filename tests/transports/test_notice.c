@@ -53,6 +53,8 @@ static const struct {
 	      .after = { { "old" }, 5 },
 	      .first = 1 },
 	    "\"reason\":\"epoch\",\"after\":\"old-5\",\"first\":\"k3x9-1\"" },
+	{ { .type = NOTICE_GAP, .reason = GAP_EPOCH, .first = 1 },
+	    "\"reason\":\"epoch\",\"after\":null,\"first\":\"k3x9-1\"" },
 	{ { .type = NOTICE_GAP,
 	      .reason = GAP_AHEAD,
 	      .after = { { "k3x9" }, SEQ_MAX },

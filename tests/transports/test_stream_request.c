@@ -149,22 +149,31 @@ static const struct {
 	const char *target, *headers;
 	enum stream_start start;
 	uint64_t number; /* the cursor's, or how many */
+	bool is_foreign; /* no cursor of any log */
 } starts[] = {
-	{ "/stream/a", "", START_LIVE, 0 },
-	{ "/stream/a?after=start", "", START_OLDEST, 0 },
-	{ "/stream/a?after=k3x9-1042", "", START_CURSOR, 1042 },
-	{ "/stream/a?after=k3x9-0", "", START_CURSOR, 0 },
-	{ "/stream/a?last=1", "", START_LAST, 1 },
-	{ "/stream/a?last=1000000", "", START_LAST, 1000000 },
-	{ "/stream/a?last=0", "", START_LIVE, 0 },
-	{ "/stream/a", "Last-Event-ID: k3x9-7\r\n", START_CURSOR, 7 },
-	{ "/stream/a", "last-event-id: start\r\n", START_OLDEST, 0 },
+	{ "/stream/a", "", START_LIVE, 0, false },
+	{ "/stream/a?after=start", "", START_OLDEST, 0, false },
+	{ "/stream/a?after=k3x9-1042", "", START_CURSOR, 1042, false },
+	{ "/stream/a?after=k3x9-0", "", START_CURSOR, 0, false },
+	{ "/stream/a?last=1", "", START_LAST, 1, false },
+	{ "/stream/a?last=1000000", "", START_LAST, 1000000, false },
+	{ "/stream/a?last=0", "", START_LIVE, 0, false },
+	{ "/stream/a", "Last-Event-ID: k3x9-7\r\n", START_CURSOR, 7, false },
+	{ "/stream/a", "last-event-id: start\r\n", START_OLDEST, 0, false },
 	/* The header is newer than the URL, unless it says nothing. */
 	{ "/stream/a?after=k3x9-1", "Last-Event-ID: k3x9-7\r\n", START_CURSOR,
-	    7 },
-	{ "/stream/a?after=k3x9-1", "Last-Event-ID:\r\n", START_CURSOR, 1 },
-	{ "/stream/a?last=5", "Last-Event-ID: k3x9-7\r\n", START_CURSOR, 7 },
-	{ "/stream/a?last=5&after=k3x9-1", "", START_CURSOR, 1 },
+	    7, false },
+	{ "/stream/a?after=k3x9-1", "Last-Event-ID:\r\n", START_CURSOR, 1,
+	    false },
+	{ "/stream/a?last=5", "Last-Event-ID: k3x9-7\r\n", START_CURSOR, 7,
+	    false },
+	{ "/stream/a?last=5&after=k3x9-1", "", START_CURSOR, 1, false },
+	/* What an EventSource had from another server. */
+	{ "/stream/a?after=k3x9-1",
+	    "Accept: text/event-stream\r\nLast-Event-ID: 17:0\r\n",
+	    START_CURSOR, 0, true },
+	{ "/stream/a?transport=sse", "Last-Event-ID: k3x9-01\r\n", START_CURSOR,
+	    0, true },
 };
 
 START_TEST(a_stream_begins_where_it_is_told)
@@ -173,7 +182,8 @@ START_TEST(a_stream_begins_where_it_is_told)
 
 	ck_assert_int_eq(s->start, starts[_i].start);
 	if (s->start == START_CURSOR) {
-		ck_assert_str_eq(s->after.epoch.text, "k3x9");
+		ck_assert_str_eq(
+		    s->after.epoch.text, starts[_i].is_foreign ? "" : "k3x9");
 		ck_assert_uint_eq(s->after.seq, starts[_i].number);
 	} else if (s->start == START_LAST) {
 		ck_assert_uint_eq(s->last, starts[_i].number);
