@@ -157,62 +157,25 @@ write_window(struct subscriber *s, struct link *l)
 	return g->count == 0 ? SW_OK : write_gather(s, g, l);
 }
 
-/* The link, not alone, whose next event is the oldest; NULL: no news. */
-static struct link *
-oldest_news(struct subscriber *s, uint64_t *pos)
-{
-	struct link *best = NULL;
-	uint64_t best_id = UINT64_MAX;
-	size_t i = 0;
-
-	for (struct link *l = &s->first; l != NULL; l = l->next, i++) {
-		const struct window *w;
-		uint32_t at;
-
-		if (l->channel == NULL || l->alone)
-			continue;
-		w = &l->channel->window;
-		at = window_find(w, pos[i]);
-		if (at < w->count && window_at(w, at)->id < best_id) {
-			best = l;
-			best_id = window_at(w, at)->id;
-		}
-	}
-	return best;
-}
-
 /* News of several channels, in order of ids over all of them. */
 static int
 write_merged(struct subscriber *s)
 {
 	struct hub *h = subscriber_hub(s);
 	struct gather *g = reuse(&h->merged);
-	uint64_t *pos = calloc(s->link_count + 1, sizeof(*pos));
-	struct link *l;
-	size_t i = 0;
-	int err = SW_OK;
+	struct link *owner;
+	struct event *e;
+	int err;
 
-	if (g == NULL || pos == NULL) {
-		free(pos);
+	if (g == NULL || merge_begin(&h->merge, &s->first) != SW_OK)
 		return SW_ENOMEM;
-	}
-	for (l = &s->first; l != NULL; l = l->next)
-		pos[i++] = l->pos;
 	gather_begin(g, (enum form)s->form);
-	while ((l = oldest_news(s, pos)) != NULL) {
-		const struct window *w = &l->channel->window;
-		size_t slot = 0;
-
-		for (struct link *k = &s->first; k != l; k = k->next)
-			slot++;
-		g->owners[g->count < GATHER_EVENTS ? g->count : 0] = l;
-		if (!gather_add(g, &h->worker->codec,
-			window_at(w, window_find(w, pos[slot])), &err))
-			break;
-		g->owners[g->count - 1] = l;
-		pos[slot] = g->events[g->count - 1]->id;
+	err = SW_OK;
+	while ((e = merge_peek(&h->merge, &owner)) != NULL &&
+	    gather_add(g, &h->worker->codec, e, &err)) {
+		g->owners[g->count - 1] = owner;
+		merge_advance(&h->merge);
 	}
-	free(pos);
 	if (err != SW_OK && g->count == 0)
 		return err;
 	if (g->count == 0)

@@ -65,6 +65,7 @@ hub_fini(struct hub *h)
 	for (size_t f = 0; f < FORM_COUNT; f++)
 		gather_free(h->gathers[f]);
 	gather_free(h->merged);
+	merge_free(&h->merge);
 	poll_cache_free(h->poll_cache);
 	map_fini(&h->by_name);
 	free(h->by_number);

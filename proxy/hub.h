@@ -6,6 +6,7 @@
 #include "proxy/base/list.h"
 #include "proxy/base/map.h"
 #include "proxy/gather.h"
+#include "proxy/merge.h"
 #include "storage/log.h"
 #include "storage/window.h"
 
@@ -53,6 +54,7 @@ struct link {
 	bool from_start;
 	/* The read of history under way is for it, too: not if it is newer. */
 	bool reads;
+	bool reads_store; /* and it is the store that has the channel */
 };
 
 struct hub {
@@ -65,6 +67,7 @@ struct hub {
 	size_t bytes, events;               /* in the windows */
 	struct gather *gathers[FORM_COUNT]; /* made with first use */
 	struct gather *merged;              /* for several channels at once */
+	struct merge merge;                 /* likewise */
 	struct poll_cache *poll_cache;
 	struct list replays, kept_replays;
 	unsigned kept_replay_count;

@@ -257,9 +257,11 @@ count_memory(struct replay *r, struct hub *h, const struct subscriber *s)
 static void
 choose_links(struct subscriber *s, const struct link *alone)
 {
-	for (struct link *l = &s->first; l != NULL; l = l->next)
+	for (struct link *l = &s->first; l != NULL; l = l->next) {
 		l->reads = l->channel != NULL &&
 		    (alone == l || (alone == NULL && !l->alone));
+		l->reads_store = l->reads && hub_channel_stored(l->channel);
+	}
 }
 
 struct link *
@@ -291,7 +293,7 @@ replay_start(struct hub *h, struct subscriber *s, struct link *alone,
 	r->shared = only != NULL;
 	r->alone = alone != NULL;
 	for (struct link *l = &s->first; l != NULL; l = l->next)
-		if (l->reads && hub_channel_stored(l->channel))
+		if (l->reads_store)
 			add_part(r, l);
 	set_bound(r, h, alone != NULL ? alone : only);
 	list_append(&h->replays, &r->node);
@@ -335,15 +337,6 @@ add_window(struct history_query *q, struct link *l, uint64_t upto)
 	return SW_OK;
 }
 
-static bool
-has_part(const struct replay *r, const struct link *l)
-{
-	for (size_t i = 0; i < r->read.query.part_count; i++)
-		if (r->parts[i].channel == l->channel->channel)
-			return true;
-	return false;
-}
-
 int
 replay_add_memory(struct subscriber *s, struct replay *r)
 {
@@ -354,8 +347,7 @@ replay_add_memory(struct subscriber *s, struct replay *r)
 
 	for (struct link *l = &s->first; l != NULL && err == SW_OK;
 	     l = l->next) {
-		/* A shared read is of one channel, which the store has. */
-		if (l->channel == NULL || !l->reads || has_part(r, l))
+		if (l->channel == NULL || !l->reads || l->reads_store)
 			continue;
 		if (q->last > 0 && q->newest_after != UINT64_MAX &&
 		    l->pos < q->newest_after)

@@ -10,6 +10,7 @@
 #include "proxy/bridge_presence.h"
 #include "proxy/deliver.h"
 #include "proxy/event_stream.h"
+#include "proxy/link_index.h"
 #include "proxy/loss.h"
 #include "proxy/poll.h"
 #include "proxy/replay.h"
@@ -78,13 +79,41 @@ subscriber_of(const struct conn *c)
 
 /* Links. */
 
+/* As many links are looked through as they are, before there is an index. */
+enum { LINKS_WALKED = 16 };
+
 struct link *
 subscriber_find(struct subscriber *s, const struct channel *c)
 {
+	if (s->link_count > LINKS_WALKED && s->index != NULL)
+		return link_index_find(s->index, c);
 	for (struct link *l = &s->first; l != NULL; l = l->next)
 		if (l->channel != NULL && l->channel->channel == c)
 			return l;
 	return NULL;
+}
+
+static void
+forget_index(struct subscriber *s)
+{
+	link_index_free(s->index);
+	s->index = NULL;
+}
+
+/* One more link. Without memory for an index links are walked along again. */
+static void
+index_link(struct subscriber *s, struct link *l)
+{
+	int err = SW_OK;
+
+	if (s->index != NULL)
+		err = link_index_add(&s->index, l);
+	else if (s->link_count > LINKS_WALKED)
+		for (l = &s->first; l != NULL && err == SW_OK; l = l->next)
+			if (l->channel != NULL)
+				err = link_index_add(&s->index, l);
+	if (err != SW_OK)
+		forget_index(s);
 }
 
 static void
@@ -116,7 +145,7 @@ subscriber_link(
 	if (l->channel != NULL && (l = calloc(1, sizeof(*l))) == NULL)
 		return SW_ENOMEM;
 	l->subscriber = s;
-	l->alone = l->from_start = l->reads = false;
+	l->alone = l->from_start = l->reads = l->reads_store = false;
 	if ((err = hub_link(h, l, hc, pos)) != SW_OK) {
 		if (l != &s->first)
 			free(l);
@@ -127,6 +156,7 @@ subscriber_link(
 		s->first.next = l;
 	}
 	s->link_count++;
+	index_link(s, l);
 	count_audience(s, l, 1);
 	*out = l;
 	return SW_OK;
@@ -149,6 +179,8 @@ static void
 unlink_one(struct subscriber *s, struct link *l)
 {
 	count_audience(s, l, (uint32_t)-1);
+	if (s->index != NULL)
+		link_index_remove(s->index, l);
 	hub_unlink(subscriber_hub(s), l);
 	s->link_count--;
 }
@@ -188,6 +220,7 @@ subscriber_release(struct subscriber *s, enum close_why why)
 	replay_leave(s);
 	presence_ended(s, why);
 	visit_end(s);
+	forget_index(s);
 	if (s->first.channel != NULL)
 		unlink_one(s, &s->first);
 	for (struct link *l = s->first.next; l != NULL; l = l->next)

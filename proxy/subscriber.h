@@ -45,7 +45,11 @@ struct subscriber {
 	struct lost *lost;     /* a cursor that could not be used, or NULL */
 	struct replay *replay; /* a read of history under way */
 	struct list waiting;   /* for it, among others; at last, of the dead */
-	struct link *ended;    /* further links of one that has ended */
+	union {
+		/* Its links by channel, where they are many, or NULL. */
+		struct link_index *index;
+		struct link *ended; /* further links of one that has ended */
+	};
 	uint64_t wrote_ms, read_ms; /* last activity */
 	uint64_t stuck_ms; /* since when the socket takes nothing; 0: it does */
 	uint64_t events;

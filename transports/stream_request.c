@@ -29,20 +29,46 @@ refuse_memory(struct refusal *r)
 }
 
 static int
+compare_names(const void *a, const void *b)
+{
+	const struct str *x = a, *y = b;
+
+	if (x->len != y->len)
+		return x->len < y->len ? -1 : 1;
+	return memcmp(x->p, y->p, x->len);
+}
+
+/* Is one of them there twice? SW_ENOMEM. */
+static int
+find_twice(const struct stream_request *s, bool *found)
+{
+	size_t size = s->channel_count * sizeof(*s->channels);
+	struct str *sorted = malloc(size);
+
+	if (sorted == NULL)
+		return SW_ENOMEM;
+	memcpy(sorted, s->channels, size);
+	qsort(sorted, s->channel_count, sizeof(*sorted), compare_names);
+	for (size_t i = 1; i < s->channel_count && !*found; i++)
+		*found = compare_names(&sorted[i - 1], &sorted[i]) == 0;
+	free(sorted);
+	return SW_OK;
+}
+
+static int
 check_names(struct stream_request *s, struct refusal *refusal)
 {
-	for (size_t i = 0; i < s->channel_count; i++) {
+	bool twice = false;
+
+	for (size_t i = 0; i < s->channel_count; i++)
 		if (!channel_name_valid(s->channels[i]))
 			return refuse(refusal, 400,
 			    "A channel's name has 1 to 128 characters of "
 			    "A-Z a-z 0-9 . _ ~ : -");
-		for (size_t k = 0; k < i; k++)
-			if (s->channels[k].len == s->channels[i].len &&
-			    memcmp(s->channels[k].p, s->channels[i].p,
-				s->channels[i].len) == 0)
-				return refuse(
-				    refusal, 400, "A channel is named twice.");
-	}
+	if (s->channel_count > 1 && find_twice(s, &twice) != SW_OK)
+		return refuse_memory(refusal);
+	if (twice)
+		return refuse(refusal, 400, "A channel is named twice.");
 	return SW_OK;
 }
 

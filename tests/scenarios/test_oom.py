@@ -307,9 +307,11 @@ class EachAllocation(OutOfMemory):
 
     def test_several_channels_and_a_cursor_of_no_use(self):
         self.prepare(5)
+        # More than are looked through one by one.
+        names = ",".join(["a", "b", *(f"c{n}" for n in range(17))])
         for transport in TRANSPORTS:
             def story():
-                s = transport(self.gateway, "a,b,c", "zzzzz-1", limit=2)
+                s = transport(self.gateway, names, "zzzzz-1", limit=2)
                 try:
                     s.notice("gap")
                     s.events(3)

@@ -296,5 +296,69 @@ class SameStreamFromTheStore(SameStream):
     workers = 1
 
 
+class ManyChannels(Scenario):
+    """On one connection: more than are looked through one by one."""
+
+    conf = "channels-per-connection = 2000\nheader-max = 64k"
+    names = [f"c{n}" for n in range(400)]
+
+    def publish(self, names):
+        return self.gateway.batch([{"channel": name, "data": 1}
+                                   for name in names])
+
+    def test_they_come_merged_from_the_store_from_memory_and_live(self):
+        g = self.gateway
+        before = self.publish(self.names * 3)
+        for transport in self.each():
+            s = transport(g, ",".join(self.names), before[5])
+            self.assertEqual([e["id"] for e in s.events(len(before) - 6)],
+                             before[6:])
+            s.notice("caughtup")
+            live = self.publish(reversed(self.names))
+            self.assertEqual([e["id"] for e in s.events(len(live))], live)
+            s.close()
+            before += live
+            # The next one finds nothing in memory.
+            g.restart()
+
+    def test_they_come_and_go(self):
+        g = self.gateway
+        first = self.publish(self.names)
+        s = WebSocket(g.port, "/stream/c0?after=" + first[-1])
+        for name in self.names[1:]:
+            s.command(op="subscribe", channel=name, ref=name)
+        gone = self.names[::3]
+        for name in gone:
+            s.command(op="unsubscribe", channel=name, ref="-" + name)
+        # One is back, with what it missed; one is there already.
+        s.command(op="subscribe", channel="c3", after=first[2], ref="again")
+        s.command(op="subscribe", channel="c4", ref="twice")
+        answers, events = {}, []
+        while "twice" not in answers:
+            m = s.message()
+            if "ref" in m:
+                answers[m["ref"]] = m["op"]
+            elif "id" in m:
+                events.append(m["id"])
+        self.assertEqual(answers.pop("twice"), "error")
+        self.assertEqual(set(answers.values()), {"ok"})
+        self.assertEqual(len(answers), 399 + len(gone) + 1)
+        ids = dict(zip(self.names, self.publish(self.names)))
+        want = [first[3]] + [ids[name] for name in self.names
+                             if name not in gone or name == "c3"]
+        while len(events) < len(want):
+            m = s.message()
+            if "id" in m:
+                events.append(m["id"])
+        self.assertEqual(events, want)
+        s.close()
+
+    def test_one_of_them_twice(self):
+        status, why = self.gateway.get(
+            "/stream/" + ",".join(self.names) + ",c7")
+        self.assertEqual((status, why["detail"]),
+                         (400, "A channel is named twice."))
+
+
 if __name__ == "__main__":
     main()

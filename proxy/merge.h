@@ -1,0 +1,28 @@
+#ifndef SPILLWAY_PROXY_MERGE_H
+#define SPILLWAY_PROXY_MERGE_H
+
+#include <stddef.h>
+
+struct event;
+struct link;
+struct merge_source;
+
+/*
+ * What several links of one subscriber have not written yet, in the order of
+ * ids over all of their windows: a heap, so that an event costs the logarithm
+ * of the number of links. The windows must not change meanwhile. One thread.
+ */
+struct merge {
+	struct merge_source *heap; /* the oldest event first */
+	size_t count, size;
+};
+
+/* Those of the links, from the first on, that are not alone. SW_ENOMEM. */
+int merge_begin(struct merge *m, struct link *first);
+/* The oldest event, borrowed, and its link; NULL: there are no more. */
+struct event *merge_peek(const struct merge *m, struct link **owner);
+void merge_advance(struct merge *m);
+/* What it has allocated is kept for the next one until it is freed. */
+void merge_free(struct merge *m);
+
+#endif
