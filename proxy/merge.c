@@ -5,93 +5,74 @@
 #include "proxy/base/err.h"
 #include "proxy/hub.h"
 
-struct merge_source {
-	uint64_t id; /* of its next event */
-	struct link *link;
-	uint32_t at; /* of that event, in the window */
-};
-
 enum { SIZE_MIN = 64 };
 
-static void
-sift_down(struct merge *m, size_t i)
+/* The link's first event behind `pos`; NULL: there is none. */
+static struct event *
+next_of(const struct link *l, uint64_t pos)
 {
-	struct merge_source moved = m->heap[i];
+	const struct window *w = &l->channel->window;
+	uint32_t at = window_find(w, pos);
 
-	for (;;) {
-		size_t child = 2 * i + 1;
-
-		if (child + 1 < m->count &&
-		    m->heap[child + 1].id < m->heap[child].id)
-			child++;
-		if (child >= m->count || moved.id < m->heap[child].id)
-			break;
-		m->heap[i] = m->heap[child];
-		i = child;
-	}
-	m->heap[i] = moved;
+	return at < w->count ? window_at(w, at) : NULL;
 }
 
 static int
-add_source(struct merge *m, struct link *l)
+make_room(struct merge *m)
 {
-	const struct window *w = &l->channel->window;
-	uint32_t at = window_find(w, l->pos);
+	size_t size = m->size == 0 ? SIZE_MIN : 2 * m->size;
+	struct heap_entry *p;
 
-	if (at == w->count)
+	if (m->count < m->size)
 		return SW_OK;
-	if (m->count == m->size) {
-		size_t size = m->size == 0 ? SIZE_MIN : 2 * m->size;
-		struct merge_source *p =
-		    realloc(m->heap, size * sizeof(m->heap[0]));
-
-		if (p == NULL)
-			return SW_ENOMEM;
-		m->heap = p;
-		m->size = size;
-	}
-	m->heap[m->count++] =
-	    (struct merge_source){ window_at(w, at)->id, l, at };
+	p = realloc(m->heap, size * sizeof(*p));
+	if (p == NULL)
+		return SW_ENOMEM;
+	m->heap = p;
+	m->size = size;
 	return SW_OK;
 }
 
 int
 merge_begin(struct merge *m, struct link *first)
 {
-	int err = SW_OK;
+	int err;
 
 	m->count = 0;
-	for (struct link *l = first; l != NULL && err == SW_OK; l = l->next)
-		if (l->channel != NULL && !l->alone)
-			err = add_source(m, l);
-	for (size_t i = m->count / 2; i > 0; i--)
-		sift_down(m, i - 1);
-	return err;
+	for (struct link *l = first; l != NULL; l = l->next) {
+		const struct event *e;
+
+		if (l->channel == NULL || l->alone ||
+		    (e = next_of(l, l->pos)) == NULL)
+			continue;
+		if ((err = make_room(m)) != SW_OK)
+			return err;
+		m->heap[m->count++] = (struct heap_entry){ e->id, l };
+	}
+	heap_build(m->heap, m->count);
+	return SW_OK;
 }
 
 struct event *
 merge_peek(const struct merge *m, struct link **owner)
 {
-	const struct merge_source *top = m->heap;
-
 	if (m->count == 0)
 		return NULL;
-	*owner = top->link;
-	return window_at(&top->link->channel->window, top->at);
+	*owner = m->heap[0].item;
+	return next_of(*owner, m->heap[0].key - 1);
 }
 
 void
 merge_advance(struct merge *m)
 {
-	struct merge_source *top = m->heap;
-	const struct window *w = &top->link->channel->window;
+	struct heap_entry *first = &m->heap[0];
+	const struct event *e = next_of(first->item, first->key);
 
-	if (++top->at < w->count)
-		top->id = window_at(w, top->at)->id;
+	if (e != NULL)
+		first->key = e->id;
 	else
-		*top = m->heap[--m->count];
-	if (m->count > 0)
-		sift_down(m, 0);
+		*first = m->heap[--m->count];
+	heap_settle(m->heap, m->count);
 }
 
 void

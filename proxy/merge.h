@@ -1,11 +1,10 @@
 #ifndef SPILLWAY_PROXY_MERGE_H
 #define SPILLWAY_PROXY_MERGE_H
 
-#include <stddef.h>
+#include "proxy/base/heap.h"
 
 struct event;
 struct link;
-struct merge_source;
 
 /*
  * What several links of one subscriber have not written yet, in the order of
@@ -13,7 +12,7 @@ struct merge_source;
  * of the number of links. The windows must not change meanwhile. One thread.
  */
 struct merge {
-	struct merge_source *heap; /* the oldest event first */
+	struct heap_entry *heap; /* links, by the ids of their next events */
 	size_t count, size;
 };
 

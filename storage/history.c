@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "proxy/base/err.h"
+#include "proxy/base/heap.h"
 #include "proxy/base/log.h"
 #include "storage/chain.h"
 #include "storage/retention.h"
@@ -132,7 +133,8 @@ struct source {
 	struct walk walk;
 	struct event **events;
 	size_t count, at;
-	uint64_t after; /* loaded up to here; at the newest: all of it */
+	uint64_t after;        /* loaded up to here; at the newest: all of it */
+	uint64_t id, previous; /* the row that "the newest" has got to */
 };
 
 static void
@@ -262,22 +264,6 @@ source_begin(struct source *s, struct store_reader *r,
 	return err;
 }
 
-static struct source *
-oldest_source(struct source *sources, size_t n)
-{
-	struct source *best = NULL;
-
-	for (size_t i = 0; i < n; i++) {
-		struct source *s = &sources[i];
-
-		if (s->at < s->count &&
-		    (best == NULL ||
-			s->events[s->at]->id < best->events[best->at]->id))
-			best = s;
-	}
-	return best;
-}
-
 static bool
 any_left(const struct source *sources, size_t n)
 {
@@ -288,21 +274,34 @@ any_left(const struct source *sources, size_t n)
 	return false;
 }
 
+static bool
+has_event(const struct source *s)
+{
+	return s->at < s->count;
+}
+
 /* Take the oldest event of all parts, until the limits are reached. */
 static int
-merge(struct history_query *q, struct source *sources)
+merge(
+    struct history_query *q, struct source *sources, struct heap_entry *oldest)
 {
 	size_t chunk = q->part_count == 1 || q->limit < MERGE_CHUNK ?
 	    q->limit :
 	    MERGE_CHUNK;
-	size_t bytes = 0;
-	struct source *s;
+	size_t bytes = 0, n = 0;
 	int err = SW_OK;
 
-	for (size_t i = 0; i < q->part_count && err == SW_OK; i++)
-		err = source_fill(&sources[i], chunk, q->max_bytes);
-	while (err == SW_OK && q->count < q->limit &&
-	    (s = oldest_source(sources, q->part_count)) != NULL) {
+	for (size_t i = 0; i < q->part_count && err == SW_OK; i++) {
+		struct source *s = &sources[i];
+
+		err = source_fill(s, chunk, q->max_bytes);
+		if (has_event(s))
+			oldest[n++] =
+			    (struct heap_entry){ s->events[s->at]->id, s };
+	}
+	heap_build(oldest, n);
+	while (err == SW_OK && q->count < q->limit && n > 0) {
+		struct source *s = oldest[0].item;
 		struct event *e = s->events[s->at];
 
 		if (q->count > 0 && bytes + e->size > q->max_bytes)
@@ -312,6 +311,11 @@ merge(struct history_query *q, struct source *sources)
 		s->at++;
 		if (q->count < q->limit)
 			err = source_fill(s, chunk, q->max_bytes);
+		if (has_event(s))
+			oldest[0].key = s->events[s->at]->id;
+		else
+			oldest[0] = oldest[--n];
+		heap_settle(oldest, n);
 	}
 	q->more = any_left(sources, q->part_count);
 	return err;
@@ -325,19 +329,18 @@ compare_ids(const void *a, const void *b)
 	return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* The ids of the newest events of a part, newest first. */
+/* Get to the row of that id; SW_ENOENT if it is not kept. */
 static int
-newest_ids(struct source *s, uint64_t *ids, size_t max, size_t *n)
+source_back_to(struct source *s, uint64_t id)
 {
-	uint64_t id = s->newest;
 	struct store_row row;
-	int err = SW_OK;
+	int err = step(&s->walk, id, 0, &row);
 
-	while (*n < max && (err = step(&s->walk, id, 0, &row)) == SW_OK) {
-		ids[(*n)++] = row.id;
-		id = row.previous;
+	if (err == SW_OK) {
+		s->id = row.id;
+		s->previous = row.previous;
 	}
-	return err == SW_ENOENT ? SW_OK : err;
+	return err;
 }
 
 /* The Nth newest event of the only part, or the oldest that is kept. */
@@ -363,33 +366,63 @@ nth_newest(struct source *s, uint64_t n, uint64_t *id)
 	return err;
 }
 
-/* The same over several parts, and others: the newest ids of each, sorted. */
+/* All parts, the one with the newest event first. */
 static int
-nth_newest_of_all(struct history_query *q, struct source *sources, uint64_t *id)
+rank_newest(const struct history_query *q, struct source *sources,
+    struct heap_entry *newest, size_t *n)
 {
-	size_t room = q->part_count * q->last + q->other_count;
-	uint64_t *ids = calloc(room == 0 ? 1 : room, sizeof(*ids));
-	size_t n = 0;
-	int err = ids == NULL ? SW_ENOMEM : SW_OK;
+	for (size_t i = 0; i < q->part_count; i++) {
+		struct source *s = &sources[i];
+		int err = source_back_to(s, s->newest);
 
-	for (size_t i = 0; i < q->part_count && err == SW_OK; i++)
-		err = newest_ids(&sources[i], ids, n + q->last, &n);
-	for (size_t i = 0; i < q->other_count && err == SW_OK; i++)
-		ids[n++] = q->others[i];
-	if (err == SW_OK && n == 0)
-		err = SW_ENOENT;
-	if (err == SW_OK) {
-		qsort(ids, n, sizeof(*ids), compare_ids);
-		*id = ids[(n < q->last ? n : q->last) - 1];
+		if (err == SW_OK)
+			newest[(*n)++] =
+			    (struct heap_entry){ UINT64_MAX - s->id, s };
+		else if (err != SW_ENOENT)
+			return err;
 	}
-	free(ids);
-	return err;
+	heap_build(newest, *n);
+	return SW_OK;
+}
+
+/* The same over several parts, and others: the newest of all, N times. */
+static int
+nth_newest_of_all(struct history_query *q, struct source *sources,
+    struct heap_entry *newest, uint64_t *id)
+{
+	uint64_t left = q->last;
+	size_t n = 0, k = 0;
+	int err = rank_newest(q, sources, newest, &n);
+
+	if (q->other_count > 1)
+		qsort(
+		    q->others, q->other_count, sizeof(*q->others), compare_ids);
+	for (; err == SW_OK && left > 0; left--) {
+		struct source *s = n > 0 ? newest[0].item : NULL;
+
+		if (k < q->other_count && (s == NULL || q->others[k] > s->id)) {
+			*id = q->others[k++];
+			continue;
+		}
+		if (s == NULL)
+			break;
+		*id = s->id;
+		err = source_back_to(s, s->previous);
+		if (err == SW_OK) {
+			newest[0].key = UINT64_MAX - s->id;
+		} else if (err == SW_ENOENT) {
+			newest[0] = newest[--n];
+			err = SW_OK;
+		}
+		heap_settle(newest, n);
+	}
+	return err == SW_OK && *id == 0 ? SW_ENOENT : err;
 }
 
 /* Turn "the newest N" into a cursor: just before the Nth newest of all. */
 static int
 resolve_last(struct store_reader *r, const struct store_ops *ops,
-    struct history_query *q, struct source *sources)
+    struct history_query *q, struct source *sources, struct heap_entry *room)
 {
 	uint64_t id = 0;
 	int err = SW_OK;
@@ -406,7 +439,7 @@ resolve_last(struct store_reader *r, const struct store_ops *ops,
 	if (err == SW_OK)
 		err = q->part_count == 1 && q->other_count == 0 ?
 		    nth_newest(&sources[0], q->last, &id) :
-		    nth_newest_of_all(q, sources, &id);
+		    nth_newest_of_all(q, sources, room, &id);
 	if (err != SW_OK && err != SW_ENOENT)
 		return err;
 	/* Nothing is kept at all: begin behind it, which is no gap. */
@@ -418,19 +451,19 @@ resolve_last(struct store_reader *r, const struct store_ops *ops,
 
 static int
 read_parts(struct store_reader *r, const struct store_ops *ops,
-    struct history_query *q, struct source *sources)
+    struct history_query *q, struct source *sources, struct heap_entry *room)
 {
 	int err = SW_OK;
 
 	if (q->last > 0)
-		err = resolve_last(r, ops, q, sources);
+		err = resolve_last(r, ops, q, sources, room);
 	for (size_t i = 0; i < q->part_count && err == SW_OK; i++) {
 		err = source_begin(&sources[i], r, ops, q);
 		/* Who asks for the newest does not miss what was before. */
 		if (q->last > 0)
 			q->parts[i].gap = false;
 	}
-	return err == SW_OK ? merge(q, sources) : err;
+	return err == SW_OK ? merge(q, sources, room) : err;
 }
 
 /* Where channels end is known by now: all of it is there to be seen. */
@@ -450,8 +483,9 @@ int
 history_read(struct store_reader *r, const struct store_ops *ops,
     struct history_query *q)
 {
-	struct source *sources =
-	    calloc(q->part_count == 0 ? 1 : q->part_count, sizeof(*sources));
+	size_t parts = q->part_count == 0 ? 1 : q->part_count;
+	struct source *sources = calloc(parts, sizeof(*sources));
+	struct heap_entry *room = calloc(parts, sizeof(*room));
 	int err;
 
 	q->count = 0;
@@ -461,10 +495,10 @@ history_read(struct store_reader *r, const struct store_ops *ops,
 		sources[i].part = &q->parts[i];
 		sources[i].head = channel_head(q->parts[i].channel);
 	}
-	if (sources == NULL || q->events == NULL) {
+	if (sources == NULL || room == NULL || q->events == NULL) {
 		err = SW_ENOMEM;
 	} else if ((err = begin(r, ops)) == SW_OK) {
-		err = read_parts(r, ops, q, sources);
+		err = read_parts(r, ops, q, sources, room);
 		for (size_t i = 0; i < q->part_count; i++)
 			source_drop(&sources[i]);
 		ops->reader_end(r);
@@ -473,6 +507,7 @@ history_read(struct store_reader *r, const struct store_ops *ops,
 	if (err == SW_ENOENT)
 		err = SW_ECORRUPT;
 	free(sources);
+	free(room);
 	if (err != SW_OK)
 		history_query_fini(q);
 	return err;

@@ -30,8 +30,8 @@ struct history_query {
 	size_t part_count;
 	uint64_t upto; /* above 0: nothing newer than this */
 	uint64_t last; /* above 0: only so many newest, over all parts */
-	/* Ids from elsewhere, which count among the newest. */
-	const uint64_t *others;
+	/* Ids from elsewhere, which count among the newest; are sorted. */
+	uint64_t *others;
 	size_t other_count;
 	size_t limit;     /* events per answer */
 	size_t max_bytes; /* of payload, unless a single event has more */
