@@ -199,8 +199,10 @@ api_channel_describe(struct exchange *x, struct str name)
 /* Listing: the names behind `after`, in order, as many as asked for. */
 
 struct listing {
-	struct channel **channels; /* references, sorted as a heap is not */
+	struct channel **channels; /* references */
 	size_t count, cap;
+	size_t limit;
+	struct channel *last; /* what is not before it is not asked for */
 	struct str after, prefix;
 	int err;
 };
@@ -223,28 +225,53 @@ compare_channels(const void *a, const void *b)
 	return compare_names(x->name, y->name);
 }
 
+static void
+sort(struct listing *l)
+{
+	if (l->count > 0)
+		qsort(l->channels, l->count, sizeof(struct channel *),
+		    compare_channels);
+}
+
+/*
+ * Of a million channels most are never looked at again: whenever there is no
+ * room, it is found out which is the last that matters. Others keep their place
+ * until nobody holds the lock of channels, which dropping one may need.
+ */
+static int
+make_room(struct listing *l)
+{
+	size_t cap = l->cap == 0 ? 2 * (l->limit + 1) : l->cap * 2;
+	struct channel **p;
+
+	if (l->count < l->cap)
+		return SW_OK;
+	if (l->count > l->limit) {
+		sort(l);
+		l->last = l->channels[l->limit];
+	}
+	p = realloc(l->channels, cap * sizeof(*p));
+	if (p == NULL)
+		return SW_ENOMEM;
+	l->channels = p;
+	l->cap = cap;
+	return SW_OK;
+}
+
 static bool
 visit(void *ctx, struct channel *c)
 {
 	struct listing *l = ctx;
 
 	if (!is_known(c) ||
+	    (l->last != NULL && compare_names(c->name, l->last->name) >= 0) ||
 	    (l->after.p != NULL && compare_names(c->name, l->after) <= 0) ||
 	    (l->prefix.p != NULL &&
 		(c->name.len < l->prefix.len ||
 		    memcmp(c->name.p, l->prefix.p, l->prefix.len) != 0)))
 		return true;
-	if (l->count == l->cap) {
-		size_t cap = l->cap == 0 ? 256 : l->cap * 2;
-		struct channel **p = realloc(l->channels, cap * sizeof(*p));
-
-		if (p == NULL) {
-			l->err = SW_ENOMEM;
-			return false;
-		}
-		l->channels = p;
-		l->cap = cap;
-	}
+	if ((l->err = make_room(l)) != SW_OK)
+		return false;
 	l->channels[l->count++] = channel_ref(c);
 	return true;
 }
@@ -283,10 +310,9 @@ api_channels_list(struct exchange *x)
 		    "`after` is a channel's name, `prefix` how it begins.");
 		return;
 	}
+	l.limit = (size_t)limit;
 	channels_each(x->worker->channels, visit, &l);
-	if (l.count > 0)
-		qsort(l.channels, l.count, sizeof(struct channel *),
-		    compare_channels);
+	sort(&l);
 	if (l.err == SW_OK)
 		q = inquiry_new(x, l.count < limit ? l.count : (size_t)limit);
 	for (size_t i = 0; i < l.count; i++) {

@@ -199,6 +199,13 @@ channel "m-*" { durability = memory  history-age = "1h" }
                          (["a00", "a01", "a02"], True))
         self.assertEqual(listed(prefix="a", after="a38"), (["a39"], None))
         self.assertEqual(listed(prefix="none"), ([], None))
+        for limit in (1, 7, 40):
+            found, more = listed(limit=limit)
+            while more:
+                page, more = listed(limit=limit, after=found[-1])
+                self.assertTrue(len(page) == limit or not more)
+                found += page
+            self.assertEqual(found, names, limit)
         for bad in ("0", "x", "-1"):
             self.assertEqual(g.get(f"/v1/channels?limit={bad}",
                                    api=True)[0], 400)
