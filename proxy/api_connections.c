@@ -64,21 +64,26 @@ put_connection(
 	buf_puts(out, "}}");
 }
 
-/* Listing. */
+/* Listing: those behind `after`, in the order of ids, as many as asked for. */
 
+/* One more than asked for tells that there are more. */
 static void
 list_part(struct survey_part *p)
 {
+	const struct survey *survey = p->survey;
+
+	/* They stand in the order in which they came, and got their ids. */
 	list_each (node, &p->worker->conns) {
 		const struct conn *c = container_of(node, struct conn, node);
 		const struct subscriber *s = subscriber_of(c);
+		size_t from = buf_len(&p->out);
 
-		if (s == NULL)
+		if (s == NULL || c->id <= survey->after)
 			continue;
-		if (p->count == p->survey->number)
+		if (p->count > survey->number)
 			return;
-		buf_puts(&p->out, p->count == 0 ? "" : ",");
 		put_connection(&p->out, c, s);
+		survey_item(p, c->id, from);
 		p->count++;
 	}
 }
@@ -87,36 +92,35 @@ static void
 finish_list(struct survey *s)
 {
 	struct exchange *x = s->ctx;
-	struct buf *out = &x->reply;
-	uint64_t total = 0;
+	uint64_t found = 0, count;
 
-	buf_puts(out, "{\"connections\":[");
-	for (size_t i = 0; i < s->parts_count; i++) {
-		if (buf_error(&s->parts[i].out) != SW_OK)
-			out->error = buf_error(&s->parts[i].out);
-		if (s->parts[i].count == 0)
-			continue;
-		buf_puts(out, total == 0 ? "" : ",");
-		buf_put_str(out, buf_str(&s->parts[i].out));
-		total += s->parts[i].count;
-	}
-	buf_printf(out, "],\"count\":%" PRIu64 "}\n", total);
+	for (size_t i = 0; i < s->parts_count; i++)
+		found += s->parts[i].count;
+	buf_puts(&x->reply, "{\"connections\":[");
+	count = survey_put_items(s, s->number, &x->reply);
+	buf_printf(&x->reply, "],\"count\":%" PRIu64 "%s}\n", count,
+	    found > count ? ",\"more\":true" : "");
 	exchange_answer(x, 200, "application/json");
 	survey_free(s);
 }
 
-static void
-start(struct exchange *x, void (*ask)(struct survey_part *p),
-    void (*finish)(struct survey *s), uint64_t number, bool flag)
+/* NULL: it was refused. */
+static struct survey *
+prepare(struct exchange *x, void (*ask)(struct survey_part *p),
+    void (*finish)(struct survey *s), uint64_t number)
 {
 	struct survey *s = survey_new(x->worker, ask, finish, x);
 
-	if (s == NULL) {
+	if (s == NULL)
 		exchange_refuse(x, 503, err_info(SW_ENOMEM)->sentence);
-		return;
-	}
-	s->number = number;
-	s->flag = flag;
+	else
+		s->number = number;
+	return s;
+}
+
+static void
+start(struct exchange *x, struct survey *s)
+{
 	exchange_wait(x);
 	survey_start(s);
 }
@@ -124,17 +128,25 @@ start(struct exchange *x, void (*ask)(struct survey_part *p),
 void
 api_connections_list(struct exchange *x)
 {
+	struct survey *s;
 	struct str text;
-	uint64_t limit = LIST_DEFAULT;
+	uint64_t limit = LIST_DEFAULT, after = 0;
 
 	if (request_param(&x->request, "limit", &text) &&
 	    (str_to_u64(&limit, text, LIST_MAX) != SW_OK || limit == 0)) {
 		exchange_refuse(x, 400,
-		    "`limit` is a number of connections per worker, from 1 "
-		    "to 100000.");
+		    "`limit` is a number of connections, from 1 to 100000.");
 		return;
 	}
-	start(x, list_part, finish_list, limit, false);
+	if (request_param(&x->request, "after", &text) &&
+	    str_to_u64(&after, text, UINT64_MAX) != SW_OK) {
+		exchange_refuse(x, 400, "`after` is a connection's id.");
+		return;
+	}
+	if ((s = prepare(x, list_part, finish_list, limit)) == NULL)
+		return;
+	s->after = after;
+	start(x, s);
 }
 
 /* A single one. */
@@ -239,15 +251,21 @@ finish_one(struct survey *s)
 void
 api_connection_describe(struct exchange *x, uint64_t id)
 {
-	start(x, describe_part, finish_one, id, false);
+	struct survey *s = prepare(x, describe_part, finish_one, id);
+
+	if (s != NULL)
+		start(x, s);
 }
 
 void
 api_connection_close(struct exchange *x, uint64_t id)
 {
+	struct survey *s = prepare(x, close_part, finish_one, id);
 	struct str text;
 
-	start(x, close_part, finish_one, id,
-	    request_param(&x->request, "reconnect", &text) &&
-		!str_is(text, "no"));
+	if (s == NULL)
+		return;
+	s->flag = request_param(&x->request, "reconnect", &text) &&
+	    !str_is(text, "no");
+	start(x, s);
 }

@@ -29,10 +29,15 @@ put_text(struct buf *out, const char *name, struct str text)
 	json_put_string(out, text);
 }
 
+/* As many as are asked for, of each worker: all are counted. */
 static void
-put_member(struct buf *out, const struct session_member *m)
+put_member(struct survey_part *p, const struct session_member *m)
 {
-	buf_puts(out, buf_len(out) == 0 ? "" : ",");
+	struct buf *out = &p->out;
+	size_t from = buf_len(out);
+
+	if (p->count++ >= p->survey->number)
+		return;
 	buf_printf(out,
 	    "{\"connection\":%" PRIu64
 	    ",\"transport\":\"%s\",\"since\":%" PRIu64,
@@ -44,11 +49,12 @@ put_member(struct buf *out, const struct session_member *m)
 		buf_put_str(out, m->meta);
 	}
 	buf_puts(out, "}");
+	survey_item(p, m->connection, from);
 }
 
 /* A stream, or a poll that is on its own. */
 static void
-put_subscriber(struct buf *out, const struct subscriber *s)
+put_subscriber(struct survey_part *p, const struct subscriber *s)
 {
 	const struct loop *loop = subscriber_worker(s)->loop;
 	const struct granted *granted =
@@ -63,16 +69,13 @@ put_subscriber(struct buf *out, const struct subscriber *s)
 		.meta = str_of(granted == NULL ? NULL : granted->meta),
 	};
 
-	put_member(out, &m);
+	put_member(p, &m);
 }
 
 static void
 list_session(void *part, const struct session_member *m)
 {
-	struct survey_part *p = part;
-
-	if (p->count++ < p->survey->number)
-		put_member(&p->out, m);
+	put_member(part, m);
 }
 
 static void
@@ -86,10 +89,8 @@ list_part(struct survey_part *p)
 		struct subscriber *s = hc->links[i]->subscriber;
 
 		/* Of a session, whatever it does just now, there is one. */
-		if (subscriber_visits(s))
-			continue;
-		if (p->count++ < p->survey->number)
-			put_subscriber(&p->out, s);
+		if (!subscriber_visits(s))
+			put_subscriber(p, s);
 	}
 	/* They are the gateway's: one of the workers tells of them. */
 	if (p->worker->index == 0)
@@ -104,21 +105,11 @@ finish_list(struct survey *s)
 	struct exchange *x = q->exchange;
 	struct buf *out = &x->reply;
 	uint64_t count = 0;
-	bool first = true;
 
-	buf_printf(out, "{\"channel\":\"%s\",\"members\":[", q->name);
-	for (size_t i = 0; i < s->parts_count; i++) {
-		struct buf *part = &s->parts[i].out;
-
-		if (buf_error(part) != SW_OK)
-			out->error = buf_error(part);
+	for (size_t i = 0; i < s->parts_count; i++)
 		count += s->parts[i].count;
-		if (buf_len(part) == 0)
-			continue;
-		buf_puts(out, first ? "" : ",");
-		buf_put_str(out, buf_str(part));
-		first = false;
-	}
+	buf_printf(out, "{\"channel\":\"%s\",\"members\":[", q->name);
+	survey_put_items(s, s->number, out);
 	buf_printf(out, "],\"count\":%" PRIu64 "}\n", count);
 	exchange_answer(x, 200, "application/json");
 	survey_free(s);
@@ -196,8 +187,7 @@ api_presence(struct exchange *x, struct str channel)
 	if (request_param(&x->request, "limit", &text) &&
 	    (str_to_u64(&limit, text, LIST_MAX) != SW_OK || limit == 0)) {
 		exchange_refuse(x, 400,
-		    "`limit` is a number of members per worker, from 1 to "
-		    "100000.");
+		    "`limit` is a number of members, from 1 to 100000.");
 		return;
 	}
 	start(x, channel, list_part, finish_list, limit, false);

@@ -1,7 +1,9 @@
 #include "proxy/survey.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "proxy/base/err.h"
 #include "proxy/gateway.h"
 
 enum { PART_MAX = 64 << 20 };
@@ -24,6 +26,7 @@ survey_new(struct worker *asker, void (*ask)(struct survey_part *p),
 		s->parts[i].survey = s;
 		s->parts[i].worker = gateway_worker(asker->gateway, i);
 		buf_init(&s->parts[i].out, PART_MAX);
+		buf_init(&s->parts[i].items, PART_MAX);
 	}
 	return s;
 }
@@ -31,8 +34,10 @@ survey_new(struct worker *asker, void (*ask)(struct survey_part *p),
 void
 survey_free(struct survey *s)
 {
-	for (size_t i = 0; i < s->parts_count; i++)
+	for (size_t i = 0; i < s->parts_count; i++) {
 		buf_fini(&s->parts[i].out);
+		buf_fini(&s->parts[i].items);
+	}
 	free(s);
 }
 
@@ -62,4 +67,71 @@ survey_start(struct survey *s)
 		s->parts[i].task.run = ask;
 		loop_post(s->parts[i].worker->loop, &s->parts[i].task);
 	}
+}
+
+struct item {
+	uint64_t id;
+	const struct survey_part *part;
+	size_t from, length;
+};
+
+void
+survey_item(struct survey_part *p, uint64_t id, size_t from)
+{
+	const struct item item = { id, p, from, buf_len(&p->out) - from };
+
+	buf_put(&p->items, &item, sizeof(item));
+}
+
+static int
+compare_items(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* All items in the first part's place. */
+static struct str
+collect_items(struct survey *s, struct buf *out)
+{
+	struct buf *all = &s->parts[0].items;
+
+	for (size_t i = 0; i < s->parts_count; i++) {
+		const struct survey_part *p = &s->parts[i];
+
+		if (i > 0)
+			buf_put_str(all, buf_str(&p->items));
+		if (buf_error(&p->out) != SW_OK)
+			out->error = buf_error(&p->out);
+		if (buf_error(&p->items) != SW_OK)
+			out->error = buf_error(&p->items);
+	}
+	if (buf_error(all) != SW_OK)
+		out->error = buf_error(all);
+	return buf_error(out) == SW_OK ? buf_str(all) : STR("");
+}
+
+uint64_t
+survey_put_items(struct survey *s, uint64_t limit, struct buf *out)
+{
+	struct str all = collect_items(s, out);
+	size_t n = all.len / sizeof(struct item), i;
+	struct item *items = calloc(n + 1, sizeof(*items));
+
+	if (items == NULL) {
+		out->error = SW_ENOMEM;
+		return 0;
+	}
+	if (n > 0)
+		memcpy(items, all.p, n * sizeof(*items));
+	qsort(items, n, sizeof(*items), compare_items);
+	for (i = 0; i < n && i < limit; i++) {
+		struct str text = buf_str(&items[i].part->out);
+
+		buf_puts(out, i == 0 ? "" : ",");
+		buf_put(out, text.p + items[i].from, items[i].length);
+	}
+	free(items);
+	return i;
 }

@@ -14,7 +14,8 @@ struct survey_part {
 	struct survey *survey;
 	struct worker *worker;
 	struct buf out;
-	uint64_t count; /* whatever the question counts */
+	struct buf items; /* where they are in it, if it is a list */
+	uint64_t count;   /* whatever the question counts */
 };
 
 struct survey {
@@ -24,6 +25,7 @@ struct survey {
 	void (*finish)(struct survey *s);   /* then; frees it */
 	void *ctx;                          /* the asker's */
 	uint64_t number; /* of the question: an id, a limit */
+	uint64_t after;  /* likewise: an id */
 	bool flag;
 	struct survey_part parts[];
 };
@@ -37,5 +39,14 @@ struct survey *survey_new(struct worker *asker,
     void *ctx);
 void survey_start(struct survey *s);
 void survey_free(struct survey *s);
+
+/* A list: what was written to `out` from there on is an item of that id. */
+void survey_item(struct survey_part *p, uint64_t id, size_t from);
+/*
+ * Append the items of all parts in the order of their ids, with commas, but no
+ * more than `limit`. Returns how many; when memory ran out, also that of a
+ * part, `out` has the error.
+ */
+uint64_t survey_put_items(struct survey *s, uint64_t limit, struct buf *out);
 
 #endif

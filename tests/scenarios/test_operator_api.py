@@ -291,10 +291,36 @@ class Connections(Scenario):
                 self.assertEqual((c["format"], c["events"]), ("json", 2))
             elif c["transport"] == "sse":
                 self.assertEqual([x["name"] for x in c["channels"]], ["a"])
-        self.assertLessEqual(len(self.list(limit=1)), 2)
         for s in ws + sse:
             s.close()
         g.until(lambda: self.list() == [])
+
+    def test_they_are_listed_in_pages_whichever_worker_has_them(self):
+        g = self.gateway
+        streams = [SseSubscriber(g, "a") for _ in range(30)]
+        for s in streams:
+            s.notice("hello")
+        ids = [int(c["id"]) for c in self.list()]
+        self.assertEqual(len(ids), 30)
+        self.assertEqual(ids, sorted(ids))
+        self.assertEqual({c["worker"] for c in self.list()}, {0, 1})
+        for limit in (1, 7, 29, 30, 31):
+            found, more = [], True
+            while more:
+                status, page = g.get("/v1/connections" + query(
+                    {"limit": limit, "after": found[-1] if found else 0}),
+                    api=True)
+                self.assertEqual(status, 200)
+                self.assertEqual(page["count"], len(page["connections"]))
+                more = page.get("more", False)
+                self.assertTrue(page["count"] == limit or not more)
+                found += [int(c["id"]) for c in page["connections"]]
+            self.assertEqual(found, ids, limit)
+        for bad in "limit=0", "limit=x", "after=x", "after=-1", "after=":
+            self.assertEqual(g.get("/v1/connections?" + bad, api=True)[0],
+                             400, bad)
+        for s in streams:
+            s.close()
 
     def test_the_id_is_the_one_that_hello_tells(self):
         g = self.gateway
