@@ -481,9 +481,9 @@ http_on_completed(void *ctx, struct MHD_Connection *connection,
     void **request_ctx, enum MHD_RequestTerminationCode why)
 {
 	struct pending *p = *request_ctx;
-	const union MHD_ConnectionInfo *info;
 
 	(void)ctx;
+	(void)connection;
 	(void)why;
 	*request_ctx = NULL;
 	if (p == NULL)
@@ -496,9 +496,12 @@ http_on_completed(void *ctx, struct MHD_Connection *connection,
 	if (p->lent != NULL && p->lent->conn != NULL) {
 		struct conn *c = p->lent->conn;
 
-		info = MHD_get_connection_info(
-		    connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-		p->lent->consumed = bytes_taken(p->lent, c, info->connect_fd);
+		/*
+		 * As much as was its own: what the library has taken off the
+		 * socket by now may have some of the next request in it.
+		 */
+		p->lent->consumed +=
+		    p->x.request.head_size + p->x.request.content_length;
 		conn_arm(c,
 		    loop_now_ms(c->worker->loop) +
 			c->worker->conf->idle_timeout_ms);

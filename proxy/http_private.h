@@ -25,9 +25,9 @@ struct http {
 
 /* A connection as the library has it; outlives ours, or the other way round. */
 struct lent {
-	struct conn *conn; /* NULL: closed on our side */
-	uint64_t consumed; /* bytes that it has taken off the socket before */
-	bool relayed;      /* it has one end of a pair */
+	struct conn *conn;       /* NULL: closed on our side */
+	uint64_t consumed;       /* bytes of what was dealt with before */
+	bool relayed;            /* it has one end of a pair */
 	struct pending *pending; /* the request it is busy with, or NULL */
 	bool answering;          /* what is left is for the client to read */
 	bool served;             /* a request was answered on it */

@@ -350,6 +350,23 @@ class StrictHttp(Scenario):
                 answer = self.talk(way, text, "x" * (2 << 20))
                 self.assertIn(answer.split(b" ", 2)[1], (b"400", b"413"))
 
+    def test_what_was_read_ahead_is_not_passed_over(self):
+        first, second, third = (
+            f"GET {path} HTTP/1.1\r\n{HOST}\r\n".encode()
+            for path in ("/healthz", "/stream/a", "/stream/b"))
+        for ahead in range(1, len(second)):
+            with self.subTest(ahead=ahead), Wire(self.gateway.port) as w:
+                w.send(first + second[:ahead])
+                self.assertEqual(w.response()[0], 200)
+                w.send(second[ahead:] + third[:ahead])
+                status, headers, _ = w.response()
+                self.assertEqual(status, 200)
+                if headers.get("connection") == "close":
+                    self.assertEqual(w.rest(), b"")
+                    continue
+                w.send(third[ahead:])
+                self.assertEqual(w.response()[0], 200)
+
     def test_relayed_connections_end_in_every_order(self):
         """The library's end of the pair may outlive the connection."""
         g = self.gateway
