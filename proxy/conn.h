@@ -94,6 +94,7 @@ struct conn {
 	bool in_lab : 1;      /* counted, perhaps hindered; see lab.h */
 	bool large : 1;       /* its last request had a large body */
 	bool said_all : 1;    /* the peer was told that nothing more comes */
+	bool unfinished : 1;  /* its next requests wait for the next turn */
 	int lent_fd;          /* the HTTP library closes it; -1: not lent */
 	uint32_t answers;     /* that are still to come; they keep its memory */
 };

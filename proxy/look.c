@@ -24,6 +24,9 @@ enum { KEPT_MAX = 2 * WORKER_INPUT };
 /* Heads are below this, nearly always. */
 enum { HEAD_INPUT = 4 << 10 };
 
+/* What one connection may have before others have their turn. */
+enum { ROUNDS_PER_TURN = 64 };
+
 /* What became of the input. */
 enum outcome {
 	TAKEN,  /* a request was dealt with: on to the next */
@@ -322,13 +325,16 @@ read_input(struct conn *c)
 	    c, c->worker->input, c->large ? HEAD_INPUT : WORKER_INPUT, false);
 }
 
-/* Input that was kept, with what has come since. */
+/*
+ * Input that was kept. Behind a request that is answered there may be a whole
+ * one, else it takes what has come since.
+ */
 static void
-continue_kept(struct conn *c)
+continue_kept(struct conn *c, bool resumed)
 {
 	struct buf *in = c->in;
 	struct worker *w = c->worker;
-	bool more = c->readable && has_room(c);
+	bool more = !resumed && c->readable && has_room(c);
 	ssize_t n = 0;
 
 	c->in = NULL;
@@ -369,27 +375,58 @@ has_input(const struct conn *c, bool resumed)
 	return (c->readable && has_room(c)) || (resumed && c->in != NULL);
 }
 
+/* A request was answered, the next one waits: meanwhile no time is running. */
+static void
+put_off(struct conn *c)
+{
+	c->unfinished = true;
+	loop_clear_timer(&c->timer);
+	list_append(&c->worker->unfinished, &c->timer.node);
+}
+
 static void
 look_at(struct conn *c, bool resumed)
 {
-	struct conn *before = c->worker->looking;
+	struct worker *w = c->worker;
+	struct conn *before = w->looking;
+	int rounds = 0;
 
-	c->worker->looking = c;
+	w->looking = c;
+	c->unfinished = false;
 	while (has_input(c, resumed)) {
-		resumed = false;
+		/* Who asks as fast as we answer would have us for itself. */
+		if (rounds++ >= ROUNDS_PER_TURN && resumed) {
+			put_off(c);
+			break;
+		}
 		if (c->fresh)
 			peek(c);
 		else if (c->in != NULL)
-			continue_kept(c);
+			continue_kept(c, resumed);
 		else
 			read_new(c);
 		/* A poll that was answered at once: its successor is next. */
-		if (c->resumed) {
-			c->resumed = false;
-			resumed = true;
-		}
+		resumed = c->resumed;
+		c->resumed = false;
 	}
-	c->worker->looking = before;
+	w->looking = before;
+}
+
+bool
+look_turn(struct worker *w)
+{
+	struct list due, *node;
+
+	list_init(&due);
+	list_splice(&due, &w->unfinished);
+	while ((node = list_shift(&due)) != NULL) {
+		struct conn *c = container_of(node, struct conn, timer.node);
+
+		if (c->answers == 0)
+			arm_idle(c);
+		look_at(c, true);
+	}
+	return !list_empty(&w->unfinished);
 }
 
 void
@@ -433,7 +470,7 @@ look_ready(struct conn *c, uint32_t events)
 	/* The end of the stream is read like everything else. */
 	if (c->half_open)
 		c->readable = true;
-	look_at(c, waited && !conn_pending(c));
+	look_at(c, c->unfinished || (waited && !conn_pending(c)));
 }
 
 /* Has a request begun? On a fresh connection it is still in the socket. */

@@ -23,6 +23,9 @@ void look_take(struct conn *c);
  */
 void look_resume(struct conn *c, bool keep_alive);
 
+/* Go on with those that have had their share; true: some have so again. */
+bool look_turn(struct worker *w);
+
 extern const struct conn_role look_role;
 
 #endif

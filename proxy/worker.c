@@ -126,6 +126,7 @@ turn(void *ctx)
 	publish_flush(w);
 	more = hub_deliver(&w->hub, DELIVERIES_PER_TURN);
 	http_turn(w->http);
+	more = look_turn(w) || more;
 	more = routes_turn(w->routes) || more;
 	log_kick(w->log, &w->stage);
 	free_dead(w);
@@ -155,6 +156,7 @@ worker_new(struct worker **out, struct gateway *g, unsigned index,
 	w->channels = channels;
 	list_init(&w->conns);
 	list_init(&w->handshakes);
+	list_init(&w->unfinished);
 	list_init(&w->dead);
 	list_init(&w->dead_relays);
 	list_init(&w->dead_subscribers);

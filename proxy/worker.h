@@ -59,6 +59,7 @@ struct worker {
 	size_t listener_count;
 	struct list conns;
 	struct list handshakes; /* under way, the oldest first */
+	struct list unfinished; /* by their timers: see look_turn */
 	struct list dead;       /* closed during this turn */
 	struct list dead_relays;
 	struct list dead_subscribers;

@@ -1,6 +1,8 @@
 """Short and long polls: what is answered, when, and on which connection."""
 
 import json
+import os
+import re
 import signal
 import threading
 
@@ -361,6 +363,34 @@ class Pipelined(Scenario):
                 self.assertEqual([e["id"] for e in answer["events"]],
                                  [event])
             sender.join()
+
+
+class Pipeliner(Scenario):
+    """One that has many requests on their way, and another with one."""
+
+    workers = 1
+
+    def test_the_other_one_waits_for_a_few_of_them_only(self):
+        g = self.gateway
+        with Wire(g.port) as many, Wire(g.api_port) as other:
+            many.send(ask("a"))
+            many.response()
+            other.send(request_head("/metrics"))
+            before = self.answered(other)
+            # Both have asked by the time it looks.
+            g.signal(signal.SIGSTOP)
+            os.waitpid(g.process.pid, os.WUNTRACED)
+            many.send(1000 * ask("a"))
+            other.send(request_head("/metrics"))
+            g.signal(signal.SIGCONT)
+            self.assertLess(self.answered(other) - before, 500)
+            for _ in range(1000):
+                self.assertEqual(many.response()[0], 200)
+
+    def answered(self, wire):
+        body = wire.response()[2].decode()
+        return int(re.search(r"^spillway_requests_first_look_total (\d+)$", body,
+                             re.MULTILINE).group(1))
 
 
 class Waits(Scenario):
