@@ -9,6 +9,7 @@ enum state { HEAD, PAYLOAD };
 /* What is kept of a message that has not come whole. */
 struct ws_parts {
 	struct buf message;              /* the payloads of its frames so far */
+	uint32_t empty;                  /* frames that had none */
 	uint8_t control[WS_CONTROL_MAX]; /* of a control frame in between */
 	uint8_t control_len;
 };
@@ -279,6 +280,9 @@ step_data(struct ws_decoder *d, struct input *in, struct str bytes)
 		return SW_EAGAIN;
 	if (d->fin)
 		return finish_message(d, bytes, in->handler);
+	/* A message without an end would never be one to its limits. */
+	if (d->offset == 0 && ++d->parts->empty > WS_EMPTY_MAX)
+		return SW_ELIMIT;
 	d->state = HEAD;
 	return SW_OK;
 }

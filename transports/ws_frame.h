@@ -24,6 +24,8 @@ enum ws_opcode {
 enum {
 	WS_HEAD_MAX = 14,     /* bytes before a payload, with the mask */
 	WS_CONTROL_MAX = 125, /* payload of a control frame */
+	/* Frames of one message without payload, which no length bounds. */
+	WS_EMPTY_MAX = 1000,
 };
 
 /*

@@ -292,6 +292,39 @@ START_TEST(a_fault_ends_the_reading_at_its_byte)
 }
 END_TEST
 
+/* Nothing else would ever end a message of them. */
+START_TEST(frames_without_payload_are_counted)
+{
+	struct ws_decoder d;
+	struct reading r;
+	struct buf wire, more;
+
+	buf_init(&wire, 1 << 20);
+	buf_init(&more, 100);
+	frame_put(&wire, WS_TEXT, STR(""));
+	for (int i = 1; i < WS_EMPTY_MAX; i++)
+		frame_put(&wire, WS_CONTINUATION, STR(""));
+	frame_put(&wire, WS_CONTINUATION, STR("a"));
+	reading_init(&r);
+	ws_decoder_init(&d, false);
+	/* Each message has as many. */
+	for (int i = 0; i < 2; i++) {
+		reading_feed(&r, &d, &plain, buf_str(&wire));
+		ck_assert_int_eq(r.err, SW_OK);
+		frame_put(&more, FIN, STR(""));
+		reading_feed(&r, &d, &plain, buf_str(&more));
+		buf_clear(&more);
+	}
+	reading_feed(&r, &d, &plain, buf_str(&wire));
+	frame_put(&more, WS_CONTINUATION, STR(""));
+	reading_feed(&r, &d, &plain, buf_str(&more));
+	ws_decoder_fini(&d);
+	reading_expect(&r, STR("text 1 a\ntext 1 a\n"), SW_ELIMIT);
+	buf_fini(&wire);
+	buf_fini(&more);
+}
+END_TEST
+
 /* What the handler says goes to the caller, and nothing more is read. */
 START_TEST(a_handler_ends_the_reading)
 {
@@ -397,6 +430,7 @@ SUITE("ws_frame",
     TEST(a_length_has_its_shortest_form),
     LOOP(every_beginning_of_a_frame_is_judged, 4),
     LOOP(a_fault_ends_the_reading_at_its_byte, COUNT(faults)),
-    TEST(a_handler_ends_the_reading), TEST(a_handler_leaves_what_follows),
+    TEST(frames_without_payload_are_counted), TEST(a_handler_ends_the_reading),
+    TEST(a_handler_leaves_what_follows),
     TEST(unmasking_any_piece_equals_unmasking_byte_by_byte),
     TEST(nothing_is_kept_between_messages))
