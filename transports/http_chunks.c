@@ -38,6 +38,10 @@ step_digits(struct chunks *c, uint8_t b)
 	if (digit >= 0) {
 		if (c->left >> 56 != 0)
 			return SW_EPROTO; /* no body is as large */
+		/* Zeros in front say nothing, and there may be any number. */
+		if (c->state == CHUNKS_DIGITS && c->left == 0 &&
+		    drop(c, b) != SW_OK)
+			return SW_EPROTO;
 		c->left = c->left << 4 | (unsigned)digit;
 		c->state = CHUNKS_DIGITS;
 		return SW_OK;

@@ -26,7 +26,7 @@ enum chunks_state {
 	CHUNKS_END,
 };
 
-/* Extensions and trailers that one body may have, in bytes. */
+/* Extensions, trailers and needless zeros of one body, in bytes. */
 enum { CHUNKS_DROPPED_MAX = 8 << 10 };
 
 struct chunks {

@@ -79,6 +79,9 @@ START_TEST(drops_only_so_much)
 	memcpy(text, "5;", 2);
 	text[sizeof(text) - 1] = '\0';
 	ck_assert_int_eq(read_all(text, 1000, out, &c), SW_EPROTO);
+	/* A size of zeros alone would be no shorter. */
+	memset(text, '0', sizeof(text) - 1);
+	ck_assert_int_eq(read_all(text, 1000, out, &c), SW_EPROTO);
 }
 END_TEST
 
