@@ -77,6 +77,7 @@ read_line(struct proxy_header *out, struct str line)
 	    line.len > 0)
 		return false;
 	out->peer.family = (uint8_t)family;
+	address_unmap(&out->peer);
 	out->told = true;
 	return true;
 }
@@ -137,6 +138,7 @@ parse_2(struct proxy_header *out, struct str bytes)
 		out->peer.family = AF_INET6;
 		memcpy(out->peer.ip, addresses, 16);
 		out->peer.port = be16(addresses + 32);
+		address_unmap(&out->peer);
 	} else if (p[13] == 0x31 && length >= ADDRESSES_UNIX) {
 		out->peer.family = AF_UNIX;
 	} else {

@@ -4,6 +4,18 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
+void
+address_unmap(struct address *a)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (a->family != AF_INET6 || memcmp(a->ip, mapped, sizeof(mapped)) != 0)
+		return;
+	a->family = AF_INET;
+	memcpy(a->ip, a->ip + 12, 4);
+	memset(a->ip + 4, 0, 12);
+}
+
 struct address
 address_of(const struct sockaddr_storage *sa)
 {
@@ -21,6 +33,7 @@ address_of(const struct sockaddr_storage *sa)
 		memcpy(&in6, sa, sizeof(in6));
 		memcpy(a.ip, &in6.sin6_addr, 16);
 		a.port = ntohs(in6.sin6_port);
+		address_unmap(&a);
 	}
 	return a;
 }

@@ -14,6 +14,9 @@ struct address {
 	uint8_t family; /* AF_INET, AF_INET6, AF_UNIX, or 0 */
 };
 
+/* What is written ::ffff:192.0.2.1 becomes the IPv4 address that it is. */
+void address_unmap(struct address *a);
+/* Never one that is mapped. */
 struct address address_of(const struct sockaddr_storage *sa);
 /* For connect and bind; returns the length. */
 socklen_t address_sockaddr(

@@ -64,12 +64,20 @@ bool
 network_has(const struct network *n, const struct address *a)
 {
 	const uint8_t *ip = a->ip;
+	uint8_t six[16];
 	int family = a->family;
 
 	if (family == AF_INET6 && n->family == AF_INET &&
 	    memcmp(ip, mapped, sizeof(mapped)) == 0) {
 		ip += sizeof(mapped);
 		family = AF_INET;
+	} else if (family == AF_INET && n->family == AF_INET6 &&
+	    n->bits >= 8 * sizeof(mapped)) {
+		/* The other way round, and of all IPv6 it is no part. */
+		memcpy(six, mapped, sizeof(mapped));
+		memcpy(six + sizeof(mapped), ip, 4);
+		ip = six;
+		family = AF_INET6;
 	}
 	return family == n->family && agree(ip, n->ip, n->bits);
 }

@@ -83,6 +83,41 @@ START_TEST(an_address_goes_back_to_the_system_as_it_came)
 }
 END_TEST
 
+/* Of a socket for both: elsewhere the same client has this address. */
+START_TEST(a_mapped_address_is_the_one_that_it_is_of)
+{
+	static const struct {
+		const char *ip, *printed;
+		bool loopback;
+	} mapped[] = {
+		{ "::ffff:192.0.2.1", "192.0.2.1:80", false },
+		{ "::ffff:127.0.0.1", "127.0.0.1:80", true },
+		{ "::fffe:192.0.2.1", "[::fffe:c000:201]:80", false },
+		{ "::192.0.2.1", "[::192.0.2.1]:80", false },
+	};
+	static const uint8_t zeros[12] = { 0 };
+
+	for (size_t i = 0; i < COUNT(mapped); i++) {
+		struct sockaddr_in6 in6 = {
+			.sin6_family = AF_INET6,
+			.sin6_port = htons(80),
+		};
+		struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
+		struct address a;
+		char text[ADDRESS_TEXT];
+
+		ck_assert_int_eq(
+		    inet_pton(AF_INET6, mapped[i].ip, &in6.sin6_addr), 1);
+		memcpy(&sa, &in6, sizeof(in6));
+		a = address_of(&sa);
+		ck_assert_str_eq(address_print(&a, text), mapped[i].printed);
+		ck_assert(address_is_loopback(&a) == mapped[i].loopback);
+		if (a.family == AF_INET)
+			ck_assert_mem_eq(a.ip + 4, zeros, sizeof(zeros));
+	}
+}
+END_TEST
+
 START_TEST(a_local_socket_is_a_loopback_without_a_port)
 {
 	struct sockaddr_storage sa = { .ss_family = AF_UNIX }, back;
@@ -105,5 +140,6 @@ END_TEST
 
 SUITE("address", LOOP(an_address_is_read_printed_and_judged, COUNT(addresses)),
     LOOP(an_address_goes_back_to_the_system_as_it_came, COUNT(addresses)),
+    TEST(a_mapped_address_is_the_one_that_it_is_of),
     TEST(a_local_socket_is_a_loopback_without_a_port),
     TEST(no_address_is_no_loopback))

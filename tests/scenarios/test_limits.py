@@ -11,7 +11,7 @@ import zlib
 from bridge_backend import SECRET, Backend
 from certificates import certificate
 from gateway import (GUARD, Closed, EventStream, Gateway, Scenario, WebSocket,
-                     Wire, main, request_head)
+                     Wire, free_ports, main, request_head)
 from post import DOORS, Publisher, is_problem, post
 
 CONF = """
@@ -536,6 +536,20 @@ class Doors(Scenario):
         self.assertLess(inside, 30)
         self.assertGreaterEqual(self.count(g, "tls-handshake-rate"),
                                 30 - inside)
+
+    def test_a_door_for_both_knows_ipv4_clients_apart(self):
+        port, = free_ports(1)
+        g = self.asked("max-connections-per-address = 2\nanonymous = yes\n"
+                       f'listen += {{ ":{port}" }}\n')
+        inside = []
+        for address in ("127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.3"):
+            s = socket.create_connection(("127.0.0.1", port), GUARD,
+                                         (address, 0))
+            self.addCleanup(s.close)
+            s.sendall(request_head("/stream/a"))
+            inside.append(s.recv(12))
+        self.assertEqual(inside, [b"HTTP/1.1 200"] * 4)
+        self.assertEqual(g.get("/healthz")[0], 200)
 
     def test_this_machine_is_exempt_by_default(self):
         self.gateway.configure("connection-rate = 1\n"

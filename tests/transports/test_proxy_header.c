@@ -9,6 +9,10 @@
 	"\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1"         \
 	"\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\2\x12\x34" \
 	"\1\xbb"
+#define IPS_MAPPED                                       \
+	"\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\2\1"         \
+	"\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\2\2\x12\x34" \
+	"\1\xbb"
 #define RAW(literal) (literal), sizeof(literal) - 1
 
 static const struct {
@@ -22,6 +26,8 @@ static const struct {
 	    "255.255.255.255:65535" },
 	{ RAW("PROXY TCP4 192.0.2.1 192.0.2.2 0 0\r\n"), "192.0.2.1:0" },
 	{ RAW("PROXY TCP6 2001:db8::1 ::1 1 2\r\n"), "[2001:db8::1]:1" },
+	{ RAW("PROXY TCP6 ::ffff:192.0.2.1 ::ffff:192.0.2.2 1 2\r\n"),
+	    "192.0.2.1:1" },
 	{ RAW("PROXY TCP6 "
 	      "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
 	      "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n"),
@@ -31,6 +37,7 @@ static const struct {
 	{ RAW(V2 "\x21\x11\0\xc" IPS_4), "192.0.2.1:4660" },
 	{ RAW(V2 "\x21\x11\0\xf" IPS_4 "\4\0\0"), "192.0.2.1:4660" },
 	{ RAW(V2 "\x21\x21\0\x24" IPS_6), "[2001:db8::1]:4660" },
+	{ RAW(V2 "\x21\x21\0\x24" IPS_MAPPED), "192.0.2.1:4660" },
 	{ RAW(V2 "\x20\0\0\0"), NULL },
 	{ RAW(V2 "\x20\x11\0\xc" IPS_4), NULL },
 	{ RAW(V2 "\x21\0\0\0"), NULL },
