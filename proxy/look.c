@@ -303,6 +303,8 @@ end_of_input(struct conn *c)
 {
 	if (c->answers > 0)
 		c->close_after = true;
+	else if (conn_pending(c))
+		conn_linger_for_answer(c);
 	else
 		conn_close(c);
 }
@@ -346,7 +348,7 @@ continue_kept(struct conn *c, bool resumed)
 		    (n > 0 && buf_put(in, w->input, (size_t)n) != SW_OK))
 			conn_close(c);
 	}
-	if (!c->closed)
+	if (!c->closed && c->role == &look_role)
 		consume(c, buf_head(in), buf_len(in));
 	buf_fini(in);
 	free(in);

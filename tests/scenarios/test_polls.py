@@ -4,9 +4,10 @@ import json
 import os
 import re
 import signal
+import socket
 import threading
 
-from gateway import Scenario, Wire, main, query, request_head
+from gateway import EventStream, Scenario, Wire, main, query, request_head
 
 WAITING = '{transport="long"}'
 
@@ -391,6 +392,28 @@ class Pipeliner(Scenario):
         body = wire.response()[2].decode()
         return int(re.search(r"^spillway_requests_first_look_total (\d+)$", body,
                              re.MULTILINE).group(1))
+
+
+class HalfClosed(Scenario):
+    """A client that says at once that it will ask nothing more."""
+
+    workers = 1
+    conf = 'message-max = 32m\nwindow-bytes = 256m\n'
+
+    def test_a_large_answer_arrives_whole(self):
+        g = self.gateway
+        with EventStream(g.port, "/stream/a"):
+            head = g.publish("a", "0")["id"]
+            g.publish("a", '"' + 20_000_000 * "x" + '"')
+            # More than there is room for on the way.
+            with Wire(g.port) as w:
+                w.send(ask("a", after=head))
+                # Of TCP: TLS goes on.
+                socket.socket.shutdown(w.s, socket.SHUT_WR)
+                status, _, body = w.response()
+                self.assertEqual(status, 200)
+                self.assertEqual(len(json.loads(body)["events"]), 1)
+                self.assertEqual(w.rest(), b"")
 
 
 class Waits(Scenario):
