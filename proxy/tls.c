@@ -9,8 +9,12 @@
 #include "proxy/base/err.h"
 #include "proxy/tls_private.h"
 
-/* What one record carries at most (RFC 8446 5.1). */
-enum { RECORD = 16384 };
+enum {
+	/* What one record carries at most (RFC 8446 5.1). */
+	RECORD = 16384,
+	/* How often a client may change its keys. */
+	KEY_UPDATES_MAX = 1000,
+};
 
 struct tls {
 	SSL *ssl;
@@ -21,7 +25,28 @@ struct tls {
 	bool broken;         /* OpenSSL says that nothing may follow */
 	bool in_kernel;      /* the kernel encrypts */
 	bool read_awaits_write, write_awaits_read;
+	unsigned key_updates;
 };
+
+/*
+ * A new key costs many times what asking for it does, and OpenSSL reads on by
+ * itself behind each: so who does nothing else would hold us. It takes what
+ * follows a goodbye for nothing, and that ends it.
+ */
+static void
+on_message(int sent, int version, int type, const void *bytes, size_t n,
+    SSL *ssl, void *arg)
+{
+	struct tls *t = arg;
+
+	(void)version;
+	if (sent || type != SSL3_RT_HANDSHAKE || n == 0 ||
+	    *(const uint8_t *)bytes != SSL3_MT_KEY_UPDATE ||
+	    ++t->key_updates <= KEY_UPDATES_MAX)
+		return;
+	t->broken = true;
+	SSL_set_shutdown(ssl, SSL_get_shutdown(ssl) | SSL_RECEIVED_SHUTDOWN);
+}
 
 int
 tls_open(struct tls **out, struct tls_context *context, bool api, int fd,
@@ -38,6 +63,8 @@ tls_open(struct tls **out, struct tls_context *context, bool api, int fd,
 		tls_free(t);
 		return SW_ENOMEM;
 	}
+	SSL_set_msg_callback(t->ssl, on_message);
+	SSL_set_msg_callback_arg(t->ssl, t);
 	SSL_set_accept_state(t->ssl);
 	*out = t;
 	return SW_OK;

@@ -258,6 +258,35 @@ START_TEST(what_is_no_record_breaks_the_connection_for_good)
 }
 END_TEST
 
+START_TEST(keys_are_changed_only_so_often)
+{
+	const struct offer o = { .version = TLS1_3_VERSION };
+	struct tls_context *t;
+	struct pair p;
+	char byte;
+	bool more;
+
+	set_up();
+	want(&w, "one", EC, "");
+	t = context_of(&w, NULL);
+	pair_make(&p, t, &o);
+	for (int i = 1; i <= 1000; i++) {
+		ck_assert_int_eq(
+		    SSL_key_update(p.ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		client_writes(&p, "a");
+		ck_assert_int_eq(tls_read(p.tls, &byte, 1, &more), 1);
+	}
+	ck_assert_int_eq(
+	    SSL_key_update(p.ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+	client_writes(&p, "a");
+	ck_assert_int_eq(tls_read(p.tls, &byte, 1, &more), SW_ECLOSED);
+	ck_assert(!more);
+	pair_close(&p);
+	tls_context_unref(t);
+	clean_up();
+}
+END_TEST
+
 START_TEST(who_leaves_during_the_handshake_has_left)
 {
 	struct tls_context *t;
@@ -709,6 +738,7 @@ SUITE("tls", LOOP(bytes_go_both_ways, 2),
     LOOP(a_goodbye_is_said_and_heard, 2),
     LOOP(an_end_without_goodbye_is_an_end_as_well, 2),
     LOOP(what_is_no_record_breaks_the_connection_for_good, 2),
+    TEST(keys_are_changed_only_so_often),
     TEST(who_leaves_during_the_handshake_has_left),
     LOOP(the_certificate_is_chosen_by_name_and_kind, 2),
     LOOP(only_http_1_1_is_offered_by_alpn, 2),
