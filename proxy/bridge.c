@@ -57,9 +57,11 @@ struct bridge_lane {
 	struct bridge *bridge;
 	struct bridge_call *running;
 	struct list waiting;
-	size_t calls, bytes;     /* that wait */
-	bool orphaned;           /* no connection any more */
-	struct outbox_put *last; /* of its events, or NULL */
+	size_t calls, bytes;        /* that wait */
+	bool orphaned;              /* no connection any more */
+	struct outbox_put *last;    /* of its events, or NULL */
+	void (*eased)(void *owner); /* when it is full no longer, or NULL */
+	void *owner;
 	struct bridge_will will;
 };
 
@@ -104,6 +106,13 @@ bridge_lane_full(const struct bridge_lane *l)
 	return l != NULL && (l->calls >= LANE_CALLS || l->bytes >= LANE_BYTES);
 }
 
+void
+bridge_lane_wait(struct bridge_lane *l, void (*eased)(void *owner), void *owner)
+{
+	l->eased = eased;
+	l->owner = owner;
+}
+
 static void
 lane_free_idle(struct bridge_lane *l)
 {
@@ -146,6 +155,7 @@ bridge_lane_release(struct bridge_lane *l)
 	if (l == NULL)
 		return;
 	l->orphaned = true;
+	l->eased = NULL;
 	bridge_will_end(&l->will);
 	lane_free_idle(l);
 }
@@ -190,6 +200,16 @@ refuse(struct bridge_call *c, int err)
 /* The answer to one starts the next: a circle that has to begin somewhere. */
 static int start(struct bridge_call *c);
 
+/* Whoever waits for room goes on, and may release it. */
+static void
+lane_ease(struct bridge_lane *l)
+{
+	void (*eased)(void *owner) = l->eased;
+
+	l->eased = NULL;
+	eased(l->owner);
+}
+
 /* The next event of the lane, if none is under way. */
 static void
 lane_advance(struct bridge_lane *l)
@@ -210,7 +230,10 @@ lane_advance(struct bridge_lane *l)
 			l->running = NULL;
 		}
 	}
-	lane_free_idle(l);
+	if (l->eased != NULL && !bridge_lane_full(l))
+		lane_ease(l);
+	else
+		lane_free_idle(l);
 }
 
 void

@@ -42,6 +42,12 @@ struct bridge_will *bridge_lane_will(struct bridge_lane *l);
 void bridge_lane_go_on(struct bridge_lane *l);
 /* So much is waiting that its client should be; NULL never is. */
 bool bridge_lane_full(const struct bridge_lane *l);
+/*
+ * Call that once, from a later callback, when it is full no longer; not after
+ * its release.
+ */
+void bridge_lane_wait(
+    struct bridge_lane *l, void (*eased)(void *owner), void *owner);
 
 struct bridge_ask {
 	/* All of it is copied; id and time are filled in, unless... */

@@ -442,6 +442,15 @@ keep(struct subscriber *s, const uint8_t *bytes, size_t n)
 		subscriber_close(s, CLOSE_OVERLOAD);
 }
 
+/* Presence fills a lane as messages do, but brings no answer to go on with. */
+static void
+on_eased(void *owner)
+{
+	const struct subscriber *s = owner;
+
+	websocket_resume(s->conn);
+}
+
 static void
 read_input(struct subscriber *s)
 {
@@ -463,6 +472,8 @@ read_input(struct subscriber *s)
 		if (rest > 0)
 			keep(s, input + (size_t)n - rest, rest);
 	}
+	if (go_on(c) == SW_OK && bridge_lane_full(s->lane))
+		bridge_lane_wait(s->lane, on_eased, s);
 }
 
 void

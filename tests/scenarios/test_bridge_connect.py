@@ -28,13 +28,13 @@ channel "told*" { bridge-presence = yes }
         self.addCleanup(self.backend.close)
         self.start(self.backend.port)
 
-    def start(self, port, more=""):
+    def start(self, port, more="", **options):
         self.gateway = Gateway(f"""
 backend = "http://127.0.0.1:{port}"
 bridge-secret = "{SECRET}"
 bridge-header = {{ "Cookie" }}
 {self.conf}{more}
-""")
+""", **options)
         self.addCleanup(self.gateway.close)
         self.gateway.start()
 
@@ -357,6 +357,39 @@ class Connect(Asked):
         self.message(listener, type="spillway.caughtup")
         self.stream("told").close()
         self.assertEqual(self.message(listener, channel="log")["data"], "gone")
+
+
+class Held(Asked):
+    """A client is not read while too much of it waits for the backend."""
+
+    # No heartbeat wakes it, and all is the one worker's.
+    conf = Asked.conf + 'heartbeat = "10m"\n'
+
+    def start(self, port):
+        super().start(port, workers=1)
+
+    def test_who_waits_for_room_is_read_again(self):
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+
+        def answer(_):
+            go_on.wait()
+            return GRANTED
+
+        self.answers["spillway.subscribe"] = answer
+        ws, other = self.socket("free"), self.socket("free")
+        self.message(ws, type="spillway.caughtup")
+        ws.send(b"".join(ws.frame(TEXT, json.dumps(
+            {"op": "subscribe", "channel": f"told-{n}", "ref": n}))
+            for n in range(70)))
+        self.message(ws, op="ok", ref=69)
+        ws.command(op="ping", ref="after")
+        # When this is answered, that has been left where it is.
+        other.command(op="ping", ref=1)
+        self.message(other, op="ok", ref=1)
+        go_on.set()
+        self.message(ws, op="ok", ref="after")
+        self.told(70, "spillway.subscribe")
 
 
 class ConnectThroughTheLibrary(Connect):
