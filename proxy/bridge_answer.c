@@ -166,15 +166,19 @@ static void
 read_reply(
     struct bridge_answer *a, struct str type, struct str body, struct str asked)
 {
-	if (type.p == NULL)
+	bool typed = type.p != NULL;
+
+	if (!typed)
 		type = asked;
 	a->outcome = BRIDGE_REPLY;
 	a->data = body;
 	a->content_type = type;
 	/* Of no kind, although it says so: text is text all the same. */
-	if (content_classify(body, &type, &a->kind) != SW_OK)
+	if (content_classify(body, &type, &a->kind) != SW_OK) {
 		a->kind =
 		    utf8_valid(body.p, body.len) ? EVENT_TEXT : EVENT_BINARY;
+		a->garbled = typed && body.len > 0;
+	}
 }
 
 void

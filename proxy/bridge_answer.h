@@ -22,6 +22,7 @@ struct bridge_answer {
 	enum event_kind kind;
 	struct str content_type; /* p is NULL: the kind's default */
 	struct str data;
+	bool garbled; /* it is not the JSON that its own type says */
 	/* What is to be published: a JSON array; p is NULL: nothing. */
 	struct str publish;
 	/*

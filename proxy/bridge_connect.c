@@ -162,6 +162,20 @@ read_member(struct granted *g, struct str key, struct str value, bool *named)
 	return g->meta == NULL ? SW_ENOMEM : SW_OK;
 }
 
+/* More than yes, whatever type it is sent with; perhaps it cannot be read. */
+static bool
+says_more(const struct bridge_answer *a)
+{
+	size_t blanks = 0;
+
+	if (a->outcome != BRIDGE_REPLY)
+		return false;
+	while (blanks < a->data.len &&
+	    memchr(" \t\r\n", a->data.p[blanks], 4) != NULL)
+		blanks++;
+	return a->garbled || (blanks < a->data.len && a->data.p[blanks] == '{');
+}
+
 static int
 read_answer(struct granted *g, const struct bridge_answer *a,
     const struct str *channels, size_t count)
@@ -172,10 +186,12 @@ read_answer(struct granted *g, const struct bridge_answer *a,
 	int err = SW_OK;
 
 	/* A backend that says "ok" in whatever form says enough. */
-	if (a->outcome == BRIDGE_REPLY && a->kind == EVENT_JSON &&
-	    json_valid(a->data) && json_object(&it, a->data))
+	if (says_more(a)) {
+		if (!json_valid(a->data) || !json_object(&it, a->data))
+			return SW_EINVAL;
 		while (err == SW_OK && json_member(&it, &key, &value))
 			err = read_member(g, key, value, &named);
+	}
 	for (size_t i = 0; i < count && err == SW_OK && !named; i++)
 		err = patterns_add(&g->subscribe, channels[i]);
 	return err;

@@ -55,6 +55,30 @@ START_TEST(an_answer_is_a_reply_or_none)
 END_TEST
 
 static const struct {
+	struct str type, body;
+	bool garbled;
+} garbles[] = {
+	{ STR("application/json"), STR("{"), true },
+	{ STR("application/problem+json; charset=utf-8"), STR("ok"), true },
+	{ STR("application/json"), STR("1"), false },
+	{ STR("application/json"), STR(""), false },
+	{ STR("text/plain"), STR("{"), false },
+	/* It is not the answer that says so. */
+	{ NONE, STR("{"), false },
+};
+
+START_TEST(json_that_is_none_is_noticed)
+{
+	struct bridge_answer a;
+
+	bridge_answer_read(&a, 200, garbles[_i].type, garbles[_i].body,
+	    STR("application/json"));
+	ck_assert_int_eq(a.outcome, BRIDGE_REPLY);
+	ck_assert(a.garbled == garbles[_i].garbled);
+}
+END_TEST
+
+static const struct {
 	int status;
 	const char *body;
 	int err, shown;
@@ -106,5 +130,6 @@ START_TEST(a_detail_has_a_length_that_can_be_shown)
 END_TEST
 
 SUITE("bridge_answer", LOOP(an_answer_is_a_reply_or_none, COUNT(answers)),
+    LOOP(json_that_is_none_is_noticed, COUNT(garbles)),
     LOOP(a_refusal_is_shown_and_a_failure_is_not, COUNT(refusals)),
     TEST(a_detail_has_a_length_that_can_be_shown))

@@ -267,6 +267,25 @@ class Connect(Asked):
         _, body = self.gateway.api("GET", "/v1/connections")
         self.assertNotIn("eve", [c.get("user") for c in body["connections"]])
 
+    def test_what_narrows_a_grant_is_read_or_nothing_is_granted(self):
+        """A slip of the backend does not let in whom it means to keep out."""
+        narrow = b'\n{"channels": []}'
+        for kind, body, status in (
+                ("text/html", narrow, 403),
+                ("application/octet-stream", narrow, 403),
+                (None, narrow, 403),
+                ("application/json", narrow[:-1], 502),
+                ("text/plain", narrow[:-1], 502),
+                (None, narrow[:-1], 502),
+                ("application/json", b"<b>Warning</b>" + narrow, 502),
+                ("text/html", b"<b>Hello</b>", 200),
+                ("application/json", b"", 200),
+                ("application/json", b"[1]", 200),
+                (None, b"ok", 200)):
+            with self.subTest(kind=kind, body=body):
+                self.answers["spillway.connect"] = (200, kind, body)
+                self.assertEqual(self.gateway.get("/stream/asked")[0], status)
+
     def test_who_goes_while_the_backend_thinks_is_forgotten(self):
         go_on, waiting = threading.Event(), threading.Semaphore(0)
         self.addCleanup(go_on.set)
