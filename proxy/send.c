@@ -45,11 +45,22 @@ content_is_json(struct str type)
 	return is_json_type(media_type(type));
 }
 
+struct str
+content_tellable(struct str type)
+{
+	if (utf8_valid(type.p, type.len))
+		return type;
+	type = media_type(type);
+	return utf8_valid(type.p, type.len) ? type : CONTENT_BINARY;
+}
+
 int
 content_classify(struct str data, struct str *type, enum event_kind *kind)
 {
-	struct str media = type->p == NULL ? STR("") : media_type(*type);
+	struct str media;
 
+	*type = content_tellable(*type);
+	media = type->p == NULL ? STR("") : media_type(*type);
 	if (media.len == 0 ||
 	    str_is_nocase(media, "application/x-www-form-urlencoded")) {
 		*kind = json_valid(data)         ? EVENT_JSON :

@@ -21,6 +21,12 @@ struct worker;
  * it says JSON and is none.
  */
 int content_classify(struct str data, struct str *type, enum event_kind *kind);
+/*
+ * What of a type can be told in JSON: a header may have bytes that are no UTF-8
+ * (RFC 9110 5.5), and a WebSocket would be closed because of them (RFC 6455
+ * 8.1). Its parameters are left out then.
+ */
+struct str content_tellable(struct str type);
 /* Does the type say that it is JSON, whatever its parameters? */
 bool content_is_json(struct str type);
 /* The only type that it makes: what is neither JSON nor text. */

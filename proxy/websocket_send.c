@@ -101,7 +101,7 @@ put_reply(struct buf *out, struct str ref, const struct bridge_answer *a)
 	    !media_is(a->content_type, "application/json") &&
 	    !media_is(a->content_type, "text/plain")) {
 		buf_puts(out, ",\"contentType\":");
-		json_put_string(out, a->content_type);
+		json_put_string(out, content_tellable(a->content_type));
 	}
 	if (a->kind == EVENT_BINARY) {
 		buf_puts(out, ",\"encoding\":\"base64\",\"data\":\"");

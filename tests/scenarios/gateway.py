@@ -384,9 +384,11 @@ class Wire:
 
 
 def request_head(path, headers=(), method="GET"):
+    """A header's "\\udce9" is the byte e9, which is no UTF-8."""
     lines = [f"{method} {path} HTTP/1.1", "Host: test"]
     lines += [f"{k}: {v}" for k, v in headers]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+    return ("\r\n".join(lines) + "\r\n\r\n").encode(
+        errors="surrogateescape")
 
 
 class Closed(Exception):

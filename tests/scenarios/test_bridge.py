@@ -192,6 +192,12 @@ class Refusals(Bridge):
         self.assertEqual(self.answer_to(ws), {
             "op": "reply", "contentType": "image/png", "encoding": "base64",
             "data": "YWJj"})
+        # The type is no UTF-8, as what a WebSocket carries has to be.
+        ws.command(op="send", channel="room",
+                   data=[200, "image/png; title=\xe9", "abc"])
+        self.assertEqual(self.answer_to(ws), {
+            "op": "reply", "contentType": "image/png", "encoding": "base64",
+            "data": "YWJj"})
 
     def test_a_raw_websocket_is_closed_with_the_reason(self):
         for status, code in ((403, 1008), (401, 4401), (500, 1011)):

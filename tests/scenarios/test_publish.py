@@ -102,6 +102,17 @@ channel "room:*" { send = publish }
                                    "encoding": "base64", "data": "/wD+"}),
             ("image/png", b"abc", {"contentType": "image/png",
                                    "encoding": "base64", "data": "YWJj"}),
+            # In JSON there is no place for what is not UTF-8.
+            ("image/png; title=\udce9", b"abc",
+             {"contentType": "image/png", "encoding": "base64",
+              "data": "YWJj"}),
+            ("text/plain; title=\udce9", text, {"data": text}),
+            ("\udce9/\udce9", b"abc",
+             {"contentType": "application/octet-stream",
+              "encoding": "base64", "data": "YWJj"}),
+            ("image/png; title=é", b"abc",
+             {"contentType": "image/png; title=é", "encoding": "base64",
+              "data": "YWJj"}),
         )
         for p in self.doors():
             for sent, body, expected in cases:
