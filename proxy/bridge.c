@@ -344,8 +344,9 @@ publish(struct bridge_call *c, struct bridge_answer *a)
 	json_array(&it, a->publish);
 	for (size_t i = 0; i < n && err == SW_OK; i++) {
 		json_element(&it, &element);
+		/* What has no room now may have it later: a letter waits. */
 		if (!read_event(c, &append->items[i], element, i, &f))
-			err = SW_EBACKEND;
+			err = f.status == 503 ? SW_EBUSY : SW_EBACKEND;
 	}
 	if (err == SW_OK)
 		err = keep_reply(c, a);

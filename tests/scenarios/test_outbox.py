@@ -319,5 +319,27 @@ class Full(Stored):
                          ["spillway.disconnect"])
 
 
+class TooManyChannels(Stored):
+    more = "max-channels = 2\n"
+
+    def test_what_its_answer_publishes_waits_for_room(self):
+        """For two new channels there is none while that stream is there."""
+        self.says = (200, "application/spillway+json", json.dumps(
+            {"publish": [{"channel": "b", "data": 1},
+                         {"channel": "c", "data": 2}]}).encode())
+        stream = EventStream(self.gateway.port, "/stream/a")
+        self.addCleanup(stream.close)
+        stream.block()
+        self.assertEqual(self.post(1), 202)
+        self.gateway.until(lambda: self.gateway.metric(
+            "outbox_retries_total") > 0, "a second chance")
+        stream.close()
+        self.until_metric("outbox_delivered_total", 1)
+        self.assertEqual(self.gateway.metric("outbox_refused_total"), 0)
+        for channel, data in (("b", 1), ("c", 2)):
+            events = self.gateway.poll(channel, after="start")["events"]
+            self.assertEqual([e["data"] for e in events], [data])
+
+
 if __name__ == "__main__":
     unittest.main()
