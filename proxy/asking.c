@@ -87,8 +87,8 @@ on_answer(void *owner, const struct bridge_answer *answer)
 
 /* Many sessions may come over one connection, and each has its own number. */
 static void
-number(
-    struct asking *a, const struct stream_request *req, const struct grant *g)
+number(struct asking *a, const struct stream_request *req,
+    const struct grant *g, struct str forwarded)
 {
 	struct worker *w = a->conn->worker;
 
@@ -96,7 +96,7 @@ number(
 	a->made = 0;
 	if (req->transport->streams || req->session.p == NULL)
 		return;
-	a->connection = visit_connection(w, req->session, g);
+	a->connection = visit_asking(a->conn, req->session, g, forwarded);
 	if (a->connection == 0)
 		a->connection = a->made = worker_next_id(w);
 }
@@ -122,11 +122,11 @@ asking_begin(struct conn *c, const struct request *r, struct str rest,
 
 	if (a == NULL)
 		return SW_ENOMEM;
-	number(a, req, auth->grant);
-	ask.connection = a->connection;
 	buf_init(&forwarded, SIZE_MAX / 2);
 	err = bridge_forward_put(
 	    &forwarded, r, conf->bridge_header, conf->bridge_header_count);
+	number(a, req, auth->grant, buf_str(&forwarded));
+	ask.connection = a->connection;
 	if (err == SW_OK && req->transport->streams &&
 	    bridge_connect_is_told(conf, req->channels, req->channel_count))
 		err = bridge_lane_new(&a->lane, c->worker->bridge);

@@ -341,21 +341,26 @@ give(struct grant **g, const struct granted *granted)
 	return SW_OK;
 }
 
+static struct session *
+find_credited(struct sessions *ss, const struct credentials *who)
+{
+	struct map_entry *e = map_find(&ss->by_credentials, code_of(who));
+
+	return e == NULL ? NULL :
+			   container_of(e, struct session, by_credentials);
+}
+
 int
 sessions_recall(struct sessions *ss, const struct credentials *who,
     uint64_t unix_ms, struct grant **g)
 {
-	const struct map_entry *e;
-	const struct granted *granted;
+	const struct session *s;
 	int err = SW_ENOENT;
 
 	pthread_mutex_lock(&ss->lock);
-	if ((e = map_find(&ss->by_credentials, code_of(who))) != NULL) {
-		granted =
-		    container_of(e, struct session, by_credentials)->granted;
-		if (granted->expires_ms == 0 || granted->expires_ms > unix_ms)
-			err = give(g, granted);
-	}
+	if ((s = find_credited(ss, who)) != NULL &&
+	    (s->granted->expires_ms == 0 || s->granted->expires_ms > unix_ms))
+		err = give(g, s->granted);
 	pthread_mutex_unlock(&ss->lock);
 	return err;
 }
@@ -369,7 +374,7 @@ keep_granted(struct session *s, const struct visit *v)
 {
 	struct sessions *ss = s->all;
 	struct granted *copy;
-	struct map_entry *other;
+	struct session *other;
 	char *forwarded = strndup(
 	    v->forwarded.p == NULL ? "" : v->forwarded.p, v->forwarded.len);
 
@@ -379,10 +384,8 @@ keep_granted(struct session *s, const struct visit *v)
 	free(s->forwarded);
 	s->forwarded = forwarded;
 	s->peer = *v->peer;
-	if ((other = map_find(&ss->by_credentials, code_of(v->credentials))) !=
-	    NULL)
-		forget_credentials(
-		    container_of(other, struct session, by_credentials));
+	if ((other = find_credited(ss, v->credentials)) != NULL)
+		forget_credentials(other);
 	if (granted_copy(&copy, v->grant->granted) != SW_OK)
 		return;
 	s->granted = copy;
@@ -509,13 +512,15 @@ session_connection(const struct session *s)
 
 uint64_t
 sessions_touch(struct sessions *ss, struct str session, const struct grant *g,
-    uint64_t now_ms)
+    const struct credentials *who, uint64_t now_ms)
 {
 	uint64_t connection = 0;
 	struct session *s;
 
 	pthread_mutex_lock(&ss->lock);
-	if ((s = find(ss, session, user_of(g))) != NULL) {
+	if ((s = find(ss, session, user_of(g))) == NULL && who != NULL)
+		s = find_credited(ss, who);
+	if (s != NULL) {
 		connection = s->connection;
 		member_rest(&s->self, now_ms);
 	}

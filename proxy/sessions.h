@@ -63,10 +63,12 @@ int sessions_recall(struct sessions *ss, const struct credentials *who,
     uint64_t unix_ms, struct grant **g);
 /*
  * The number of a session's connection; 0: there is no such session. That is a
- * request, too: its lease begins anew.
+ * request, too: its lease begins anew. One that the backend has named is found
+ * by its credentials (or NULL) as long as it lives, even when what was granted
+ * to it has expired.
  */
 uint64_t sessions_touch(struct sessions *ss, struct str session,
-    const struct grant *g, uint64_t now_ms);
+    const struct grant *g, const struct credentials *who, uint64_t now_ms);
 
 /* A request. All of it is borrowed. */
 struct visit {

@@ -202,5 +202,17 @@ visit_connection(struct worker *w, struct str session, const struct grant *g)
 {
 	return session.p == NULL ? 0 :
 				   sessions_touch(gateway_sessions(w->gateway),
-				       session, g, loop_now_ms(w->loop));
+				       session, g, NULL, loop_now_ms(w->loop));
+}
+
+uint64_t
+visit_asking(const struct conn *c, struct str session, const struct grant *g,
+    struct str forwarded)
+{
+	struct credentials who;
+	int err = credentials_make(
+	    &who, session, str_of(grant_user(g)), forwarded, &c->peer);
+
+	return sessions_touch(sessions_of(c), session, g,
+	    err == SW_OK ? &who : NULL, loop_now_ms(c->worker->loop));
 }

@@ -43,5 +43,8 @@ void visit_end(struct subscriber *s);
 /* The number of the session of another request; 0: there is none. */
 uint64_t visit_connection(
     struct worker *w, struct str session, const struct grant *g);
+/* The same of a poll that the backend is asked for, perhaps once more. */
+uint64_t visit_asking(const struct conn *c, struct str session,
+    const struct grant *g, struct str forwarded);
 
 #endif

@@ -256,8 +256,10 @@ START_TEST(whatever_it_sends_renews_the_session_and_none_of_its_channels)
 {
 	begin();
 	ask("s", "a", 0);
-	ck_assert_uint_eq(sessions_touch(sessions, STR("s"), NULL, 900), 1);
-	ck_assert_uint_eq(sessions_touch(sessions, STR("t"), NULL, 900), 0);
+	ck_assert_uint_eq(
+	    sessions_touch(sessions, STR("s"), NULL, NULL, 900), 1);
+	ck_assert_uint_eq(
+	    sessions_touch(sessions, STR("t"), NULL, NULL, 900), 0);
 	ck_assert_str_eq(next(LEASE), "s:+a");
 	ck_assert_str_eq(next(LEASE), "s:-a");
 	ck_assert_str_eq(next(899 + LEASE), "");
@@ -295,14 +297,14 @@ START_TEST(another_user_is_another_session)
 	ck_assert_uint_eq(woken[0], 1);
 	ck_assert_uint_eq(woken[1], 1);
 	ck_assert_uint_eq(members("a"), 2);
-	ck_assert_uint_eq(sessions_touch(sessions, STR("s"), NULL, 0), 0);
-	ck_assert_uint_eq(sessions_touch(sessions, STR("s"), &bob, 0), 2);
+	ck_assert_uint_eq(sessions_touch(sessions, STR("s"), NULL, NULL, 0), 0);
+	ck_assert_uint_eq(sessions_touch(sessions, STR("s"), &bob, NULL, 0), 2);
 	ck_assert_uint_eq(sessions_kick_user(sessions, STR("ann")), 1);
 	ck_assert_uint_eq(sessions_kick_user(sessions, STR("ann")), 0);
 	ck_assert_uint_eq(members("a"), 1);
 	/* It ends with its request; a later one is of another session. */
 	ck_assert_str_eq(next(0), "s:+a");
-	ck_assert_uint_eq(sessions_touch(sessions, STR("s"), &ann, 0), 0);
+	ck_assert_uint_eq(sessions_touch(sessions, STR("s"), &ann, NULL, 0), 0);
 	sessions_leave(s[0], v.links, 0);
 	ck_assert_str_eq(next(0), "s:-a=kicked");
 	sessions_leave(s[1], v.links, 0);

@@ -357,6 +357,15 @@ class Granted(Sessions):
                          events[1].headers["ce-connection"])
         self.assertEqual(events[1].headers["ce-user"], "ann")
 
+    def test_a_grant_that_is_renewed_is_of_the_same_connection(self):
+        self.grant(user="ann", expires=1)
+        self.poll("both", "s")
+        self.poll("both", "s")
+        self.lapse()
+        events = self.told(4, "connect", "subscribe", "disconnect")
+        self.assertEqual(sum(e.type == "spillway.connect" for e in events), 2)
+        self.assertEqual(len({e.headers["ce-connection"] for e in events}), 1)
+
     def test_no_two_sessions_nor_streams_have_one_number(self):
         self.poll("room", "s")
         self.grant(user="ann")
