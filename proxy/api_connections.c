@@ -185,9 +185,9 @@ describe_part(struct survey_part *p)
 
 /* True: it counts. Of a session that ends, it is not its polls that do. */
 static bool
-close_one(struct subscriber *s, bool comes_back)
+close_one(struct subscriber *s, uint64_t number, bool comes_back)
 {
-	bool counts = comes_back || !subscriber_visits(s);
+	bool counts = comes_back || s->conn->id == number;
 
 	/* A poll that may come back is just answered before its time. */
 	if (comes_back && !s->transport->streams)
@@ -208,7 +208,7 @@ close_part(struct survey_part *p)
 		    subscriber_of(container_of(node, struct conn, node));
 
 		if (s != NULL && has_number(s, number) &&
-		    close_one(s, p->survey->flag))
+		    close_one(s, number, p->survey->flag))
 			p->count++;
 	}
 	/* Sessions are the gateway's: one of the workers ends them. */

@@ -424,6 +424,17 @@ class Granted(Sessions):
         self.poll("both", "s", status=403)
         self.assertEqual(self.asked(), asked + 1)
 
+    def test_a_poll_of_a_session_can_be_ended_by_its_own_number(self):
+        wire = self.waiting("both", "s")
+        number, = [c["id"] for c in self.connections()]
+        self.assertEqual(
+            self.gateway.api("GET", f"/v1/connections/{number}")[0], 200)
+        self.assertEqual(
+            self.gateway.api("DELETE", f"/v1/connections/{number}")[0], 204)
+        self.assertEqual(wire.response()[0], 403)
+        # The session is another one's to end.
+        self.assertEqual(self.sessions("both"), ["s"])
+
     def test_one_session_can_be_kicked(self):
         self.grant(user="ann")
         self.poll("both", "s")
