@@ -105,7 +105,7 @@ on_answer(void *owner, const struct bridge_answer *answer)
 
 static int
 ask(struct subscriber *s, const struct command *cmd, const struct str *channels,
-    size_t count)
+    size_t count, struct str session)
 {
 	struct ws_asking *a = ws_asking_new(s, cmd);
 	const struct connect_ask connect = {
@@ -115,7 +115,7 @@ ask(struct subscriber *s, const struct command *cmd, const struct str *channels,
 		.grant = s->grant,
 		.channels = channels,
 		.channel_count = count,
-		.session = str_of(s->session),
+		.session = session,
 		.forwarded = str_of(s->forwarded),
 		.answered = on_answer,
 		.owner = a,
@@ -137,7 +137,7 @@ ask(struct subscriber *s, const struct command *cmd, const struct str *channels,
 int
 websocket_ask(struct subscriber *s, const struct command *cmd)
 {
-	return ask(s, cmd, &cmd->channel, 1);
+	return ask(s, cmd, &cmd->channel, 1, str_of(s->session));
 }
 
 bool
@@ -159,7 +159,8 @@ websocket_ask_admission(struct subscriber *s, struct str ref)
 	if (needed && err == SW_OK) {
 		/* The time for its first message is over; the bridge's runs. */
 		s->unproven->due_ms = UINT64_MAX;
-		err = ask(s, &cmd, req.channels, req.channel_count);
+		err =
+		    ask(s, &cmd, req.channels, req.channel_count, req.session);
 		why = err_info(err)->sentence;
 	}
 	if (err != SW_OK)

@@ -458,12 +458,14 @@ token-key = "HS256:{tokens.SECRET}"
         self.message(ws, op="ok", ref=2)
         self.assertEqual(len(self.told(1, "spillway.connect")), 1)
         # What comes with the token waits as well.
-        ws = self.socket("both")
+        ws = self.socket("both?session=s")
         token = tokens.token(subscribe=["both"], sub="u")
         ws.send(ws.frame(TEXT, json.dumps({"op": "auth", "token": token})) +
                 ws.frame(TEXT, '{"op":"ping","ref":3}'))
         self.message(ws, op="ok", ref=3)
-        self.assertEqual(len(self.told(2, "spillway.connect")), 2)
+        asked = self.told(2, "spillway.connect")
+        self.assertEqual([e.headers["ce-session"] for e in asked],
+                         [None, "s"])
         self.answers["spillway.connect"] = (403, "text/plain", b"Not you.")
         ws = self.socket("both")
         ws.command(op="auth", token=tokens.token(subscribe=["both"]))
