@@ -1,8 +1,8 @@
 #include "storage/outbox.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
@@ -157,8 +157,14 @@ void
 outbox_settle(
     struct outbox_delivery *d, enum outbox_outcome outcome, const char *reason)
 {
+	size_t len = strnlen(reason, sizeof(d->reason) - 1);
+
+	/* Do not cut a character in two. */
+	while (len > 0 && ((uint8_t)reason[len] & 0xc0) == 0x80)
+		len--;
 	d->outcome = outcome;
-	snprintf(d->reason, sizeof(d->reason), "%s", reason);
+	memcpy(d->reason, reason, len);
+	d->reason[len] = '\0';
 	d->task.run = on_settled;
 	loop_post(d->outbox->loop, &d->task);
 }

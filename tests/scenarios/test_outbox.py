@@ -262,6 +262,11 @@ class DeadLetters(Stored):
         self.assertEqual(self.letters()[0]["reason"], detail)
         self.gateway.wait_log(r'why="not now id=7 level=\\"error\\""$')
 
+    def test_what_the_backend_says_of_it_is_cut_between_characters(self):
+        detail = "é" * 200
+        self.die(1, (429, "text/plain", detail.encode()))
+        self.assertEqual(self.letters()[0]["reason"], detail[:127])
+
     def test_all_can_be_dropped(self):
         self.die(3)
         self.assertEqual(self.gateway.api("DELETE", "/v1/outbox/dead"),
