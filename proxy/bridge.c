@@ -385,7 +385,10 @@ on_done(void *owner, const struct upstream_answer *u)
 			status == 503 ? SW_EBUSY :
 					SW_EBACKEND,
 		    status, upstream_end_sentence(u->end));
-		if (u->end == UPSTREAM_BROKEN || u->end == UPSTREAM_TOO_LARGE)
+		/* What it has said at too great length is said all the same. */
+		if (u->end == UPSTREAM_TOO_LARGE)
+			a.said = u->head.status;
+		else if (u->end == UPSTREAM_BROKEN)
 			a.said = 502;
 	}
 	if (a.outcome == BRIDGE_REFUSED || count_elements(a.publish) == 0 ||

@@ -136,6 +136,25 @@ class Messages(Stored):
         self.assertEqual([e["data"] for e in answer["events"]], [1])
 
 
+class Chatty(Stored):
+    more = "message-max = 1k\n"
+
+    def test_an_answer_that_is_too_large_is_an_answer(self):
+        """What it was given it has: it is not asked again for an age."""
+        for status in 200, 404:
+            self.says = (status, "text/html", bytes(1 << 17))
+            self.assertEqual(self.post(status, "?session=s"), 202)
+        self.until_metric("outbox_refused_total", 2)
+        self.until_metric("outbox_waiting", 0)
+        self.assertEqual(len(self.backend.events), 2)
+        # A failure is one however much is said about it.
+        self.says = (500, "text/html", bytes(1 << 17))
+        self.assertEqual(self.post(1, "?session=s"), 202)
+        self.backend.wait(4)
+        self.says = TAKEN
+        self.until_metric("outbox_delivered_total", 1)
+
+
 class Patience(Stored):
     more = 'bridge-timeout = "5m"\n'
 
