@@ -7,6 +7,7 @@
 #include "proxy/base/json.h"
 #include "proxy/base/utf8.h"
 #include "proxy/bridge_letter.h"
+#include "proxy/send.h"
 #include "proxy/worker.h"
 #include "storage/outbox.h"
 
@@ -64,7 +65,8 @@ put_letter(void *ctx, const struct outbox_letter *letter)
 		put_member(out, "channel", e.channel);
 		put_member(out, "user", e.user);
 		put_member(out, "session", e.session);
-		put_member(out, "contentType", e.content_type);
+		put_member(
+		    out, "contentType", content_tellable(e.content_type));
 		put_data(out, e.data);
 	}
 	return buf_puts(out, "}");

@@ -5,7 +5,8 @@ import threading
 import unittest
 
 from bridge_backend import SECRET, TAKEN, Told
-from gateway import EventStream, Gateway, WebSocket
+from gateway import EventStream, Gateway, WebSocket, Wire
+from post import post
 
 
 class Stored(Told, unittest.TestCase):
@@ -285,6 +286,16 @@ class DeadLetters(Stored):
         detail = "é" * 200
         self.die(1, (429, "text/plain", detail.encode()))
         self.assertEqual(self.letters()[0]["reason"], detail[:127])
+
+    def test_they_are_listed_whatever_type_they_say_they_have(self):
+        self.die(1)
+        with Wire(self.gateway.port) as wire:
+            wire.send(post("/stream/room", b"x",
+                           [("Content-Type", "a/b; title=\udce9")]))
+            self.assertEqual(wire.response()[0], 202)
+        self.gateway.until_metric(2, "outbox_dead")
+        self.assertEqual([l["contentType"] for l in self.letters()],
+                         ["application/json", "a/b"])
 
     def test_all_can_be_dropped(self):
         self.die(3)
