@@ -39,6 +39,13 @@ read_request(
 	return err;
 }
 
+/* An EventSource gave what is no cursor of any log. */
+static bool
+is_foreign(const struct stream_request *s)
+{
+	return s->after.epoch.text[0] == '\0';
+}
+
 static void
 check_limits(const struct stream_request *s)
 {
@@ -53,6 +60,8 @@ check_limits(const struct stream_request *s)
 	must(s->limit >= 1 && s->limit <= limits.poll_limit_max);
 	must(s->wait_ms <= limits.poll_wait_max_ms);
 	must(s->transport->id != TRANSPORT_LONG || s->wait_ms > 0);
+	must(s->start != START_CURSOR || !is_foreign(s) ||
+	    s->transport->id == TRANSPORT_SSE);
 	must(s->start != START_LAST || (s->last > 0 && s->last <= 1000000));
 	must(s->session.p == NULL ||
 	    (s->session.len > 0 && s->session.len <= 128));
@@ -78,11 +87,13 @@ put_plain(struct buf *out, const struct stream_request *s)
 		buf_puts(out, "&after=start");
 	if (s->start == START_LAST)
 		buf_printf(out, "&last=%llu", (unsigned long long)s->last);
-	if (s->start == START_CURSOR) {
+	if (s->start == START_CURSOR && !is_foreign(s)) {
 		buf_puts(out, "&after=");
 		cursor_put(out, &s->after.epoch, s->after.seq);
 	}
 	buf_puts(out, " HTTP/1.1\r\nHost: a");
+	if (s->start == START_CURSOR && is_foreign(s))
+		buf_puts(out, "\r\nLast-Event-ID: 17:0");
 	if (s->transport->id == TRANSPORT_WS)
 		buf_puts(out, "\r\nUpgrade: websocket");
 	must(buf_error(out) == SW_OK);
