@@ -42,14 +42,14 @@ struct store_state {
 	uint64_t saved;    /* channels were saved when this was the head */
 };
 
-/* A row without its payload. */
+/* A row without its payload. In this order it stands in the tail's file. */
 struct store_row {
 	uint64_t id;
 	uint64_t channel; /* key */
 	uint64_t number;
-	uint64_t total;
 	uint64_t previous;
 	uint64_t jump;
+	uint64_t total;
 	uint64_t time_ms;
 };
 

@@ -355,10 +355,36 @@ START_TEST(a_full_tail_takes_no_more)
 }
 END_TEST
 
+/*
+ * The file of a daemon that was ended without a word may be found by a newer
+ * one: how it is built stays, or has another number.
+ */
+START_TEST(a_file_of_the_first_release_is_understood)
+{
+	static const uint64_t words[] = { 0x4c494154574c5053, 1, 0x3165, 0, 0,
+		0x3eb91b4c4a902ba, 0x47a919ac34d579da, 0x3eb91b4c4a902ba, 7, 1,
+		3, 2, 0, 0, 0xa, 0x3e8, 1, 0xa00000007, 0x8800000001, 1,
+		0x746567617373656d, 0x69616c702f747865, 0x306e,
+		0xa076a25bd9e9ca77, 0x3eb91b4c4a902ba, 7, 2, 3, 3, 1, 1, 0x14,
+		0x7d0, 2, 0xa00000000, 0x8000000002, 1, 0x616c702f74786574,
+		0x31306e69 };
+	struct tail *t;
+
+	scratch_make();
+	scratch_write("tail", words, sizeof(words));
+	t = find_tail();
+	ck_assert_uint_eq(tail_number(t), 7);
+	ck_assert_uint_eq(count(t), 2);
+	tail_close(t);
+	scratch_remove();
+}
+END_TEST
+
 SUITE("storage/tail", TEST(rows_are_there_when_the_process_has_gone),
     TEST(a_tail_is_made_only_if_one_is_wanted),
     TEST(the_tail_of_another_log_is_none),
     TEST(a_row_that_is_not_whole_ends_the_tail),
     TEST(a_group_is_there_as_a_whole_or_not_at_all),
     TEST(what_others_left_behind_the_end_is_not_taken_for_rows),
-    TEST(a_disk_that_is_full_takes_none), TEST(a_full_tail_takes_no_more))
+    TEST(a_disk_that_is_full_takes_none), TEST(a_full_tail_takes_no_more),
+    TEST(a_file_of_the_first_release_is_understood))
