@@ -4,8 +4,6 @@
 
 #include "proxy/base/err.h"
 
-static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
 /* Do the first `bits` agree? */
 static bool
 agree(const uint8_t *a, const uint8_t *b, unsigned bits)
@@ -25,6 +23,21 @@ is_bare(const struct network *n, unsigned width)
 		if ((n->ip[i / 8] & (0x80 >> (i % 8))) != 0)
 			return false;
 	return true;
+}
+
+/* One of mapped addresses is the IPv4 network that they are of. */
+static void
+unmap(struct network *n)
+{
+	struct address a = { .family = n->family };
+
+	memcpy(a.ip, n->ip, sizeof(a.ip));
+	address_unmap(&a);
+	if (a.family == n->family || n->bits < 96)
+		return;
+	n->family = a.family;
+	n->bits -= 96;
+	memcpy(n->ip, a.ip, sizeof(a.ip));
 }
 
 int
@@ -57,29 +70,16 @@ network_parse(struct network *out, struct str text)
 		width) != SW_OK)
 		return SW_EINVAL;
 	out->bits = (uint8_t)bits;
-	return is_bare(out, width) ? SW_OK : SW_EINVAL;
+	if (!is_bare(out, width))
+		return SW_EINVAL;
+	unmap(out);
+	return SW_OK;
 }
 
 bool
 network_has(const struct network *n, const struct address *a)
 {
-	const uint8_t *ip = a->ip;
-	uint8_t six[16];
-	int family = a->family;
-
-	if (family == AF_INET6 && n->family == AF_INET &&
-	    memcmp(ip, mapped, sizeof(mapped)) == 0) {
-		ip += sizeof(mapped);
-		family = AF_INET;
-	} else if (family == AF_INET && n->family == AF_INET6 &&
-	    n->bits >= 8 * sizeof(mapped)) {
-		/* The other way round, and of all IPv6 it is no part. */
-		memcpy(six, mapped, sizeof(mapped));
-		memcpy(six + sizeof(mapped), ip, 4);
-		ip = six;
-		family = AF_INET6;
-	}
-	return family == n->family && agree(ip, n->ip, n->bits);
+	return a->family == n->family && agree(a->ip, n->ip, n->bits);
 }
 
 bool

@@ -11,15 +11,13 @@ struct network {
 };
 
 /*
- * 192.0.2.1, 10.0.0.0/8, 2001:db8::/32 or `unix`. SW_EINVAL for anything else,
- * bits behind the mask included: who sets them means something different.
+ * 192.0.2.1, 10.0.0.0/8, 2001:db8::/32 or `unix`; ::ffff:10.0.0.0/104 is
+ * 10.0.0.0/8. SW_EINVAL for anything else, bits behind the mask included: who
+ * sets them means something different.
  */
 int network_parse(struct network *out, struct str text);
 
-/*
- * Is the address in the network? An IPv4 address that came through an IPv6
- * socket (::ffff:192.0.2.1) counts as what it is.
- */
+/* An address is never a mapped one, see address_of. */
 bool network_has(const struct network *n, const struct address *a);
 
 /* Is it in any of them? */

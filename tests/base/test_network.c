@@ -15,6 +15,7 @@ address(const char *ip)
 		return a;
 	a.family = strchr(ip, ':') == NULL ? AF_INET : AF_INET6;
 	ck_assert_int_eq(inet_pton(a.family, ip, a.ip), 1);
+	address_unmap(&a);
 	return a;
 }
 
@@ -40,11 +41,14 @@ static const struct {
 	{ "2001:db8::/32", "2001:db9::", false },
 	{ "2001:db8::/127", "2001:db8::1", true },
 	{ "2001:db8::/127", "2001:db8::2", false },
-	{ "::/0", "::ffff:192.0.2.1", true },
+	{ "::/0", "::ffff:192.0.2.1", false },
+	{ "::/0", "2001:db8::1", true },
 	{ "::/0", "192.0.2.1", false },
 	{ "::ffff:192.0.2.0/120", "192.0.2.1", true },
 	{ "::ffff:192.0.2.0/120", "192.0.3.1", false },
 	{ "::ffff:0.0.0.0/96", "192.0.2.1", true },
+	{ "::ffff:192.0.2.1", "::ffff:192.0.2.1", true },
+	{ "::fffe:0.0.0.0/95", "192.0.2.1", false },
 	{ "192.0.2.0/24", "::ffff:192.0.2.1", true },
 	{ "192.0.2.0/24", "::fffe:192.0.2.1", false },
 	{ "unix", "unix", true },
