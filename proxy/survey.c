@@ -91,40 +91,49 @@ compare_items(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* All items in the first part's place. */
-static struct str
-collect_items(struct survey *s, struct buf *out)
+/* All items, to be freed; NULL: `out` has the error. */
+static struct item *
+collect_items(struct survey *s, struct buf *out, size_t *n)
 {
-	struct buf *all = &s->parts[0].items;
+	struct item *items;
+	size_t bytes = 0;
 
 	for (size_t i = 0; i < s->parts_count; i++) {
-		const struct survey_part *p = &s->parts[i];
+		struct survey_part *p = &s->parts[i];
 
-		if (i > 0)
-			buf_put_str(all, buf_str(&p->items));
 		if (buf_error(&p->out) != SW_OK)
 			out->error = buf_error(&p->out);
 		if (buf_error(&p->items) != SW_OK)
 			out->error = buf_error(&p->items);
+		bytes += buf_len(&p->items);
 	}
-	if (buf_error(all) != SW_OK)
-		out->error = buf_error(all);
-	return buf_error(out) == SW_OK ? buf_str(all) : STR("");
+	items = malloc(bytes + 1);
+	if (items == NULL)
+		out->error = SW_ENOMEM;
+	if (buf_error(out) != SW_OK) {
+		free(items);
+		return NULL;
+	}
+	bytes = 0;
+	for (size_t i = 0; i < s->parts_count; i++) {
+		struct str part = buf_str(&s->parts[i].items);
+
+		if (part.len > 0)
+			memcpy((char *)items + bytes, part.p, part.len);
+		bytes += part.len;
+	}
+	*n = bytes / sizeof(*items);
+	return items;
 }
 
 uint64_t
 survey_put_items(struct survey *s, uint64_t limit, struct buf *out)
 {
-	struct str all = collect_items(s, out);
-	size_t n = all.len / sizeof(struct item), i;
-	struct item *items = calloc(n + 1, sizeof(*items));
+	size_t n, i;
+	struct item *items = collect_items(s, out, &n);
 
-	if (items == NULL) {
-		out->error = SW_ENOMEM;
+	if (items == NULL)
 		return 0;
-	}
-	if (n > 0)
-		memcpy(items, all.p, n * sizeof(*items));
 	qsort(items, n, sizeof(*items), compare_items);
 	for (i = 0; i < n && i < limit; i++) {
 		struct str text = buf_str(&items[i].part->out);
