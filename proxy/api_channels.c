@@ -246,7 +246,7 @@ make_room(struct listing *l)
 
 	if (l->count < l->cap)
 		return SW_OK;
-	if (l->count > l->limit) {
+	if (l->cap > 0) {
 		sort(l);
 		l->last = l->channels[l->limit];
 	}

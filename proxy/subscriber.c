@@ -85,6 +85,7 @@ enum { LINKS_WALKED = 16 };
 struct link *
 subscriber_find(struct subscriber *s, const struct channel *c)
 {
+	/* Who has ended has no links, and no index. */
 	if (s->link_count > LINKS_WALKED && s->index != NULL)
 		return link_index_find(s->index, c);
 	for (struct link *l = &s->first; l != NULL; l = l->next)

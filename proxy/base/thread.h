@@ -14,8 +14,7 @@ int thread_start(
  * The calling thread has little to do at a time, and others wait for it: it
  * takes its core from one that computes, instead of waiting until that one's
  * slice is over (up to a tick of the system, 4 ms). It asks for short slices
- * (sched_attr.sched_runtime: Linux 6.12 and later; before, whoever had slept
- * went first anyway, and the wish has no effect).
+ * (sched_attr.sched_runtime: Linux 6.12 and later; others take no notice).
  */
 void thread_be_brief(void);
 
