@@ -140,6 +140,7 @@ hub_channel_of(struct hub_channel **out, struct hub *h, struct channel *c)
 		return err;
 	}
 	hc->channel = channel_ref(c);
+	hc->generation = ++h->generation;
 	hc->window.after = hub_known_after(h, c);
 	list_init(&hc->dirty);
 	list_init(&hc->recent);
@@ -208,7 +209,7 @@ pop_oldest(struct hub *h, struct hub_channel *hc)
 	window_pop(&hc->window);
 	h->bytes -= before - hc->window.bytes;
 	h->events--;
-	hc->generation++;
+	hc->generation = ++h->generation;
 	if (hc->window.count == 0)
 		list_remove(&hc->recent);
 }
@@ -279,7 +280,7 @@ take_event(struct hub *h, struct event *e, uint64_t committed_ns)
 	hc->window.after = behind_boot(h, hc->channel, hc->window.after);
 	h->bytes += hc->window.bytes - bytes;
 	h->events += hc->window.count - count;
-	hc->generation++;
+	hc->generation = ++h->generation;
 	hc->committed_ns = committed_ns;
 	list_remove(&hc->recent);
 	if (hc->window.count > 0)

@@ -27,7 +27,7 @@ struct hub_channel {
 	struct map_entry entry;
 	struct channel *channel; /* a reference */
 	struct window window;
-	uint64_t generation;   /* changes with the window */
+	uint64_t generation;   /* changes with the window, see below */
 	uint64_t committed_ns; /* of its newest batch */
 	struct link **links;   /* everybody who wants to know */
 	uint32_t link_count, link_cap;
@@ -63,6 +63,11 @@ struct hub {
 	struct hub_channel **by_number; /* of the channel */
 	size_t numbers;
 	uint64_t seen; /* every event up to it has been taken in */
+	/*
+	 * Counts the states of all windows. What was made for one of them is
+	 * known by it, even where a channel has the place of one that is gone.
+	 */
+	uint64_t generation;
 	struct list dirty, recent;
 	size_t bytes, events;               /* in the windows */
 	struct gather *gathers[FORM_COUNT]; /* made with first use */

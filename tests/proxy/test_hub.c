@@ -317,6 +317,32 @@ START_TEST(a_channel_goes_when_nobody_needs_it)
 }
 END_TEST
 
+/* What was made for a window is not taken for that of another channel. */
+START_TEST(no_window_is_ever_like_one_before)
+{
+	enum { ROUNDS = 50 };
+	uint64_t last = 0;
+	char name[16];
+
+	set_up();
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		struct hub_channel *hc;
+
+		snprintf(name, sizeof(name), "c%u", i);
+		hc = hub_world_channel(&w, name);
+		ck_assert_uint_gt(hc->generation, last);
+		last = hc->generation;
+		hub_world_publish(&w, name, 10);
+		ck_assert_uint_gt(hc->generation, last);
+		last = hc->generation;
+		/* The next one may have its place in memory. */
+		hub_world_commit(&w, NULL, 0, world_channel(&w.world, name));
+		ck_assert_ptr_null(hub_channel_find(w.hub, str_of(name)));
+	}
+	clean_up();
+}
+END_TEST
+
 SUITE("hub", TEST(each_link_of_the_channel_hears_of_news_once),
     TEST(a_budget_ends_a_turn_and_the_next_goes_on),
     TEST(news_during_a_delivery_reach_those_who_were_visited),
@@ -327,4 +353,5 @@ SUITE("hub", TEST(each_link_of_the_channel_hears_of_news_once),
     TEST(a_channel_has_a_share_of_the_memory),
     TEST(an_event_that_was_missed_ends_what_was_before),
     TEST(who_listens_to_a_channel_that_is_cleared_is_closed),
-    TEST(a_channel_goes_when_nobody_needs_it))
+    TEST(a_channel_goes_when_nobody_needs_it),
+    TEST(no_window_is_ever_like_one_before))

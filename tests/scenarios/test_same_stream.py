@@ -360,5 +360,26 @@ class ManyChannels(Scenario):
                          (400, "A channel is named twice."))
 
 
+class OneAfterAnother(Scenario):
+    """A channel that comes when another is gone has nothing of it."""
+
+    workers = 1
+
+    def test_what_was_made_for_one_is_not_sent_to_another(self):
+        g = self.gateway
+        for transport in self.each():
+            for n in range(30):
+                start = g.publish("seed", n)["id"]
+                for name in (f"first{n}", f"second{n}"):
+                    want = g.publish(name, name, Content_Type="text/plain")
+                    s = transport(g, name, start)
+                    event, = s.events(1)
+                    self.assertEqual((event["channel"], event["data"]),
+                                     (name, name))
+                    self.assertEqual(event["id"], want["id"])
+                    s.close()
+                    g.api("DELETE", "/v1/channels/" + name)
+
+
 if __name__ == "__main__":
     main()
