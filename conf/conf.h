@@ -109,6 +109,7 @@ struct conf {
 	uint64_t batch_max;   /* the body of a batch */
 	uint64_t batch_events_max;
 	uint64_t idempotency_age_ms;
+	uint64_t channel_age_ms;
 
 	uint64_t header_max; /* a request's head */
 	uint64_t header_timeout_ms;

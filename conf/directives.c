@@ -365,6 +365,15 @@ const struct directive directives[] = {
 	    .zero = "no limit",
 	    .help = "Size of the store above which the oldest events go, "
 		    "whatever the channels' settings say." },
+	{ "channel-age", KIND_MSEC, GROUP_STORE, GLOBAL(channel_age_ms),
+	    .fallback = "30d", .min = SECOND, .max = 3650 * DAY,
+	    .zero = "for ever",
+	    .help = "How long a channel without any history left and without "
+		    "subscribers is remembered; it is forgotten when it was "
+		    "idle for one to two times that. A client that comes back "
+		    "with a cursor older than a channel that was forgotten is "
+		    "told of a gap on each channel that is not known: it may "
+		    "have missed something." },
 	{ "corrupt-store", KIND_WORD, GROUP_STORE, GLOBAL(corrupt_store),
 	    .restart = true, .fallback = "refuse", .words = CORRUPT_STORES,
 	    .help = "What to do at start with a store that is damaged: do not "
@@ -683,9 +692,10 @@ const struct directive directives[] = {
 	    .restart = true, .fallback = "1000000", .min = 1,
 	    .max = 100 * MILLION,
 	    .help = "Most channels that exist: those that somebody listens "
-		    "to, and all that ever had an event, since where their "
-		    "history ended stays known (about 1 kB each). A further "
-		    "one is refused with 503." },
+		    "to, and those that had an event, since where their "
+		    "history ended stays known (about 1 kB each) until they "
+		    "are forgotten (channel-age). A further one is refused "
+		    "with 503." },
 	{ "max-sessions", KIND_COUNT, GROUP_LIMITS, GLOBAL(max_sessions),
 	    .fallback = "100000", .min = 1, .max = 100 * MILLION,
 	    .help = "Most clients with a session at a time (session-lease). A "

@@ -97,7 +97,7 @@ put_channel(struct buf *out, struct worker *w, struct history_span *span)
 	buf_put_str(out, c->name);
 	buf_printf(out, "\",\"depth\":%" PRIu64, depth);
 	put_cursor(out, w, "first", span->first.id);
-	put_cursor(out, w, "last", channel_head(c));
+	put_cursor(out, w, "last", channel_has_head(c) ? channel_head(c) : 0);
 	buf_printf(out,
 	    ",\"subscribers\":{\"ws\":%u,\"sse\":%u,\"long\":%u}"
 	    ",\"pattern\":\"%s\",\"durability\":\"%s\",\"send\":\"%s\""
@@ -168,7 +168,7 @@ ask(struct inquiry *q)
 static bool
 is_known(const struct channel *c)
 {
-	return channel_head(c) != 0 ||
+	return channel_has_head(c) ||
 	    atomic_load(&c->subscribers[AUDIENCE_WS]) > 0 ||
 	    atomic_load(&c->subscribers[AUDIENCE_SSE]) > 0 ||
 	    atomic_load(&c->subscribers[AUDIENCE_LONG]) > 0;

@@ -135,6 +135,7 @@ log_options(const struct gateway *g, const struct conf *conf)
 		.queue_bytes = conf->publish_queue_bytes,
 		.store_max_bytes = conf->store_max_bytes,
 		.idempotency_age_ms = conf->idempotency_age_ms,
+		.channel_age_ms = conf->channel_age_ms,
 	};
 }
 

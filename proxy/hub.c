@@ -20,8 +20,13 @@ enum {
 	WINDOW_SHARE = 4,
 	/* Deliveries between two looks at the clock. */
 	CLOCK_EVERY = 64,
+	/* Windows that are looked at, and how often, in case they are stale. */
+	LOOKED_AT = 64,
+	LOOK_MS = 1000,
 	PREFETCH = 4,
 };
+
+static void drop_stale(struct timer *t);
 
 int
 hub_init(struct hub *h, struct worker *w)
@@ -35,6 +40,7 @@ hub_init(struct hub *h, struct worker *w)
 	list_init(&h->recent);
 	list_init(&h->replays);
 	list_init(&h->kept_replays);
+	timer_init(&h->look, drop_stale);
 	h->seen = log_head(w->log);
 	h->poll_cache = poll_cache_new();
 	return h->poll_cache == NULL ? SW_ENOMEM : SW_OK;
@@ -58,6 +64,7 @@ channel_free(struct hub *h, struct hub_channel *hc)
 void
 hub_fini(struct hub *h)
 {
+	loop_clear_timer(&h->look);
 	replay_forget(h, NULL);
 	for (size_t i = 0; i < h->numbers; i++)
 		if (h->by_number[i] != NULL)
@@ -245,6 +252,16 @@ make_room(struct hub *h, struct hub_channel *hc)
 	}
 }
 
+/* As long as there is anything to look at. */
+static void
+look_later(struct hub *h)
+{
+	struct loop *l = h->worker->loop;
+
+	if (h->events > 0)
+		loop_set_timer(l, &h->look, loop_now_ms(l) + LOOK_MS);
+}
+
 static void
 mark_dirty(struct hub *h, struct hub_channel *hc)
 {
@@ -308,13 +325,53 @@ take_clear(struct hub *h, struct channel *c)
 		release_if_idle(h, hc);
 }
 
+static void
+count_windows(const struct hub *h)
+{
+	struct metrics *m = &h->worker->metrics;
+
+	atomic_store_explicit(&m->window_bytes, h->bytes, memory_order_relaxed);
+	atomic_store_explicit(
+	    &m->window_events, h->events, memory_order_relaxed);
+}
+
+/* Nothing of it is history, and nobody listens. */
+static bool
+is_stale(const struct hub *h, const struct hub_channel *hc)
+{
+	/* A slow socket may need what is no history any more. */
+	return hc->link_count == 0 &&
+	    hub_channel_kept(h, hc, 0) == hc->window.count;
+}
+
+/*
+ * The last events of idle channels leave the windows when they are too old to
+ * be history: what a window holds, the store cannot forget.
+ */
+static void
+drop_stale(struct timer *t)
+{
+	struct hub *h = container_of(t, struct hub, look);
+
+	for (unsigned i = 0; i < LOOKED_AT; i++) {
+		struct hub_channel *hc = h->by_number[h->hand++ % h->numbers];
+
+		if (hc == NULL || !is_stale(h, hc))
+			continue;
+		while (hc->window.count > 0)
+			pop_oldest(h, hc);
+		release_if_idle(h, hc);
+	}
+	count_windows(h);
+	look_later(h);
+}
+
 void
 hub_take(struct task *t)
 {
 	struct log_delivery *d = container_of(t, struct log_delivery, task);
 	struct log_batch *b = d->batch;
 	struct hub *h = d->ctx;
-	struct metrics *m = &h->worker->metrics;
 
 	for (size_t i = 0; i < b->count; i++)
 		take_event(h, b->events[i], b->committed_ns);
@@ -323,9 +380,9 @@ hub_take(struct task *t)
 	if (b->clear != NULL)
 		take_clear(h, b->clear);
 	log_batch_unref(b);
-	atomic_store_explicit(&m->window_bytes, h->bytes, memory_order_relaxed);
-	atomic_store_explicit(
-	    &m->window_events, h->events, memory_order_relaxed);
+	if (!timer_is_set(&h->look))
+		look_later(h);
+	count_windows(h);
 }
 
 /* Delivery. */

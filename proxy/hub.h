@@ -69,6 +69,8 @@ struct hub {
 	 */
 	uint64_t generation;
 	struct list dirty, recent;
+	struct timer look;                  /* for stale windows, */
+	size_t hand;                        /* from this number on */
 	size_t bytes, events;               /* in the windows */
 	struct gather *gathers[FORM_COUNT]; /* made with first use */
 	struct gather *merged;              /* for several channels at once */

@@ -320,8 +320,11 @@ print_log(struct buf *out, const struct metrics *const *workers, size_t count,
 	    (double)s->reads);
 	simple(out, "store_read_queue", "gauge",
 	    "Questions about history that wait.", (double)s->queued_reads);
-	simple(out, "channels", "gauge", "Channels that ever had an event.",
+	simple(out, "channels", "gauge",
+	    "Channels that had an event and are not forgotten.",
 	    (double)s->channels);
+	simple(out, "channels_forgotten_total", "counter",
+	    "Idle channels of which nothing was kept.", (double)s->forgotten);
 	simple(out, "window_bytes", "gauge",
 	    "Memory of the newest events, of all workers.",
 	    (double)SUM(window_bytes));

@@ -50,6 +50,23 @@ writer_set_health(struct writer *w, int err)
 		log_info("store: events are accepted again");
 }
 
+int
+writer_in_transaction(
+    struct writer *w, int (*work)(struct writer *w, void *ctx), void *ctx)
+{
+	const struct store_ops *ops = w->store->ops;
+	int err;
+
+	if ((err = ops->begin(w->store)) == SW_OK &&
+	    (err = work(w, ctx)) == SW_OK)
+		err = ops->commit(w->store, false);
+	if (err != SW_OK) {
+		ops->rollback(w->store);
+		writer_set_health(w, err);
+	}
+	return err;
+}
+
 /* Give the answer where it is wanted; it leaves with post_answers. */
 static void
 answer(struct writer *w, struct append *a)
@@ -120,7 +137,7 @@ complete_chain(struct writer *w, struct record *r)
 {
 	int err;
 
-	if (chain_ends_with(&r->chain, r->head))
+	if (r->number == 0 || chain_ends_with(&r->chain, r->head))
 		return SW_OK;
 	if (w->reader == NULL &&
 	    (err = w->store->ops->reader_open(&w->reader, w->store)) != SW_OK)
@@ -143,7 +160,8 @@ store_event(struct writer *w, struct record *r, struct event *e)
 	    (err = complete_chain(w, r)) != SW_OK)
 		return err;
 	if (r->key == 0) {
-		r->key = w->records.next_key++;
+		if ((r->key = records_take_key(&w->records)) == 0)
+			return SW_ENOMEM;
 		if ((err = ops->add_channel(
 			 w->store, r->key, r->channel->name)) != SW_OK)
 			return err;
@@ -298,18 +316,14 @@ append_group(struct writer *w, struct group *g)
 }
 
 /* The group is committed: from here on everyone may know. */
-static int
+static void
 publish_records(struct writer *w)
 {
-	int err = SW_OK;
-
 	for (size_t i = 0; i < w->undo_count; i++) {
 		struct record *r = w->undo[i].record;
 
-		if (r->key != 0 &&
-		    records_by_key(&w->records, r->key) == NULL &&
-		    records_bind(&w->records, r) != SW_OK)
-			err = SW_ENOMEM; /* swept after the next start */
+		if (r->key != 0)
+			records_bind(&w->records, r); /* its key was taken */
 		records_touch(&w->records, r);
 		janitor_count_garbage(&w->janitor, r);
 		atomic_store_explicit(
@@ -317,7 +331,6 @@ publish_records(struct writer *w)
 	}
 	w->undo_count = 0;
 	atomic_store(&w->channels, w->records.count);
-	return err;
 }
 
 static void
@@ -486,8 +499,7 @@ commit_once(struct writer *w, struct group *g)
 	err = try_group(w, g);
 	if (err != SW_OK)
 		return err;
-	if (publish_records(w) != SW_OK)
-		log_warn("store: memory ran out while taking notes");
+	publish_records(w);
 	finish_clear(w, g);
 	atomic_fetch_add(&w->events, g->batch->count);
 	atomic_fetch_add(&w->commits, 1);

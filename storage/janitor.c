@@ -81,24 +81,6 @@ janitor_count_garbage(struct janitor *j, const struct record *r)
 		j->garbage += weight(r->number, r->total);
 }
 
-/* Run `work` in a transaction of its own. */
-static int
-in_transaction(struct janitor *j, struct writer *w,
-    int (*work)(struct janitor *j, struct writer *w, void *ctx), void *ctx)
-{
-	const struct store_ops *ops = w->store->ops;
-	int err;
-
-	if ((err = ops->begin(w->store)) == SW_OK &&
-	    (err = work(j, w, ctx)) == SW_OK)
-		err = ops->commit(w->store, false);
-	if (err != SW_OK) {
-		ops->rollback(w->store);
-		writer_set_health(w, err);
-	}
-	return err;
-}
-
 /* Saving where chains end. */
 
 static int
@@ -122,8 +104,9 @@ struct save_step {
 };
 
 static int
-save_records(struct janitor *j, struct writer *w, void *ctx)
+save_records(struct writer *w, void *ctx)
 {
+	struct janitor *j = &w->janitor;
 	struct save_step *step = ctx;
 	struct store_state state = w->state;
 	int err = SW_OK;
@@ -159,7 +142,7 @@ save_some(struct janitor *j, struct writer *w)
 	int err;
 
 	list_init(&step.records);
-	err = in_transaction(j, w, save_records, &step);
+	err = writer_in_transaction(w, save_records, &step);
 	if (err != SW_OK) {
 		/* All of them are still to be saved, by another pass. */
 		list_splice(&w->records.dirty, &step.records);
@@ -229,13 +212,14 @@ look_at_row(void *ctx, const struct store_row *row)
 	}
 	s->rows--;
 	s->last = row->id;
-	if (r == NULL || is_kept(s, r, row)) {
+	/* Of a channel that was forgotten: nothing of that was kept. */
+	if (r != NULL && is_kept(s, r, row)) {
 		s->run_open = false;
 		s->kept_in_row++;
 		return true;
 	}
 	s->kept_in_row = 0;
-	if (row->number > r->swept_number) {
+	if (r != NULL && row->number > r->swept_number) {
 		r->swept_number = row->number;
 		r->swept_total = row->total;
 	}
@@ -249,13 +233,12 @@ look_at_row(void *ctx, const struct store_row *row)
 }
 
 static int
-remove_runs(struct janitor *j, struct writer *w, void *ctx)
+remove_runs(struct writer *w, void *ctx)
 {
 	const struct sweep *s = ctx;
 	struct store_state state = w->state;
 	int err = SW_OK;
 
-	(void)j;
 	for (unsigned i = 0; i < s->run_count && err == SW_OK; i++)
 		err = w->store->ops->remove(
 		    w->store, s->runs[i].first, s->runs[i].last);
@@ -283,7 +266,7 @@ sweep(struct janitor *j, struct writer *w, uint64_t after, struct sweep *s)
 		return err;
 	}
 	if (s->run_count > 0)
-		err = in_transaction(j, w, remove_runs, s);
+		err = writer_in_transaction(w, remove_runs, s);
 	if (err == SW_OK && s->force && s->run_count > 0) {
 		/* Removed before its time, unlike what retention dropped. */
 		w->state.floor = s->last;
@@ -333,11 +316,10 @@ patrol(struct janitor *j, struct writer *w, unsigned rows)
 }
 
 static int
-expire_keys(struct janitor *j, struct writer *w, void *ctx)
+expire_keys(struct writer *w, void *ctx)
 {
 	uint64_t before = *(uint64_t *)ctx;
 
-	(void)j;
 	return w->store->ops->expire_keys(w->store, before, EXPIRE_KEYS);
 }
 
@@ -356,7 +338,7 @@ expire_some(struct janitor *j, struct writer *w)
 		return;
 	before -= age;
 	keys_expire(w->keys, before);
-	in_transaction(j, w, expire_keys, &before);
+	writer_in_transaction(w, expire_keys, &before);
 }
 
 static void
@@ -373,6 +355,7 @@ once_a_second(struct janitor *j, struct writer *w)
 	}
 	j->at_front = true;
 	patrol(j, w, PATROL_ROWS);
+	forget_once_a_second(&j->forget, w);
 	if (!j->saving && !list_empty(&w->records.dirty))
 		save_begin(j, w);
 	j->keys_due += EXPIRE_KEYS;
@@ -401,6 +384,10 @@ janitor_step(struct janitor *j, struct writer *w, bool busy)
 	}
 	if (j->garbage >= worth) {
 		patrol(j, w, busy ? SWEEP_ROWS_BUSY : SWEEP_ROWS);
+		return 0;
+	}
+	if (!j->saving && j->forget.running) {
+		forget_step(&j->forget, w);
 		return 0;
 	}
 	if (!j->saving && j->unsaved >= SAVE_AFTER_EVENTS)

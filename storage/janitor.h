@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "proxy/base/list.h"
+#include "storage/forget.h"
 
 /*
  * The store's housekeeping, in steps of about a millisecond between commits, so
@@ -15,7 +16,8 @@
  *   of the log anew;
  * - sweeping: removing rows that retention no longer keeps, and the oldest ones
  *   when the store is larger than it may be;
- * - forgetting idempotency keys that are too old;
+ * - forgetting idempotency keys that are too old, and idle channels, see
+ *   storage/forget.h;
  * - asking a store that failed whether it works again.
  *
  * Of the writer's thread.
@@ -41,6 +43,7 @@ struct janitor {
 	bool at_front;    /* the oldest rows are being removed */
 
 	uint64_t keys_due; /* idempotency keys to look at, before long */
+	struct forget forget;
 
 	uint64_t next_second_ms; /* monotonic: what is done once a second */
 };

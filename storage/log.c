@@ -128,6 +128,8 @@ load(struct log *l)
 	if (w->last_id < w->state.reserved)
 		w->last_id = w->state.reserved;
 	w->store = l->store;
+	/* Not those that were loaded: what they had is known. */
+	channels_forgot(l->options.channels, w->state.forgotten);
 	l->epoch = w->state.epoch;
 	l->boot_head = w->last_id;
 	atomic_store(&w->head, w->last_id);
@@ -156,6 +158,7 @@ log_reload(struct log *l, const struct log_options *o)
 	atomic_store(&w->limit_bytes, o->queue_bytes);
 	atomic_store(&w->janitor.max_bytes, o->store_max_bytes);
 	atomic_store(&w->idempotency_age_ms, o->idempotency_age_ms);
+	atomic_store(&w->janitor.forget.age_ms, o->channel_age_ms);
 }
 
 int
@@ -309,6 +312,7 @@ log_stats(struct log *l, struct log_stats *out)
 		.commit_ns = atomic_load(&w->commit_ns),
 		.store_bytes = atomic_load(&w->janitor.store_bytes),
 		.channels = atomic_load(&w->channels),
+		.forgotten = atomic_load(&w->janitor.forget.count),
 	};
 	pthread_mutex_lock(&w->health.lock);
 	out->healthy = !w->health.failing;

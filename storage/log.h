@@ -104,6 +104,7 @@ struct log_options {
 	uint64_t queue_events, queue_bytes; /* beyond: SW_EBUSY */
 	uint64_t store_max_bytes;           /* 0: no limit */
 	uint64_t idempotency_age_ms;
+	uint64_t channel_age_ms; /* 0: no channel is forgotten */
 };
 
 /*
@@ -172,7 +173,7 @@ struct log_stats {
 	uint64_t events, commits, failures, duplicates, reads, removed;
 	uint64_t commit_ns; /* all commits together */
 	uint64_t store_bytes;
-	uint64_t channels;
+	uint64_t channels, forgotten;
 };
 
 void log_stats(struct log *l, struct log_stats *out);

@@ -62,6 +62,7 @@ records_get(struct record **out, struct records *rs, struct channel *c)
 	    (r = calloc(1, sizeof(*r))) == NULL)
 		return SW_ENOMEM;
 	r->channel = channel_ref(c);
+	r->head = channel_head(c);
 	r->stored = channel_policy(c)->durability != DURABILITY_MEMORY;
 	list_init(&r->dirty);
 	rs->by_number[c->number] = r;
@@ -84,6 +85,36 @@ records_bind(struct records *rs, struct record *r)
 	if (err == SW_OK)
 		rs->by_key[r->key] = r;
 	return err;
+}
+
+uint64_t
+records_take_key(struct records *rs)
+{
+	return table_reach(&rs->by_key, &rs->keys, rs->next_key) == SW_OK ?
+	    rs->next_key++ :
+	    0;
+}
+
+void
+records_unbind(struct records *rs, struct record *r)
+{
+	if (records_by_key(rs, r->key) == r)
+		rs->by_key[r->key] = NULL;
+	r->key = 0;
+}
+
+bool
+records_forget(struct records *rs, struct record *r)
+{
+	uint32_t number = r->channel->number;
+
+	if (!channel_forget(r->channel))
+		return false;
+	rs->by_number[number] = NULL;
+	rs->count--;
+	chain_fini(&r->chain);
+	free(r);
+	return true;
 }
 
 void

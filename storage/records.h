@@ -40,8 +40,17 @@ void records_fini(struct records *rs);
 int records_get(struct record **out, struct records *rs, struct channel *c);
 /* The record with that key in the store, or NULL. */
 struct record *records_by_key(const struct records *rs, uint64_t key);
-/* Make it found by its key. SW_ENOMEM. */
+/* Make it found by its key; SW_ENOMEM, but not where the key was taken. */
 int records_bind(struct records *rs, struct record *r);
+/* A key for a new channel of the store, which can be bound. 0: no memory. */
+uint64_t records_take_key(struct records *rs);
+/* The store has forgotten the channel: no key, not found by it. */
+void records_unbind(struct records *rs, struct record *r);
+/*
+ * Forget the record, and its channel with it. False if anything else refers to
+ * that: then nothing has changed. It is neither bound nor dirty.
+ */
+bool records_forget(struct records *rs, struct record *r);
 
 void records_touch(struct records *rs, struct record *r); /* is dirty now */
 

@@ -46,6 +46,9 @@ static const char *const steps[] = {
 	"INSERT INTO state VALUES ('payloads_synced', '0 0');",
 	/* 3: the last tail whose rows are in the log, see storage/tail.h */
 	"INSERT INTO state VALUES ('tail', 0);",
+	/* 4: channels can be forgotten, see storage/forget.h */
+	("INSERT INTO state VALUES ('forgotten', 0), ('mark', 0),"
+	 " ('mark_ms', 0);"),
 };
 
 enum { STEPS = sizeof(steps) / sizeof(steps[0]) };

@@ -40,6 +40,9 @@ struct store_state {
 	uint64_t head;     /* newest id of any kind, when closed cleanly */
 	uint64_t floor;    /* nothing up to this id is history any more */
 	uint64_t saved;    /* channels were saved when this was the head */
+	/* See storage/forget.h: */
+	uint64_t forgotten;     /* newest event of all forgotten channels */
+	uint64_t mark, mark_ms; /* the head at a time (Unix) */
 };
 
 /* A row without its payload. In this order it stands in the tail's file. */
@@ -82,6 +85,8 @@ struct store_ops {
 	/* Inside a transaction. */
 	int (*add_channel)(struct store *s, uint64_t key, struct str name);
 	int (*save_channel)(struct store *s, const struct store_channel *c);
+	/* It need not be there. Its rows, if any are left, stay. */
+	int (*remove_channel)(struct store *s, uint64_t key);
 	int (*save_state)(struct store *s, const struct store_state *state);
 	int (*append)(struct store *s, uint64_t channel, const struct event *e);
 	/* The rows from `first` to `last`, all of them. */

@@ -154,6 +154,14 @@ memory_save_channel(struct store *base, const struct store_channel *c)
 }
 
 static int
+memory_remove_channel(struct store *base, uint64_t key)
+{
+	(void)base;
+	(void)key;
+	return SW_OK;
+}
+
+static int
 memory_save_state(struct store *base, const struct store_state *state)
 {
 	(void)base;
@@ -372,6 +380,7 @@ static const struct store_ops memory_ops = {
 	.settle = memory_settle,
 	.add_channel = memory_add_channel,
 	.save_channel = memory_save_channel,
+	.remove_channel = memory_remove_channel,
 	.save_state = memory_save_state,
 	.append = memory_append,
 	.remove = memory_remove,

@@ -24,6 +24,7 @@
 enum statement {
 	SQL_ADD_CHANNEL,
 	SQL_SAVE_CHANNEL,
+	SQL_REMOVE_CHANNEL,
 	SQL_SAVE_STATE,
 	SQL_REMOVE,
 	SQL_SCAN,
@@ -36,6 +37,7 @@ static const char *const sql[STATEMENTS] = {
 	[SQL_ADD_CHANNEL] = "INSERT INTO channel (key, name) VALUES (?, ?)",
 	[SQL_SAVE_CHANNEL] = "UPDATE channel SET head = ?2, number = ?3,"
 			     " total = ?4, floor = ?5 WHERE key = ?1",
+	[SQL_REMOVE_CHANNEL] = "DELETE FROM channel WHERE key = ?",
 	[SQL_SAVE_STATE] = "UPDATE state SET value = ?2 WHERE name = ?1",
 	[SQL_REMOVE] = "DELETE FROM log WHERE id >= ? AND id <= ?",
 	/* Columns in the order in which a row has them: none is skipped. */
@@ -179,6 +181,21 @@ explain_failure(const struct store_sqlite *s, int err)
 	log_error("store: %s: %s", s->path, s->base.reason);
 }
 
+/* A file of an earlier release has none of it, if it cannot be changed. */
+static int
+load_forgotten(struct store_sqlite *s, struct store_state *state)
+{
+	int err = state_number(&s->db, "forgotten", &state->forgotten);
+
+	if (err == SW_ECORRUPT && s->db.read_only)
+		return SW_OK;
+	if (err == SW_OK)
+		err = state_number(&s->db, "mark", &state->mark);
+	if (err == SW_OK)
+		err = state_number(&s->db, "mark_ms", &state->mark_ms);
+	return err;
+}
+
 static int
 sqlite_load(struct store *base, struct store_state *state,
     const struct store_visitor *visit)
@@ -193,6 +210,7 @@ sqlite_load(struct store *base, struct store_state *state,
 	    (err = state_number(&s->db, "head", &state->head)) != SW_OK ||
 	    (err = state_number(&s->db, "floor", &state->floor)) != SW_OK ||
 	    (err = state_number(&s->db, "saved", &state->saved)) != SW_OK ||
+	    (err = load_forgotten(s, state)) != SW_OK ||
 	    (err = load_channels(s, visit)) != SW_OK ||
 	    (err = load_rows(s, state->saved, visit)) != SW_OK ||
 	    (err = load_tail(s, visit)) != SW_OK)
@@ -262,6 +280,16 @@ sqlite_save_channel(struct store *base, const struct store_channel *c)
 }
 
 static int
+sqlite_remove_channel(struct store *base, uint64_t key)
+{
+	struct store_sqlite *s = self(base);
+
+	groups_mix(s->groups);
+	db_bind_u64(s->statements[SQL_REMOVE_CHANNEL], 1, key);
+	return run(s, SQL_REMOVE_CHANNEL);
+}
+
+static int
 sqlite_save_state(struct store *base, const struct store_state *state)
 {
 	struct store_sqlite *s = self(base);
@@ -273,6 +301,9 @@ sqlite_save_state(struct store *base, const struct store_state *state)
 		{ "head", state->head },
 		{ "floor", state->floor },
 		{ "saved", state->saved },
+		{ "forgotten", state->forgotten },
+		{ "mark", state->mark },
+		{ "mark_ms", state->mark_ms },
 	};
 	int err = SW_OK;
 
@@ -463,6 +494,7 @@ static const struct store_ops sqlite_ops = {
 	.settle = sqlite_settle,
 	.add_channel = sqlite_add_channel,
 	.save_channel = sqlite_save_channel,
+	.remove_channel = sqlite_remove_channel,
 	.save_state = sqlite_save_state,
 	.append = sqlite_append,
 	.remove = sqlite_remove,

@@ -83,4 +83,11 @@ uint64_t writer_stalled_ms(const struct writer *w);
 /* Does the store accept events? Logs when that changes. */
 void writer_set_health(struct writer *w, int err);
 
+/*
+ * Run `work` in a transaction of its own, which is taken back if it fails; then
+ * the store is not healthy. In the writer's thread, between groups.
+ */
+int writer_in_transaction(
+    struct writer *w, int (*work)(struct writer *w, void *ctx), void *ctx);
+
 #endif

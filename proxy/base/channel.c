@@ -10,6 +10,7 @@ struct channels {
 	pthread_mutex_t lock;
 	struct map by_name;
 	size_t limit;
+	uint64_t forgotten; /* newest event of all that were */
 	channels_policy_fn *find_policy;
 	void *policy_ctx;
 	/* Numbers to give out again, and the first that never was. */
@@ -115,6 +116,8 @@ channel_new(struct channel **out, struct channels *cs, struct str name)
 	memcpy(c->text, name.p, name.len);
 	c->name = (struct str){ c->text, name.len };
 	atomic_init(&c->refs, 1);
+	c->born = cs->forgotten;
+	atomic_init(&c->head, c->born);
 	if ((err = take_number(cs, &c->number)) != SW_OK)
 		goto fail;
 	if ((err = map_add(&cs->by_name, &c->entry, c->name)) != SW_OK) {
@@ -175,6 +178,15 @@ channel_ref(struct channel *c)
 	return c;
 }
 
+/* Under the lock, where nobody can find it anew. */
+static void
+channel_free(struct channels *cs, struct channel *c)
+{
+	map_remove(&cs->by_name, &c->entry);
+	cs->free_numbers[cs->free_count++] = c->number;
+	free(c);
+}
+
 void
 channel_unref(struct channel *c)
 {
@@ -189,17 +201,43 @@ channel_unref(struct channel *c)
 		if (atomic_compare_exchange_weak_explicit(&c->refs, &refs,
 			refs - 1, memory_order_release, memory_order_relaxed))
 			return;
-	/* The last one goes under the lock, where nobody can find it anew. */
 	cs = c->registry;
 	pthread_mutex_lock(&cs->lock);
-	if (atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1) {
-		pthread_mutex_unlock(&cs->lock);
-		return;
-	}
-	map_remove(&cs->by_name, &c->entry);
-	cs->free_numbers[cs->free_count++] = c->number;
+	if (atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1)
+		channel_free(cs, c);
 	pthread_mutex_unlock(&cs->lock);
-	free(c);
+}
+
+/* Under the lock. */
+static void
+forgot(struct channels *cs, uint64_t upto)
+{
+	if (cs->forgotten < upto)
+		cs->forgotten = upto;
+}
+
+void
+channels_forgot(struct channels *cs, uint64_t upto)
+{
+	pthread_mutex_lock(&cs->lock);
+	forgot(cs, upto);
+	pthread_mutex_unlock(&cs->lock);
+}
+
+bool
+channel_forget(struct channel *c)
+{
+	struct channels *cs = c->registry;
+	bool alone;
+
+	pthread_mutex_lock(&cs->lock);
+	alone = !channel_is_shared(c);
+	if (alone) {
+		forgot(cs, channel_head(c));
+		channel_free(cs, c);
+	}
+	pthread_mutex_unlock(&cs->lock);
+	return alone;
 }
 
 uint32_t

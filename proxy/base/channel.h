@@ -17,6 +17,10 @@
  * workers, the store's records. It has a small `number`, reused after its end,
  * with which each thread finds its own things about it in an array.
  *
+ * What is known of a channel is forgotten when it was idle for long and nothing
+ * of it is kept. One that comes anew may have been such a one: up to the newest
+ * event of all that were forgotten, it is not known what it had.
+ *
  * Any thread may call everything here.
  */
 enum { CHANNEL_NAME_MAX = 128 };
@@ -30,7 +34,8 @@ struct channel {
 	_Atomic uint32_t refs;
 	uint32_t number;
 	_Atomic(const struct policy *) policy; /* the configuration's */
-	_Atomic uint64_t head;  /* id of its newest committed event, or 0 */
+	uint64_t born;         /* up to this id, what it had may be forgotten */
+	_Atomic uint64_t head; /* id of its newest committed event, or `born` */
 	_Atomic uint64_t floor; /* up to this id its history was deleted */
 	_Atomic uint32_t subscribers[AUDIENCE_COUNT];
 	struct str name; /* terminated as well */
@@ -65,6 +70,14 @@ struct channel *channels_find(struct channels *cs, struct str name);
 struct channel *channel_ref(struct channel *c);
 void channel_unref(struct channel *c); /* accepts NULL */
 
+/* Channels made from here on may have had events up to this id. */
+void channels_forgot(struct channels *cs, uint64_t upto);
+/*
+ * End the channel, as channel_unref does, and forget what it had. False if
+ * anything but the caller refers to it: then nothing has changed.
+ */
+bool channel_forget(struct channel *c);
+
 /* Every number ever given out is below this. */
 uint32_t channels_numbers(struct channels *cs);
 
@@ -85,6 +98,20 @@ static inline uint64_t
 channel_head(const struct channel *c)
 {
 	return atomic_load_explicit(&c->head, memory_order_acquire);
+}
+
+/* Did it have an event that is not forgotten? */
+static inline bool
+channel_has_head(const struct channel *c)
+{
+	return channel_head(c) > c->born;
+}
+
+/* Does anything but the caller refer to it? It may change at any time. */
+static inline bool
+channel_is_shared(const struct channel *c)
+{
+	return atomic_load_explicit(&c->refs, memory_order_acquire) > 1;
 }
 
 static inline uint64_t

@@ -363,6 +363,39 @@ START_TEST(a_reload_may_happen_at_any_time)
 }
 END_TEST
 
+START_TEST(what_a_channel_had_may_be_forgotten)
+{
+	struct channel *a, *b;
+
+	start(10);
+	a = get("a");
+	atomic_store(&a->head, 7);
+	ck_assert(channel_has_head(a));
+	ck_assert(channel_is_shared(channel_ref(a)));
+	ck_assert(!channel_forget(a));
+	channel_unref(a);
+	ck_assert(!channel_is_shared(a));
+	ck_assert(channel_forget(a));
+	ck_assert_ptr_null(channels_find(registry, STR("a")));
+	/* From here on a new one may be one that had events up to there. */
+	b = get("b");
+	ck_assert_uint_eq(channel_head(b), 7);
+	ck_assert(!channel_has_head(b));
+	/* It is never less. */
+	channels_forgot(registry, 5);
+	a = get("a");
+	ck_assert_uint_eq(channel_head(a), 7);
+	channels_forgot(registry, 9);
+	ck_assert_uint_eq(channel_head(b), 7);
+	channel_unref(b);
+	channel_unref(a);
+	a = get("a");
+	ck_assert_uint_eq(channel_head(a), 9);
+	channel_unref(a);
+	channels_free(registry);
+}
+END_TEST
+
 SUITE("channel", TEST(names_are_of_few_characters),
     TEST(names_have_1_to_128_of_them),
     TEST(one_name_is_one_channel_while_it_lives),
@@ -372,4 +405,5 @@ SUITE("channel", TEST(names_are_of_few_characters),
     TEST(policies_come_with_a_channel_and_with_a_reload),
     TEST(walking_meets_every_channel_until_it_is_told_to_end),
     TEST(threads_share_channels_and_end_them_once),
-    TEST(a_reload_may_happen_at_any_time))
+    TEST(a_reload_may_happen_at_any_time),
+    TEST(what_a_channel_had_may_be_forgotten))

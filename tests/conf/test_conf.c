@@ -53,6 +53,7 @@ START_TEST(without_a_file_everything_has_its_default)
 	ck_assert_uint_eq(c->batch_max, 16 << 20);
 	ck_assert_uint_eq(c->batch_events_max, 10000);
 	ck_assert_uint_eq(c->idempotency_age_ms, 24 * 3600 * 1000);
+	ck_assert_uint_eq(c->channel_age_ms, UINT64_C(30) * 24 * 3600 * 1000);
 	ck_assert_uint_eq(c->header_max, 12 << 10);
 	ck_assert_uint_eq(c->header_timeout_ms, 10 * 1000);
 	ck_assert_uint_eq(c->request_timeout_ms, 60 * 1000);
@@ -818,7 +819,8 @@ static const char rich[] =
     "store-shared = no\n"
     "window-bytes = 1537k window-events = 6 publish-queue-events = 77\n"
     "publish-queue-bytes = 3m message-max = 2000 batch-max = 1025\n"
-    "batch-events-max = 8 idempotency-age = 61s header-max = 3k\n"
+    "batch-events-max = 8 idempotency-age = 61s channel-age = 5h "
+    "header-max = 3k\n"
     "odd-path-max = 99\n"
     "header-timeout = 101ms request-timeout = 2s idle-timeout = 3s\n"
     "first-look = no web-root = off demo = yes heartbeat = 59s retry = 7s\n"

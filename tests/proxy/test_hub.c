@@ -343,6 +343,35 @@ START_TEST(no_window_is_ever_like_one_before)
 }
 END_TEST
 
+/* What a window holds cannot be forgotten. */
+START_TEST(a_window_without_history_goes_unless_somebody_may_need_it)
+{
+	set_up();
+	world_rule(&w.world, "aged",
+	    (struct policy){
+		.history_events = UINT64_MAX,
+		.history_age_ms = 1000,
+	    });
+	link_all("aged-listened", 0, 1);
+	hub_world_publish(&w, "aged-listened", 10);
+	hub_world_publish(&w, "aged", 10);
+	hub_world_publish(&w, "kept", 10);
+	ck_assert(timer_is_set(&w.hub->look));
+	w.hub->look.fire(&w.hub->look);
+	ck_assert_ptr_null(hub_channel_find(w.hub, STR("aged")));
+	ck_assert_uint_eq(hub_world_channel(&w, "kept")->window.count, 1);
+	/* A slow socket is written from it. */
+	ck_assert_uint_eq(
+	    hub_world_channel(&w, "aged-listened")->window.count, 1);
+	ck_assert_uint_eq(w.hub->events, 2);
+	ck_assert(!hub_deliver(w.hub, 10));
+	hub_unlink(w.hub, &links[0]);
+	w.hub->look.fire(&w.hub->look);
+	ck_assert_ptr_null(hub_channel_find(w.hub, STR("aged-listened")));
+	clean_up();
+}
+END_TEST
+
 SUITE("hub", TEST(each_link_of_the_channel_hears_of_news_once),
     TEST(a_budget_ends_a_turn_and_the_next_goes_on),
     TEST(news_during_a_delivery_reach_those_who_were_visited),
@@ -354,4 +383,5 @@ SUITE("hub", TEST(each_link_of_the_channel_hears_of_news_once),
     TEST(an_event_that_was_missed_ends_what_was_before),
     TEST(who_listens_to_a_channel_that_is_cleared_is_closed),
     TEST(a_channel_goes_when_nobody_needs_it),
-    TEST(no_window_is_ever_like_one_before))
+    TEST(no_window_is_ever_like_one_before),
+    TEST(a_window_without_history_goes_unless_somebody_may_need_it))

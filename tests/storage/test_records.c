@@ -164,9 +164,45 @@ START_TEST(records_are_empty_and_usable_after_fini)
 }
 END_TEST
 
+START_TEST(a_record_is_forgotten_with_its_channel)
+{
+	struct records rs;
+	struct world w;
+	struct channel *c;
+	struct record *r;
+
+	world_init(&w);
+	records_init(&rs);
+	c = world_channel(&w, "a");
+	r = get(&rs, c);
+	ck_assert_uint_eq(r->key = records_take_key(&rs), 1);
+	ck_assert_int_eq(records_bind(&rs, r), SW_OK);
+	atomic_store(&c->head, 9);
+	records_unbind(&rs, r);
+	ck_assert_uint_eq(r->key, 0);
+	ck_assert_ptr_null(records_by_key(&rs, 1));
+	/* Not as long as anybody refers to the channel. */
+	ck_assert(!records_forget(&rs, r));
+	ck_assert_ptr_eq(get(&rs, c), r);
+	channel_unref(c);
+	ck_assert(records_forget(&rs, r));
+	ck_assert_uint_eq(rs.count, 0);
+	ck_assert_ptr_null(channels_find(w.channels, STR("a")));
+	/* Its number may be another's, who begins where it ended. */
+	c = world_channel(&w, "b");
+	ck_assert_uint_eq(get(&rs, c)->head, 9);
+	ck_assert_uint_eq(get(&rs, c)->number, 0);
+	ck_assert_uint_eq(records_take_key(&rs), 2);
+	channel_unref(c);
+	records_fini(&rs);
+	world_fini(&w);
+}
+END_TEST
+
 SUITE("storage/records", TEST(a_channel_has_one_record),
     TEST(a_record_keeps_its_channel_alive),
     TEST(a_record_is_found_by_its_key_once_it_is_bound),
     TEST(many_channels_have_a_record_each),
     TEST(only_what_is_stored_gets_dirty_and_once),
-    TEST(records_are_empty_and_usable_after_fini))
+    TEST(records_are_empty_and_usable_after_fini),
+    TEST(a_record_is_forgotten_with_its_channel))
