@@ -215,40 +215,31 @@ head_cursor(const struct subscriber *s)
 
 /*
  * The windows' events behind the links, oldest first, as far as the answer has
- * room for them.
+ * room for them. SW_ENOMEM.
  */
-static void
+static int
 collect(struct subscriber *s, struct answer *a, size_t limit)
 {
+	struct merge *m = &subscriber_hub(s)->merge;
+	struct link *owner;
+	struct event *e;
 	size_t bytes = 0;
 
+	if (merge_begin(m, &s->first) != SW_OK)
+		return SW_ENOMEM;
 	for (size_t i = 0; i < a->count; i++)
 		bytes += a->events[i]->size;
-	for (;;) {
-		struct link *best = NULL;
-		struct event *next = NULL;
-
-		for (struct link *l = &s->first; l != NULL; l = l->next) {
-			const struct window *w = &l->channel->window;
-			uint32_t i = window_find(w, l->pos);
-
-			if (i < w->count &&
-			    (next == NULL || window_at(w, i)->id < next->id)) {
-				best = l;
-				next = window_at(w, i);
-			}
-		}
-		if (next == NULL)
-			break;
+	for (; (e = merge_peek(m, &owner)) != NULL; merge_advance(m)) {
 		if (a->count == limit ||
-		    (a->count > 0 && bytes + next->size > ANSWER_BYTES)) {
+		    (a->count > 0 && bytes + e->size > ANSWER_BYTES)) {
 			a->more = true;
 			break;
 		}
-		bytes += next->size;
-		a->events[a->count++] = next;
-		best->pos = next->id;
+		bytes += e->size;
+		a->events[a->count++] = e;
+		owner->pos = e->id;
 	}
+	return SW_OK;
 }
 
 static bool
@@ -313,12 +304,12 @@ answer_with(
 	if (a.events != NULL) {
 		for (; a.count < count; a.count++)
 			a.events[a.count] = events[a.count];
-		if (!more)
-			collect(s, &a, limit);
+		err = more ? SW_OK : collect(s, &a, limit);
 		a.cursor =
 		    a.count > 0 ? a.events[a.count - 1]->id : head_cursor(s);
 		pc->channel = NULL;
-		err = put_response(pc, s, &a);
+		if (err == SW_OK)
+			err = put_response(pc, s, &a);
 	}
 	free(a.events);
 	if (err != SW_OK) {
