@@ -183,7 +183,7 @@ api_channel_describe(struct exchange *x, struct str name)
 	if (c == NULL || !is_known(c)) {
 		channel_unref(c);
 		exchange_refuse(x, 404,
-		    "The channel never had an event, and no subscriber now.");
+		    "The channel has no event that is known, and no subscriber.");
 		return;
 	}
 	q = inquiry_new(x, 1);
@@ -196,15 +196,21 @@ api_channel_describe(struct exchange *x, struct str name)
 	ask(q);
 }
 
-/* Listing: the names behind `after`, in order, as many as asked for. */
+/*
+ * Listing: the names behind `after`, in order, as many as asked for. There may
+ * be a million: they are looked at some at a time, between a worker's turns.
+ */
+enum { LOOKED_AT = 4096 };
 
 struct listing {
-	struct channel **channels; /* references */
-	size_t count, cap;
-	size_t limit;
-	struct channel *last; /* what is not before it is not asked for */
-	struct str after, prefix;
-	int err;
+	struct task task;
+	struct exchange *x;
+	uint32_t hand;             /* number of the next channel to look at */
+	struct channel **channels; /* references; room for limit + LOOKED_AT */
+	size_t count, limit;       /* one more than asked for */
+	struct channel *last;      /* what is behind it is not asked for */
+	struct str after, prefix;  /* of `texts` */
+	char texts[2][CHANNEL_NAME_MAX];
 };
 
 static int
@@ -225,55 +231,88 @@ compare_channels(const void *a, const void *b)
 	return compare_names(x->name, y->name);
 }
 
+static bool
+is_listed(const struct listing *l, const struct channel *c)
+{
+	return is_known(c) &&
+	    (l->last == NULL || compare_names(c->name, l->last->name) < 0) &&
+	    compare_names(c->name, l->after) > 0 &&
+	    c->name.len >= l->prefix.len &&
+	    memcmp(c->name.p, l->prefix.p, l->prefix.len) == 0;
+}
+
 static void
-sort(struct listing *l)
+look_at(void *ctx, struct channel *c)
+{
+	struct listing *l = ctx;
+
+	if (is_listed(l, c))
+		l->channels[l->count++] = channel_ref(c);
+}
+
+/* Most of a million are behind those that are asked for: they need not stay. */
+static void
+keep_first(struct listing *l)
 {
 	if (l->count > 0)
 		qsort(l->channels, l->count, sizeof(struct channel *),
 		    compare_channels);
+	while (l->count > l->limit)
+		channel_unref(l->channels[--l->count]);
+	if (l->count == l->limit)
+		l->last = l->channels[l->count - 1];
 }
 
-/*
- * Of a million channels most are never looked at again: whenever there is no
- * room, it is found out which is the last that matters. Others keep their place
- * until nobody holds the lock of channels, which dropping one may need.
- */
-static int
-make_room(struct listing *l)
+static void
+listing_free(struct listing *l)
 {
-	size_t cap = l->cap == 0 ? 2 * (l->limit + 1) : l->cap * 2;
-	struct channel **p;
+	while (l->count > 0)
+		channel_unref(l->channels[--l->count]);
+	free(l->channels);
+	free(l);
+}
 
-	if (l->count < l->cap)
-		return SW_OK;
-	if (l->cap > 0) {
-		sort(l);
-		l->last = l->channels[l->limit];
+/* All were looked at: what is kept of those that are listed? */
+static void
+finish_listing(struct listing *l)
+{
+	size_t asked = l->limit - 1;
+	struct inquiry *q =
+	    inquiry_new(l->x, l->count < asked ? l->count : asked);
+
+	if (q == NULL) {
+		exchange_refuse(l->x, 503, err_info(SW_ENOMEM)->sentence);
+		listing_free(l);
+		return;
 	}
-	p = realloc(l->channels, cap * sizeof(*p));
-	if (p == NULL)
-		return SW_ENOMEM;
-	l->channels = p;
-	l->cap = cap;
-	return SW_OK;
+	q->list = true;
+	q->more = l->count > asked;
+	for (size_t i = 0; i < l->count && i < asked; i++)
+		q->spans[q->count++].channel = channel_ref(l->channels[i]);
+	listing_free(l);
+	ask(q);
 }
 
-static bool
-visit(void *ctx, struct channel *c)
+static void
+look_on(struct task *t)
 {
-	struct listing *l = ctx;
+	struct listing *l = container_of(t, struct listing, task);
+	struct worker *w = l->x->worker;
+	bool more;
 
-	if (!is_known(c) ||
-	    (l->last != NULL && compare_names(c->name, l->last->name) >= 0) ||
-	    (l->after.p != NULL && compare_names(c->name, l->after) <= 0) ||
-	    (l->prefix.p != NULL &&
-		(c->name.len < l->prefix.len ||
-		    memcmp(c->name.p, l->prefix.p, l->prefix.len) != 0)))
-		return true;
-	if ((l->err = make_room(l)) != SW_OK)
-		return false;
-	l->channels[l->count++] = channel_ref(c);
-	return true;
+	do {
+		more =
+		    channels_visit(w->channels, l->hand, LOOKED_AT, look_at, l);
+		l->hand += LOOKED_AT;
+		keep_first(l);
+		/* There may be no further turn. */
+	} while (more && w->draining);
+	if (!more) {
+		finish_listing(l);
+		return;
+	}
+	exchange_wait(l->x);
+	loop_post(w->loop, t);
 }
 
 static bool
@@ -292,43 +331,61 @@ read_limit(struct exchange *x, uint64_t fallback, uint64_t max, uint64_t *out)
 	return true;
 }
 
+static struct listing *
+listing_new(struct exchange *x, size_t limit)
+{
+	struct listing *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return NULL;
+	l->x = x;
+	l->task.run = look_on;
+	l->limit = limit + 1;
+	l->channels = calloc(l->limit + LOOKED_AT, sizeof(struct channel *));
+	if (l->channels == NULL) {
+		free(l);
+		return NULL;
+	}
+	return l;
+}
+
+/* A parameter, in a place that outlives the turn; "" without it. */
+static bool
+keep_param(
+    const struct exchange *x, const char *name, char *room, struct str *out)
+{
+	struct str text = STR("");
+
+	request_param(&x->request, name, &text);
+	if (!percent_plain(&text, room, CHANNEL_NAME_MAX) ||
+	    text.len > CHANNEL_NAME_MAX)
+		return false;
+	memmove(room, text.p, text.len);
+	*out = (struct str){ room, text.len };
+	return true;
+}
+
 void
 api_channels_list(struct exchange *x)
 {
-	struct listing l = { .err = SW_OK };
-	struct inquiry *q = NULL;
-	char prefix[CHANNEL_NAME_MAX];
+	struct listing *l;
 	uint64_t limit;
 
 	if (!read_limit(x, LIST_DEFAULT, LIST_MAX, &limit))
 		return;
-	request_param(&x->request, "after", &l.after);
-	request_param(&x->request, "prefix", &l.prefix);
-	if (!percent_plain(&l.after, x->channel, sizeof(x->channel)) ||
-	    !percent_plain(&l.prefix, prefix, sizeof(prefix))) {
-		exchange_refuse(x, 400,
-		    "`after` is a channel's name, `prefix` how it begins.");
+	l = listing_new(x, (size_t)limit);
+	if (l == NULL) {
+		exchange_refuse(x, 503, err_info(SW_ENOMEM)->sentence);
 		return;
 	}
-	l.limit = (size_t)limit;
-	channels_each(x->worker->channels, visit, &l);
-	sort(&l);
-	if (l.err == SW_OK)
-		q = inquiry_new(x, l.count < limit ? l.count : (size_t)limit);
-	for (size_t i = 0; i < l.count; i++) {
-		if (q != NULL && i < limit)
-			q->spans[q->count++].channel = l.channels[i];
-		else
-			channel_unref(l.channels[i]);
+	if (!keep_param(x, "after", l->texts[0], &l->after) ||
+	    !keep_param(x, "prefix", l->texts[1], &l->prefix)) {
+		exchange_refuse(x, 400,
+		    "`after` is a channel's name, `prefix` how it begins.");
+		listing_free(l);
+		return;
 	}
-	if (q != NULL) {
-		q->list = true;
-		q->more = l.count > limit;
-		ask(q);
-	} else {
-		exchange_refuse(x, 503, err_info(SW_ENOMEM)->sentence);
-	}
-	free(l.channels);
+	look_on(&l->task);
 }
 
 /* Deleting. */

@@ -13,9 +13,11 @@ struct channels {
 	uint64_t forgotten; /* newest event of all that were */
 	channels_policy_fn *find_policy;
 	void *policy_ctx;
+	struct channel **by_number;
 	/* Numbers to give out again, and the first that never was. */
 	uint32_t *free_numbers;
-	size_t free_count, free_cap;
+	size_t free_count;
+	size_t numbers; /* room for, in both */
 	uint32_t next_number;
 };
 
@@ -42,6 +44,7 @@ channels_free(struct channels *cs)
 		return;
 	map_fini(&cs->by_name);
 	pthread_mutex_destroy(&cs->lock);
+	free(cs->by_number);
 	free(cs->free_numbers);
 	free(cs);
 }
@@ -78,25 +81,39 @@ channel_name_valid(struct str name)
 	return true;
 }
 
+/* Room to give every number back, too, so that this cannot fail then. */
+static int
+more_numbers(struct channels *cs)
+{
+	size_t n = cs->numbers == 0 ? 64 : cs->numbers * 2;
+	struct channel **channels;
+	uint32_t *numbers = realloc(cs->free_numbers, n * sizeof(*numbers));
+
+	if (numbers == NULL)
+		return SW_ENOMEM;
+	cs->free_numbers = numbers;
+	channels = realloc(cs->by_number, n * sizeof(struct channel *));
+	if (channels == NULL)
+		return SW_ENOMEM;
+	cs->by_number = channels;
+	cs->numbers = n;
+	return SW_OK;
+}
+
 /* Under the lock. */
 static int
 take_number(struct channels *cs, uint32_t *out)
 {
+	int err;
+
 	if (cs->free_count > 0) {
 		*out = cs->free_numbers[--cs->free_count];
 		return SW_OK;
 	}
-	/* Room to give every number back, so that this cannot fail then. */
-	if (cs->next_number == cs->free_cap) {
-		size_t cap = cs->free_cap == 0 ? 64 : cs->free_cap * 2;
-		uint32_t *p = realloc(cs->free_numbers, cap * sizeof(*p));
-
-		if (p == NULL)
-			return SW_ENOMEM;
-		cs->free_numbers = p;
-		cs->free_cap = cap;
-	}
+	if (cs->next_number == cs->numbers && (err = more_numbers(cs)) != SW_OK)
+		return err;
 	*out = cs->next_number++;
+	cs->by_number[*out] = NULL;
 	return SW_OK;
 }
 
@@ -124,6 +141,7 @@ channel_new(struct channel **out, struct channels *cs, struct str name)
 		cs->free_numbers[cs->free_count++] = c->number;
 		goto fail;
 	}
+	cs->by_number[c->number] = c;
 	if (cs->find_policy != NULL)
 		atomic_store(
 		    &c->policy, cs->find_policy(cs->policy_ctx, c->name));
@@ -183,6 +201,7 @@ static void
 channel_free(struct channels *cs, struct channel *c)
 {
 	map_remove(&cs->by_name, &c->entry);
+	cs->by_number[c->number] = NULL;
 	cs->free_numbers[cs->free_count++] = c->number;
 	free(c);
 }
@@ -251,14 +270,17 @@ channels_numbers(struct channels *cs)
 	return n;
 }
 
-void
-channels_each(struct channels *cs, channels_visit_fn *visit, void *ctx)
+bool
+channels_visit(struct channels *cs, uint32_t first, uint32_t count,
+    channels_visit_fn *visit, void *ctx)
 {
-	struct map_entry *e = NULL;
+	bool more;
 
 	pthread_mutex_lock(&cs->lock);
-	while ((e = map_next(&cs->by_name, e)) != NULL)
-		if (!visit(ctx, container_of(e, struct channel, entry)))
-			break;
+	more = cs->next_number > first && cs->next_number - first > count;
+	for (uint32_t n = first; n < cs->next_number && n - first < count; n++)
+		if (cs->by_number[n] != NULL)
+			visit(ctx, cs->by_number[n]);
 	pthread_mutex_unlock(&cs->lock);
+	return more;
 }

@@ -82,11 +82,15 @@ bool channel_forget(struct channel *c);
 uint32_t channels_numbers(struct channels *cs);
 
 /*
- * Call `visit` for each channel, in no order, with the registry locked: it may
- * take a reference, and must not call back. It ends the walk with false.
+ * Call `visit` for each channel with a number from `first` on, `count` numbers
+ * at most, with the registry locked: it may take a reference, and must not call
+ * back. Of a million channels some thousand at a time, so that nobody waits. A
+ * channel that is there all the while is met once. False: there are no further
+ * numbers.
  */
-typedef bool channels_visit_fn(void *ctx, struct channel *c);
-void channels_each(struct channels *cs, channels_visit_fn *visit, void *ctx);
+typedef void channels_visit_fn(void *ctx, struct channel *c);
+bool channels_visit(struct channels *cs, uint32_t first, uint32_t count,
+    channels_visit_fn *visit, void *ctx);
 
 static inline const struct policy *
 channel_policy(const struct channel *c)

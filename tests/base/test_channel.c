@@ -225,11 +225,11 @@ START_TEST(policies_come_with_a_channel_and_with_a_reload)
 END_TEST
 
 struct walk {
-	unsigned met, most;
+	unsigned met, count;
 	struct channel *kept;
 };
 
-static bool
+static void
 visit(void *ctx, struct channel *c)
 {
 	struct walk *w = ctx;
@@ -237,26 +237,32 @@ visit(void *ctx, struct channel *c)
 	w->met |= 1u << (c->name.p[0] - 'a');
 	if (w->kept == NULL)
 		w->kept = channel_ref(c);
-	return --w->most > 0;
+	w->count++;
 }
 
-START_TEST(walking_meets_every_channel_until_it_is_told_to_end)
+START_TEST(walking_meets_every_channel_once_in_steps)
 {
-	struct walk all = { .most = 100 }, some = { .most = 2 };
-	struct channel *c[4];
+	struct walk none = { 0 }, all = { 0 }, some = { 0 };
+	struct channel *c[5];
 
 	start(10);
-	channels_each(registry, visit, &all);
-	ck_assert_uint_eq(all.met, 0);
-	for (unsigned i = 0; i < 4; i++)
-		c[i] = get((const char *[]){ "a", "b", "c", "d" }[i]);
-	channels_each(registry, visit, &all);
-	ck_assert_uint_eq(all.met, 15);
-	ck_assert_uint_eq(all.most, 96);
-	channels_each(registry, visit, &some);
-	ck_assert_uint_eq(some.most, 0);
-	ck_assert_int_eq(__builtin_popcount(some.met), 2);
-	for (unsigned i = 0; i < 4; i++)
+	ck_assert(!channels_visit(registry, 0, 1, visit, &none));
+	for (unsigned i = 0; i < 5; i++)
+		c[i] = get((const char *[]){ "a", "b", "c", "d", "e" }[i]);
+	channel_unref(c[2]);
+	ck_assert(!channels_visit(registry, 0, 5, visit, &all));
+	ck_assert_uint_eq(all.met, 0x1b);
+	ck_assert_uint_eq(all.count, 4);
+	ck_assert(channels_visit(registry, 0, 4, visit, &some));
+	ck_assert_uint_eq(some.count, 3);
+	/* One that comes meanwhile may have a number that was passed by. */
+	c[2] = get("f");
+	ck_assert(!channels_visit(registry, 4, 4, visit, &some));
+	ck_assert_uint_eq(some.met, 0x1b);
+	ck_assert_uint_eq(some.count, 4);
+	ck_assert(!channels_visit(registry, 8, UINT32_MAX, visit, &none));
+	ck_assert_uint_eq(none.count, 0);
+	for (unsigned i = 0; i < 5; i++)
 		channel_unref(c[i]);
 	/* What the walk took a reference to is still there. */
 	ck_assert_ptr_eq(channels_find(registry, all.kept->name), all.kept);
@@ -303,7 +309,7 @@ come_and_go(void *arg)
 
 START_TEST(threads_share_channels_and_end_them_once)
 {
-	struct walk none = { .most = 100 };
+	struct walk none = { 0 };
 	pthread_t threads[THREADS];
 
 	start(NAMES);
@@ -317,7 +323,7 @@ START_TEST(threads_share_channels_and_end_them_once)
 	pthread_barrier_destroy(&together);
 	ck_assert_uint_eq(strange, 0);
 	/* Nobody holds one: none is left, and their numbers came back. */
-	channels_each(registry, visit, &none);
+	channels_visit(registry, 0, UINT32_MAX, visit, &none);
 	ck_assert_uint_eq(none.met, 0);
 	ck_assert_uint_le(channels_numbers(registry), NAMES);
 	channels_free(registry);
@@ -403,7 +409,7 @@ SUITE("channel", TEST(names_are_of_few_characters),
     TEST(there_are_no_more_channels_than_the_limit),
     TEST(numbers_are_small_unique_and_given_out_again),
     TEST(policies_come_with_a_channel_and_with_a_reload),
-    TEST(walking_meets_every_channel_until_it_is_told_to_end),
+    TEST(walking_meets_every_channel_once_in_steps),
     TEST(threads_share_channels_and_end_them_once),
     TEST(a_reload_may_happen_at_any_time),
     TEST(what_a_channel_had_may_be_forgotten))

@@ -210,6 +210,24 @@ channel "m-*" { durability = memory  history-age = "1h" }
             self.assertEqual(g.get(f"/v1/channels?limit={bad}",
                                    api=True)[0], 400)
 
+    def test_thousands_are_listed_though_only_some_are_looked_at_at_once(self):
+        g = self.gateway
+        names = [f"many-{n * 7919 % 9000:04}" for n in range(9000)]
+        g.batch([{"channel": name, "data": 1} for name in names])
+        listed, after = [], "many"
+        while True:
+            page = g.get(f"/v1/channels?prefix=many&limit=2500&after={after}",
+                         api=True)[1]
+            listed += [c["name"] for c in page["channels"]]
+            if not page.get("more"):
+                break
+            self.assertEqual(len(page["channels"]), 2500)
+            after = listed[-1]
+        self.assertEqual(listed, sorted(names))
+        long = "n" * 129
+        self.assertEqual(g.get(f"/v1/channels?after={long}", api=True)[0],
+                         400)
+
     def test_a_restart_changes_nothing_of_it(self):
         g = self.gateway
         g.batch([{"channel": f"c{n % 7}", "data": n} for n in range(100)])
