@@ -2,9 +2,16 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
+
+/*
+ * So many with the lock held. Between them others may have it, who would come
+ * too late if it were taken again at once.
+ */
+enum { RELOADED_AT_ONCE = 1024, GIVE_WAY_NS = 50000 };
 
 struct channels {
 	pthread_mutex_t lock;
@@ -49,20 +56,29 @@ channels_free(struct channels *cs)
 	free(cs);
 }
 
+static void
+find_policy(void *ctx, struct channel *c)
+{
+	const struct channels *cs = ctx;
+
+	atomic_store(&c->policy, cs->find_policy(cs->policy_ctx, c->name));
+}
+
 void
 channels_reload(struct channels *cs, channels_policy_fn *find, void *ctx)
 {
-	struct map_entry *e = NULL;
+	const struct timespec give_way = { .tv_nsec = GIVE_WAY_NS };
+	uint32_t hand = 0;
 
 	pthread_mutex_lock(&cs->lock);
 	cs->find_policy = find;
 	cs->policy_ctx = ctx;
-	while ((e = map_next(&cs->by_name, e)) != NULL) {
-		struct channel *c = container_of(e, struct channel, entry);
-
-		atomic_store(&c->policy, find(ctx, c->name));
-	}
 	pthread_mutex_unlock(&cs->lock);
+	/* New ones have the new policies from here on. */
+	while (channels_visit(cs, hand, RELOADED_AT_ONCE, find_policy, cs)) {
+		hand += RELOADED_AT_ONCE;
+		nanosleep(&give_way, NULL);
+	}
 }
 
 bool
@@ -143,8 +159,7 @@ channel_new(struct channel **out, struct channels *cs, struct str name)
 	}
 	cs->by_number[c->number] = c;
 	if (cs->find_policy != NULL)
-		atomic_store(
-		    &c->policy, cs->find_policy(cs->policy_ctx, c->name));
+		find_policy(cs, c);
 	*out = c;
 	return SW_OK;
 

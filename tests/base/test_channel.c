@@ -1,6 +1,7 @@
 #include "proxy/base/channel.h"
 
 #include <pthread.h>
+#include <stdio.h>
 
 #include "proxy/base/err.h"
 #include "tests/bytes.h"
@@ -224,6 +225,30 @@ START_TEST(policies_come_with_a_channel_and_with_a_reload)
 }
 END_TEST
 
+/* Some at a time, and all of them. */
+START_TEST(thousands_have_another_policy_after_a_reload)
+{
+	enum { MANY = 3000 };
+	static struct channel *c[MANY];
+	unsigned asked = 0;
+
+	start(MANY);
+	for (unsigned i = 0; i < MANY; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "room-%u", i);
+		c[i] = get(name);
+	}
+	channels_reload(registry, find_later, &asked);
+	ck_assert_uint_eq(asked, MANY);
+	for (unsigned i = 0; i < MANY; i++) {
+		ck_assert_ptr_eq(channel_policy(c[i]), &later);
+		channel_unref(c[i]);
+	}
+	channels_free(registry);
+}
+END_TEST
+
 struct walk {
 	unsigned met, count;
 	struct channel *kept;
@@ -409,6 +434,7 @@ SUITE("channel", TEST(names_are_of_few_characters),
     TEST(there_are_no_more_channels_than_the_limit),
     TEST(numbers_are_small_unique_and_given_out_again),
     TEST(policies_come_with_a_channel_and_with_a_reload),
+    TEST(thousands_have_another_policy_after_a_reload),
     TEST(walking_meets_every_channel_once_in_steps),
     TEST(threads_share_channels_and_end_them_once),
     TEST(a_reload_may_happen_at_any_time),
