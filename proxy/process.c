@@ -204,8 +204,8 @@ open_directory(int *out, char *path, const struct identity *id)
 static int
 give_files(int dir, const char *base, const struct identity *id)
 {
-	static const char *const suffixes[] = { "", "-wal", "-shm", ".lock",
-		"-outbox", "-outbox-wal", "-outbox-shm" };
+	static const char *const suffixes[] = { "", "-wal", "-shm", "-tail",
+		".lock", "-outbox", "-outbox-wal", "-outbox-shm" };
 	char name[PATH_MAX];
 	int err = SW_OK;
 

@@ -13,6 +13,7 @@ import unittest
 
 from certificates import certificate
 from gateway import DAEMON, GUARD, Gateway, TRANSPORTS, main
+from post import Publisher
 
 USER = "nobody"
 IS_ROOT = os.geteuid() == 0
@@ -129,8 +130,13 @@ class Becoming(unittest.TestCase):
         g.start()
         g.wait_log("warn process: this runs as root: write user = ")
         ids = [g.publish("a", "x" * size)["id"] for size in (10, 20000)]
+        # Those that come closely are in the tail, which a kill leaves there.
+        with Publisher(g) as p:
+            while not os.path.exists(g.store + "-tail"):
+                ids.append(p.publish("a", "1")[2]["id"])
         g.kill9()
         self.assertIn((0, 0), self.owners(g))
+        self.assertTrue(os.path.exists(g.store + "-tail"))
         os.chown(g.dir + "/state", self.entry.pw_uid, self.entry.pw_gid)
         g.configure(f'user = "{USER}"\n')
         g.start()
