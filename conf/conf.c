@@ -502,8 +502,9 @@ route_copy(struct route *to, const struct route *from)
 	    SW_OK;
 }
 
-int
-conf_keep_routes(struct conf *next, const struct conf *now)
+/* Fixed once and for all, but not what they say. */
+static int
+keep_routes(struct conf *next, const struct conf *now)
 {
 	struct conf kept = { .route_count = 0 };
 	int err = SW_OK;
@@ -528,4 +529,19 @@ conf_keep_routes(struct conf *next, const struct conf *now)
 	next->routes = kept.routes;
 	next->route_count = kept.route_count;
 	return SW_OK;
+}
+
+int
+conf_keep(struct conf *next, const struct conf *now)
+{
+	int err = keep_routes(next, now);
+
+	for (size_t i = 0; i < directive_count && err == SW_OK; i++) {
+		const struct directive *d = &directives[i];
+
+		if (d->restart)
+			err = field_copy(
+			    d, conf_base(next, d), conf_base(now, d));
+	}
+	return err;
 }

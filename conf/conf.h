@@ -223,10 +223,11 @@ int conf_needs_restart(
     const struct conf *now, const struct conf *next, struct buf *names);
 
 /*
- * Routes are fixed once and for all, but not what they say: if `next` has other
- * ones, or others of them have a backend, it gets copies of those of `now`
- * instead. SW_ENOMEM; then `next` can only be freed.
+ * What only a restart can change stays as it is `now`: those directives get the
+ * values that are in use, and routes, if `next` has other ones or others of
+ * them have a backend, are copies of those in use. SW_ENOMEM; then `next` can
+ * only be freed.
  */
-int conf_keep_routes(struct conf *next, const struct conf *now);
+int conf_keep(struct conf *next, const struct conf *now);
 
 #endif

@@ -90,8 +90,8 @@ const struct directive directives[] = {
 		    "client gets the one with the name that it asks for, be "
 		    "it exactly or by a wildcard, of the kind that it "
 		    "understands (ECDSA or RSA), and else the first. Read "
-		    "again on SIGHUP; when anything is wrong with one of "
-		    "them, all that were in use stay." },
+		    "again on SIGHUP, which changes nothing when anything is "
+		    "wrong with one of them." },
 	{ "tls-key", KIND_PATHS, GROUP_TLS, LIST(tls_key),
 	    .example = "/etc/spillway/example.org.key",
 	    .help = "Files of private keys in PEM, without a passphrase, in "

@@ -111,21 +111,26 @@ certificates_close(struct certificates *c)
 	tls_tickets_free(c->tickets);
 }
 
-struct tls_context *
-certificates_renew(struct certificates *c, const struct conf *conf)
+int
+certificates_renew(struct tls_context **replaced, struct certificates *c,
+    const struct conf *conf)
 {
-	struct tls_context *old = c->context, *fresh;
+	uint64_t seen = look(conf);
+	struct tls_context *fresh;
+	int err = load(&fresh, c, conf);
 
-	c->tried = c->seen = look(conf);
-	if (load(&fresh, c, conf) != SW_OK) {
+	*replaced = NULL;
+	if (err != SW_OK) {
 		log_error("reload: the certificates cannot be used; the old "
 			  "ones stay in use");
-		return NULL;
+		return err;
 	}
+	c->tried = c->seen = seen;
 	if (fresh == NULL)
-		return NULL; /* whoever listens still needs them */
+		return SW_OK; /* whoever listens still needs them */
+	*replaced = c->context;
 	c->context = fresh;
-	return old;
+	return SW_OK;
 }
 
 bool
@@ -135,5 +140,8 @@ certificates_changed(struct certificates *c, const struct conf *conf)
 	bool stands = now == c->seen;
 
 	c->seen = now;
-	return stands && now != c->tried;
+	if (!stands || now == c->tried)
+		return false;
+	c->tried = now;
+	return true;
 }

@@ -23,17 +23,18 @@ int certificates_open(struct certificates *c, const struct conf *conf);
 void certificates_close(struct certificates *c); /* also of zeros */
 
 /*
- * Read them again. The context before, to be released when nobody begins a
- * handshake with it any more; NULL if it stays in use, for a reason that is
- * logged.
+ * Read them again. `*replaced` is the context before, to be released when
+ * nobody begins a handshake with it any more, or NULL if it stays in use. Codes
+ * as of tls_context_new: they cannot be used, the reason is logged, and all is
+ * as it was.
  */
-struct tls_context *certificates_renew(
-    struct certificates *c, const struct conf *conf);
+int certificates_renew(struct tls_context **replaced, struct certificates *c,
+    const struct conf *conf);
 
 /*
- * Look at the files: true if they are others than those that were read last,
- * and the same as at the look before. Certificate and key are written one after
- * the other.
+ * Look at the files: true, once, if they are others than those that were read
+ * last, and the same as at the look before. Certificate and key are written one
+ * after the other.
  */
 bool certificates_changed(struct certificates *c, const struct conf *conf);
 

@@ -35,7 +35,7 @@ struct conn_role {
 };
 
 /*
- * What an address is for. The last two are LISTENER_PUBLIC and LISTENER_API
+ * What an address is for. Those of TLS are LISTENER_PUBLIC and LISTENER_API
  * once TLS is taken off, and connections are that from the beginning.
  */
 enum listener_kind {
@@ -44,6 +44,7 @@ enum listener_kind {
 	LISTENER_REDIRECT,
 	LISTENER_TLS,
 	LISTENER_API_TLS,
+	LISTENER_KINDS,
 };
 
 static inline bool

@@ -404,26 +404,47 @@ retire(struct gateway *g, struct conf *old)
 	}
 }
 
-void
-gateway_reload(struct gateway *g, struct conf *next)
+static void
+warn_of_restart(const struct conf *now, const struct conf *next)
 {
-	struct conf *old = g->conf;
-	struct log_options options = log_options(g, next);
-	struct admission_limits limits;
-	struct outbox_limits outbox;
-	struct tls_context *replaced;
 	struct buf names;
 
 	buf_init(&names, 4096);
-	if (conf_needs_restart(old, next, &names) == SW_OK &&
+	if (conf_needs_restart(now, next, &names) == SW_OK &&
 	    buf_len(&names) > 0)
 		log_warn("reload: a restart is needed for: %.*s",
 		    STR_ARG(buf_str(&names)));
 	buf_fini(&names);
-	if (conf_keep_routes(next, old) != SW_OK) {
-		log_error("reload: %s", err_info(SW_ENOMEM)->sentence);
+}
+
+/* All that may go wrong; then everything is as it was. */
+static int
+prepare_reload(
+    struct gateway *g, struct conf *next, struct tls_context **replaced)
+{
+	int err;
+
+	warn_of_restart(g->conf, next);
+	if ((err = conf_keep(next, g->conf)) != SW_OK)
+		log_error("reload: %s", err_info(err)->sentence);
+	else if ((err = sockets_check(&g->sockets, next)) == SW_OK)
+		err = certificates_renew(replaced, &g->certificates, next);
+	return err;
+}
+
+int
+gateway_reload(struct gateway *g, struct conf *next)
+{
+	struct conf *old = g->conf;
+	struct tls_context *replaced;
+	struct admission_limits limits;
+	struct outbox_limits outbox;
+	struct log_options options;
+	int err = prepare_reload(g, next, &replaced);
+
+	if (err != SW_OK) {
 		conf_free(next);
-		return;
+		return err;
 	}
 	g->conf = next;
 	log_set(next->log_level, next->log_json);
@@ -431,15 +452,16 @@ gateway_reload(struct gateway *g, struct conf *next)
 	admission_configure(g->admission, &limits);
 	configure_sessions(g, next);
 	channels_reload(g->channels, find_policy, next);
+	options = log_options(g, next);
 	log_reload(g->log, &options);
 	outbox = outbox_limits(next);
 	if (g->outbox != NULL)
 		outbox_reload(g->outbox, &outbox);
-	replaced = certificates_renew(&g->certificates, next);
 	swap_all(g, next);
 	tls_context_unref(replaced);
 	retire(g, old);
 	log_info("configuration reloaded");
+	return SW_OK;
 }
 
 uint64_t
@@ -451,7 +473,7 @@ gateway_watch(struct gateway *g)
 	if (c->context == NULL || g->conf->tls_certificate_check_ms == 0)
 		return 0;
 	if (certificates_changed(c, g->conf) &&
-	    (replaced = certificates_renew(c, g->conf)) != NULL) {
+	    certificates_renew(&replaced, c, g->conf) == SW_OK) {
 		swap_all(g, g->conf);
 		tls_context_unref(replaced);
 		log_info("certificates changed: the new ones are in use");

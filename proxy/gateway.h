@@ -24,9 +24,10 @@ int gateway_start(struct gateway **out, struct conf *conf);
 
 /*
  * Take over a new configuration, without dropping a stream. Takes it; what only
- * a restart can change is logged.
+ * a restart can change keeps its value, and is logged. On failure, which has
+ * been logged, all is as it was.
  */
-void gateway_reload(struct gateway *g, struct conf *next);
+int gateway_reload(struct gateway *g, struct conf *next);
 
 /*
  * Look whether the files of certificates have changed, and take over what is in

@@ -247,8 +247,9 @@ reload(struct gateway *g, const struct options *o)
 		log_error("reload: the configuration has faults; the old one "
 			  "stays in use file=%s",
 		    o->file);
-	else
-		gateway_reload(g, next);
+	else if (gateway_reload(g, next) != SW_OK)
+		log_error("reload: the old configuration stays in use file=%s",
+		    o->file);
 	systemd_notify("READY=1");
 }
 

@@ -20,6 +20,22 @@ struct socket {
 	size_t worker;
 };
 
+/* Who reaches it decides what the configuration has to say. */
+static void
+note_reach(struct sockets *s, int fd, enum listener_kind kind)
+{
+	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(sa);
+	struct address a;
+
+	if (s->reached[kind][0] != '\0' ||
+	    getsockname(fd, (struct sockaddr *)&sa, &len) != 0)
+		return; /* accepting will say what is wrong with it */
+	a = address_of(&sa);
+	if (!address_is_loopback(&a))
+		address_print(&a, s->reached[kind]);
+}
+
 /* Takes `fd`. */
 static int
 keep(struct sockets *s, int fd, bool shared, enum listener_kind kind,
@@ -33,6 +49,7 @@ keep(struct sockets *s, int fd, bool shared, enum listener_kind kind,
 	}
 	s->items = more;
 	more[s->count++] = (struct socket){ fd, shared, kind, worker };
+	note_reach(s, fd, kind);
 	return SW_OK;
 }
 
@@ -93,38 +110,23 @@ listen_at(struct sockets *s, const char *address, enum listener_kind kind)
 	return err;
 }
 
-/*
- * What others reach asks for a decision, or for a token, also where the
- * configuration could not see it.
- */
-static int
-check_reach(const struct conf *conf, int fd, enum listener_kind kind)
+/* What others must not reach without; NULL: it is there. */
+static const char *
+lacks(const struct conf *conf, enum listener_kind kind)
 {
-	bool api = listener_within(kind) == LISTENER_API;
-	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
-	socklen_t len = sizeof(sa);
-	struct address a;
-	char text[ADDRESS_TEXT];
+	const struct policy *usual = &conf->policies[conf->policy_count - 1];
 
-	if (getsockname(fd, (struct sockaddr *)&sa, &len) != 0)
-		return SW_OK; /* accepting will say what is wrong with it */
-	a = address_of(&sa);
-	if (!address_is_loopback(&a) && conf->demo) {
-		log_error("listen socket=systemd address=%s: others reach it: "
-			  "write demo = no",
-		    address_print(&a, text));
-		return SW_EINVAL;
-	}
-	if (address_is_loopback(&a) || kind == LISTENER_REDIRECT ||
-	    (kind == LISTENER_API_TLS && conf->api_client_ca_count > 0) ||
-	    (api ? conf->api_token_count > 0 :
-		   conf->anonymous || conf->token_key_count > 0))
-		return SW_OK;
-	log_error("listen socket=systemd address=%s: others reach it: write %s",
-	    address_print(&a, text),
-	    api ? "api-token = \"...\"" :
-		  "anonymous = yes, or token-key = \"...\"");
-	return SW_EINVAL;
+	if (conf->demo)
+		return "demo = no";
+	if (kind == LISTENER_REDIRECT ||
+	    (kind == LISTENER_API_TLS && conf->api_client_ca_count > 0))
+		return NULL;
+	if (listener_is_api(kind))
+		return conf->api_token_count > 0 ? NULL : "api-token = \"...\"";
+	return conf->anonymous || conf->token_key_count > 0 ||
+		usual->bridge_connect ?
+	    NULL :
+	    "anonymous = yes, or token-key = \"...\"";
 }
 
 static int
@@ -141,8 +143,6 @@ listen_all(struct sockets *s, const char *name, char *const *addresses,
 		    name);
 		err = SW_EINVAL;
 	}
-	for (size_t i = 0; i < n && err == SW_OK; i++)
-		err = check_reach(s->conf, fds[i], kind);
 	/* systemd has opened them already. */
 	for (size_t i = 0; i < n && err == SW_OK; i++) {
 		log_info("listening for=%s socket=systemd", name);
@@ -169,6 +169,22 @@ warn_of_idle_certificates(const struct sockets *s)
 	if (s->conf->tls_certificate_count > 0)
 		log_warn("tls: nothing listens with it: write listen-tls = "
 			 "\"...\" as well, or leave out tls-certificate");
+}
+
+int
+sockets_check(const struct sockets *s, const struct conf *conf)
+{
+	const char *missing;
+
+	for (size_t i = 0; i < LISTENER_KINDS; i++) {
+		if (s->reached[i][0] == '\0' ||
+		    (missing = lacks(conf, (enum listener_kind)i)) == NULL)
+			continue;
+		log_error("listen address=%s: others reach it: write %s",
+		    s->reached[i], missing);
+		return SW_EINVAL;
+	}
+	return SW_OK;
 }
 
 int
@@ -201,6 +217,8 @@ sockets_open(struct sockets *s, const struct conf *conf,
 		err = listen_all(s, all[i].name, all[i].addresses, all[i].count,
 		    all[i].kind);
 	if (err == SW_OK)
+		err = sockets_check(s, conf);
+	if (err == SW_OK)
 		warn_of_idle_certificates(s);
 	return err;
 }
@@ -228,5 +246,6 @@ sockets_close(struct sockets *s)
 	for (size_t i = 0; i < s->count; i++)
 		close(s->items[i].fd);
 	free(s->items);
-	*s = (struct sockets){ 0 };
+	s->items = NULL;
+	s->count = 0;
 }

@@ -1004,6 +1004,30 @@ START_TEST(what_needs_a_restart_is_named)
 }
 END_TEST
 
+START_TEST(what_needs_a_restart_keeps_its_value)
+{
+	struct conf *now = load(NULL);
+	struct conf *next = load_text(rich);
+	uint64_t heartbeat_ms = next->heartbeat_ms;
+	struct buf names;
+
+	buf_init(&names, 4096);
+	ck_assert_int_eq(conf_needs_restart(now, next, &names), SW_OK);
+	ck_assert_uint_gt(buf_len(&names), 0);
+	ck_assert_uint_ne(heartbeat_ms, now->heartbeat_ms);
+	ck_assert_int_eq(conf_keep(next, now), SW_OK);
+	buf_clear(&names);
+	ck_assert_int_eq(conf_needs_restart(now, next, &names), SW_OK);
+	ck_assert_uint_eq(buf_len(&names), 0);
+	ck_assert_str_eq(next->listen[0], now->listen[0]);
+	ck_assert_str_eq(next->store, now->store);
+	ck_assert_uint_eq(next->heartbeat_ms, heartbeat_ms);
+	conf_free(next);
+	conf_free(now);
+	buf_fini(&names);
+}
+END_TEST
+
 /* As a daemon does on each SIGHUP: what is wrong once leaves nothing behind. */
 START_TEST(loads_are_independent_of_what_was_loaded_before)
 {
@@ -1115,6 +1139,7 @@ main(void)
 	tcase_add_test(tc, what_is_printed_loads_to_the_same);
 	tcase_add_test(tc, a_token_that_is_kept_in_a_file_is_not_printed);
 	tcase_add_test(tc, what_needs_a_restart_is_named);
+	tcase_add_test(tc, what_needs_a_restart_keeps_its_value);
 	tcase_add_test(tc, loads_are_independent_of_what_was_loaded_before);
 	tcase_add_test(tc, threads_may_load_at_the_same_time);
 	suite_add_tcase(suite, tc);

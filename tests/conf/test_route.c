@@ -500,7 +500,7 @@ START_TEST(other_routes_need_a_restart_and_what_they_say_does_not)
 	ck_assert_int_eq(conf_needs_restart(now, next, &names), SW_OK);
 	ck_assert(str_is(buf_str(&names), "route") || buf_len(&names) == 0);
 	ck_assert((buf_len(&names) > 0) == table[_i].restart);
-	ck_assert_int_eq(conf_keep_routes(next, now), SW_OK);
+	ck_assert_int_eq(conf_keep(next, now), SW_OK);
 	ck_assert_uint_eq(next->route_count, now->route_count);
 	for (size_t i = 0; i + 1 < now->route_count; i++) {
 		ck_assert_str_eq(

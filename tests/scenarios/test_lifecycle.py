@@ -124,9 +124,48 @@ channel "a" { history-events = 20  send = echo  durability = full }
             self.assertIn(name, line)
         for name in ("retry", "api-listen", "heartbeat"):
             self.assertNotRegex(line, rf"[:,] {name}\b")
-        g.plain_port = port
         self.assertEqual(g.get("/v1/stats", api=True)[1]["workers"], 2)
+        g.plain_port = port
         self.assertEqual(g.poll("a")["retry"], 9000)
+        # The head of a request may have 12k, as it might at the start.
+        self.assertEqual(g.get("/stream/a", {"X-Long": "x" * 8000})[0], 200)
+        # It is said again as long as it is so, and no longer.
+        g.plain_port = port + 1
+        self.reload('header-max = "4k"', 2)
+        self.assertEqual(g.wait_log("warn reload: a restart is needed for: ",
+                                    2).partition("warn")[2],
+                         line.partition("warn")[2])
+        g.workers, g.plain_port = 2, port
+        self.reload("", 3)
+        self.assertEqual(sum("a restart is needed" in l for l in g.lines), 2)
+
+    def test_who_reaches_an_address_is_asked_for_a_token_until_it_is_gone(self):
+        g = self.gateway
+        name = f'"127.0.0.1:{g.api_port}"'
+
+        def write(address, conf):
+            g.configure(conf)
+            with open(g.conf_path, encoding="ascii") as f:
+                text = f.read()
+            with open(g.conf_path, "w", encoding="ascii") as f:
+                f.write(text.replace(name, address))
+
+        def asks():
+            return g.request("GET", "/metrics", api=True)[0] == 401
+
+        write(f'"0.0.0.0:{g.api_port}"', 'api-token = "0123456789abcdef"')
+        g.restart()
+        self.assertTrue(asks())
+        # Fine for the address in the file, which is not yet that in use.
+        write(name, 'retry = "9s"')
+        g.signal(signal.SIGHUP)
+        g.wait_log(r"error listen address=0\.0\.0\.0:\d+: others reach it: "
+                   "write api-token = ")
+        g.wait_log("error reload: the old configuration stays in use")
+        self.assertTrue(asks())
+        self.assertEqual(g.poll("a")["retry"], 2000)
+        g.restart()
+        self.assertFalse(asks())
 
     def test_reloads_in_a_row_disturb_neither_publishers_nor_streams(self):
         g = self.gateway

@@ -224,7 +224,7 @@ class Becoming(unittest.TestCase):
                 shutil.copy(g.dir + "/1" + end, g.dir + "/now" + end)
                 shutil.chown(g.dir + "/now" + end, USER)
             g.signal(signal.SIGHUP)
-            g.wait_log("info configuration reloaded$", 2)
+            g.wait_log("info configuration reloaded$")
             with socket.create_connection(("127.0.0.1", int(g.port))) as s:
                 context = g.secure_port.context
                 context.load_verify_locations(new.path)

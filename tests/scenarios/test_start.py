@@ -470,7 +470,19 @@ class Activation(unittest.TestCase):
                 l for l in g.lines if "others reach it" in l))
             g.configure(decision)
             g.start()
+            # Nor does a reload take it back.
+            g.configure("")
+            g.signal(signal.SIGHUP)
+            g.wait_log("error reload: the old configuration stays in use")
             self.assertEqual(g.stop(), 0)
+
+    def test_that_the_backend_is_asked_is_a_decision(self):
+        g, _ = self.activated("public", 1, "0.0.0.0")
+        g.configure('backend = "http://127.0.0.1:9"\n'
+                    f'bridge-secret = "whsec_{"A" * 32}"\n'
+                    'bridge-connect = yes')
+        g.start()
+        self.assertEqual(g.stop(), 0)
 
     def test_between_two_daemons_nobody_is_turned_away(self):
         g, (public, api) = self.activated("public:api", 2)

@@ -352,16 +352,23 @@ class Reload(Scenario):
         m.until(b"ok\n")
         m.close()
 
-    def test_a_bad_certificate_keeps_the_old_ones_and_is_told_loudly(self):
+    def test_a_bad_certificate_keeps_all_as_it_was_and_is_told_loudly(self):
         g = self.gateway
-        broken = certificate(version=4)
-        with open(broken.path, "w", encoding="ascii") as f:
+        good, g.certificates = g.certificates, [certificate(version=4)]
+        with open(g.certificates[0].path, "w", encoding="ascii") as f:
             f.write("no certificate\n")
-        self.reload([broken])
+        g.configure('retry = "9s"')
+        g.signal(signal.SIGHUP)
         g.wait_log(r'error tls: tls-certificate ".*-4\.pem" has no')
         g.wait_log(r"error reload: the certificates cannot be used; the old "
                    r"ones stay in use")
-        self.assertEqual(g.get("/healthz")[0], 200)
+        g.wait_log("error reload: the old configuration stays in use")
+        self.assertEqual(g.poll("a")["retry"], 2000)
+        g.certificates = good
+        g.configure('retry = "9s"')
+        g.signal(signal.SIGHUP)
+        g.wait_log("info configuration reloaded$")
+        self.assertEqual(g.poll("a")["retry"], 9000)
 
     def test_a_session_outlives_the_reload(self):
         g = self.gateway
