@@ -27,6 +27,19 @@ env_number(const char *name)
 	    0;
 }
 
+/* Is it a name that says what a socket is for? */
+static bool
+is_purpose(struct str name)
+{
+	static const char *const purposes[] = { "public", "tls", "redirect",
+		"api", "api-tls" };
+
+	for (size_t i = 0; i < sizeof(purposes) / sizeof(purposes[0]); i++)
+		if (str_is(name, purposes[i]))
+			return true;
+	return false;
+}
+
 size_t
 systemd_sockets(const char *name, int fds[SYSTEMD_SOCKETS_MAX])
 {
@@ -41,9 +54,7 @@ systemd_sockets(const char *name, int fds[SYSTEMD_SOCKETS_MAX])
 		int fd = FIRST_FD + (int)i;
 
 		/* Without a name of its own it has the unit's. */
-		if (!str_cut(&rest, ':', &one) ||
-		    (!str_is(one, "public") && !str_is(one, "tls") &&
-			!str_is(one, "api")))
+		if (!str_cut(&rest, ':', &one) || !is_purpose(one))
 			one = STR("public");
 		if (!str_is(one, name))
 			continue;

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import unittest
 
-from certificates import certificate
+from certificates import certificate, trusting
 from gateway import (DAEMON, GUARD, Gateway, Scenario, SecurePort, TRANSPORTS,
                      Wire, free_ports, main, request_head)
 
@@ -457,6 +457,24 @@ class Activation(unittest.TestCase):
         self.assertEqual(g.poll("a")["events"], [])
         with Wire(port) as w:
             w.send(request_head("/stream/a"))
+            self.assertEqual(w.response()[0], 400)
+
+    def test_every_kind_of_address_has_its_name(self):
+        used = [certificate()]
+        g, (redirect, api) = self.activated("redirect:api-tls", 2,
+                                            certificates=used)
+        g.configure("redirect-port = 444\n")
+        g.start()
+        with Wire(redirect) as w:
+            w.send(request_head("/x"))
+            status, headers, _ = w.response()
+        self.assertEqual((status, headers["location"]),
+                         (301, "https://test:444/x"))
+        with Wire(SecurePort(api, trusting(*used))) as w:
+            w.send(request_head("/v1/stats"))
+            self.assertEqual(w.response()[0], 200)
+        with Wire(api) as w:
+            w.send(request_head("/v1/stats"))
             self.assertEqual(w.response()[0], 400)
 
     def test_an_open_one_needs_a_decision_too(self):
