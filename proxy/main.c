@@ -56,6 +56,16 @@ usage(FILE *out)
 	    out);
 }
 
+/* The end of what was asked for: did it reach its reader? */
+static int
+printed(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_FINE;
+	fprintf(stderr, "spillway: cannot write: %s\n", strerror(errno));
+	return EXIT_START;
+}
+
 /* False: there is nothing more to do; `*status` says how it went. */
 static bool
 read_options(struct options *o, int argc, char **argv, int *status)
@@ -85,9 +95,11 @@ read_options(struct options *o, int argc, char **argv, int *status)
 			break;
 		case 'V':
 			puts("spillway " PACKAGE_VERSION);
+			*status = printed();
 			return false;
 		case 'h':
 			usage(stdout);
+			*status = printed();
 			return false;
 		default:
 			usage(stderr);
@@ -103,9 +115,28 @@ read_options(struct options *o, int argc, char **argv, int *status)
 	return true;
 }
 
-/* The configuration, or NULL after its faults were printed. */
+/*
+ * What is wrong, one fault a line: for a person who starts it or asks with -t;
+ * in the log, an entry each, when it runs. Without places they are the file's.
+ */
+static void
+tell(const char *file, struct str faults, bool running)
+{
+	const char *colon = file[0] == '\0' ? "" : ": ";
+	struct str one;
+
+	while (str_cut(&faults, '\n', &one)) {
+		if (one.len > 0 && running)
+			log_error("%s%s%.*s", file, colon, STR_ARG(one));
+		else if (one.len > 0)
+			fprintf(
+			    stderr, "%s%s%.*s\n", file, colon, STR_ARG(one));
+	}
+}
+
+/* The configuration, or NULL after its faults were told. */
 static struct conf *
-load(const struct options *o)
+load(const struct options *o, bool running)
 {
 	struct conf *conf = NULL;
 	struct buf faults;
@@ -113,13 +144,12 @@ load(const struct options *o)
 
 	buf_init(&faults, 1 << 20);
 	err = conf_load(&conf, o->file, &faults);
-	if (err != SW_OK) {
-		fwrite(buf_head(&faults), 1, buf_len(&faults), stderr);
-		if (buf_len(&faults) == 0)
-			fprintf(stderr, "%s: %s\n", o->file,
-			    err_info(err)->sentence);
+	if (err != SW_OK && buf_len(&faults) > 0) {
+		tell("", buf_str(&faults), running);
+	} else if (err != SW_OK) {
+		tell(o->file, str_of(err_info(err)->sentence), running);
 	} else if (backend_files_check(conf, &faults) != SW_OK) {
-		fprintf(stderr, "%s: %.*s", o->file, STR_ARG(buf_str(&faults)));
+		tell(o->file, buf_str(&faults), running);
 		conf_free(conf);
 		conf = NULL;
 	}
@@ -127,9 +157,10 @@ load(const struct options *o)
 	return conf;
 }
 
-/* Can the certificates be used? If not, it is printed. */
+/* Can the certificates be used? If not, it is told. */
 static bool
-certificates_are_fine(const struct options *o, const struct conf *conf)
+certificates_are_fine(
+    const struct options *o, const struct conf *conf, bool running)
 {
 	struct tls_context *tls = NULL;
 	struct buf why;
@@ -139,7 +170,7 @@ certificates_are_fine(const struct options *o, const struct conf *conf)
 	if (conf->tls_certificate_count > 0)
 		err = tls_context_new(&tls, conf, NULL, &why);
 	if (err != SW_OK)
-		fprintf(stderr, "%s: %.*s\n", o->file, STR_ARG(buf_str(&why)));
+		tell(o->file, buf_str(&why), running);
 	tls_context_unref(tls);
 	buf_fini(&why);
 	return err == SW_OK;
@@ -151,20 +182,20 @@ test(const struct options *o, const struct conf *conf)
 {
 	struct identity id;
 
-	if (!certificates_are_fine(o, conf) ||
+	if (!certificates_are_fine(o, conf, false) ||
 	    identity_find(&id, conf) != SW_OK)
 		return EXIT_START;
 	printf("%s: fine\n", o->file);
-	return EXIT_FINE;
+	return printed();
 }
 
 /* Who has become somebody else may not be able to read again what it has. */
 static void
 rehearse_reload(const struct options *o)
 {
-	struct conf *conf = load(o);
+	struct conf *conf = load(o, true);
 
-	if (conf == NULL || !certificates_are_fine(o, conf))
+	if (conf == NULL || !certificates_are_fine(o, conf, true))
 		log_warn("SIGHUP will change nothing: the daemon cannot read "
 			 "its files again, for the reasons above; let its user "
 			 "read them");
@@ -177,12 +208,15 @@ print(const struct conf *conf)
 	struct buf out;
 	int err;
 
-	buf_init(&out, 1 << 20);
+	/* A block of a few bytes may be a page of what is in effect. */
+	buf_init(&out, SIZE_MAX / 2);
 	err = conf_print(conf, &out);
 	if (err == SW_OK)
 		fwrite(buf_head(&out), 1, buf_len(&out), stdout);
+	else
+		fprintf(stderr, "spillway: %s\n", err_info(err)->sentence);
 	buf_fini(&out);
-	return err == SW_OK ? EXIT_FINE : EXIT_START;
+	return err == SW_OK ? printed() : EXIT_START;
 }
 
 /* Signals come to this thread alone: all others are born with them blocked. */
@@ -243,7 +277,7 @@ reload(struct gateway *g, const struct options *o)
 		log_error("reload: memory ran out; the old configuration stays "
 			  "in use file=%s",
 		    o->file);
-	else if ((next = load(o)) == NULL)
+	else if ((next = load(o, true)) == NULL)
 		log_error("reload: the configuration has faults; the old one "
 			  "stays in use file=%s",
 		    o->file);
@@ -298,7 +332,7 @@ main(int argc, char **argv)
 		return compare_command(argc - 1, argv + 1);
 	if (!read_options(&o, argc, argv, &status))
 		return status;
-	conf = load(&o);
+	conf = load(&o, false);
 	if (conf == NULL)
 		return o.test_only ? EXIT_START : EXIT_USAGE;
 	if (o.test_only || o.print) {

@@ -114,6 +114,22 @@ channel "a" { history-events = 20  send = echo  durability = full }
         self.assertEqual(g.get("/v1/channels/a", api=True)[1]
                          ["retention"]["events"], 9)
 
+    def test_faults_are_entries_of_the_log_as_all_else_is(self):
+        g = self.gateway
+        g.configure("log-format = json")
+        g.stop()
+        g.start(expect_failure=True)
+        g.wait_log('"message":"ready"')
+        g.configure('history-evens = 1\nheartbeat = "soon"')
+        g.signal(signal.SIGHUP)
+        g.wait_log('"message":"reload: the configuration has faults')
+        entries = [json.loads(l) for l in g.lines]
+        messages = [e["message"] for e in entries if e["level"] == "error"]
+        self.assertEqual(len(messages), 3)
+        for message, fault in zip(messages, ("history-evens", "soon")):
+            self.assertRegex(
+                message, re.escape(g.conf_path) + r":\d+: .*" + fault)
+
     def test_what_needs_a_restart_is_named_and_stays_as_it_was(self):
         g = self.gateway
         port = g.plain_port

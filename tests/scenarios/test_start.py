@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import unittest
 
 from certificates import certificate, trusting
@@ -97,6 +98,27 @@ channel "z*" { durability = full }
         status, second, err = run("--print-config", "-c", self.path)
         self.assertEqual((status, err, second), (0, "", first))
         self.assertEqual(run("-t", "-c", self.path)[0], 0)
+
+    def test_what_is_in_effect_may_be_large(self):
+        """A block of a few bytes is many lines of it."""
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
+            for n in range(6000):
+                f.write(f'channel "{n}" {{}}\n')
+            f.flush()
+            status, out, err = run("-c", f.name, "--print-config")
+        self.assertEqual((status, err), (0, ""))
+        self.assertEqual(out.count("\nchannel "), 6000)
+
+    def test_what_nobody_could_read_is_no_success(self):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            for arguments in (["--print-config"], ["-t"], ["--version"],
+                              ["--help"]):
+                done = subprocess.run(
+                    [DAEMON, "-c", os.devnull, *arguments], stdout=full,
+                    stderr=subprocess.PIPE, text=True, timeout=GUARD,
+                    check=False)
+                self.assertEqual(done.returncode, 1, arguments)
+                self.assertIn("No space left on device", done.stderr)
 
     def test_an_open_door_without_a_decision_is_refused(self):
         self.write('listen = { "0.0.0.0:0" }\n')
