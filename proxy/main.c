@@ -343,6 +343,10 @@ main(int argc, char **argv)
 	log_set(conf->log_level, conf->log_json);
 	changes = strcmp(conf->user, "off") != 0;
 	block_signals(&awaited);
+	if (process_fill_standard() != SW_OK) {
+		conf_free(conf);
+		return EXIT_START;
+	}
 	if (gateway_start(&g, conf) != SW_OK) {
 		log_error("not started");
 		return EXIT_START;

@@ -26,6 +26,23 @@ is_off(const char *name)
 	return strcmp(name, "off") == 0;
 }
 
+int
+process_fill_standard(void)
+{
+	int fd;
+
+	/* It gets the lowest number that is free. */
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0) {
+		log_error("process: /dev/null: %s", strerror(errno));
+		return SW_EIO;
+	}
+	close(fd);
+	return SW_OK;
+}
+
 /* An id that is written as a number; -1 stands for "leave it" in setresuid. */
 static bool
 id_of(uint32_t *out, const char *text)

@@ -19,6 +19,13 @@ struct identity {
 	const char *name; /* of its entry, or NULL: user is a number */
 };
 
+/*
+ * Whoever starts it may have closed the standard input, output or error: then
+ * /dev/null is there, before a socket or the store gets the number that the log
+ * is written to. SW_EIO: it cannot be opened, and there may be no log.
+ */
+int process_fill_standard(void);
+
 /* Whom the configuration names. SW_EINVAL: there is no such user or group. */
 int identity_find(struct identity *out, const struct conf *conf);
 

@@ -305,6 +305,26 @@ class Becoming(unittest.TestCase):
             g.stop()
 
 
+class Standard(unittest.TestCase):
+    def test_what_is_closed_is_no_place_for_sockets_or_the_store(self):
+        """Else the log is written into what has the number 2."""
+        g = Gateway(wrap=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
+        self.addCleanup(g.close)
+        g.start(expect_failure=True)
+
+        def answers():
+            try:
+                return g.request("GET", "/readyz")[0] == 200
+            except OSError:
+                return False
+        g.until(answers)
+        for fd in range(3):
+            self.assertEqual(os.readlink(f"/proc/{g.process.pid}/fd/{fd}"),
+                             "/dev/null")
+        g.publish("a", 1)
+        self.assertEqual(g.stop(), 0)
+
+
 class Hardened(unittest.TestCase):
     def test_a_crash_leaves_no_core_dump(self):
         with Gateway() as g:
