@@ -47,6 +47,13 @@ enum listener_kind {
 	LISTENER_KINDS,
 };
 
+/* Whose is the queue of those who have connected? */
+enum listener_queue {
+	QUEUE_OF_WORKER,
+	QUEUE_OF_ALL,     /* all workers take from it */
+	QUEUE_OF_SYSTEMD, /* so do they, and the next daemon goes on with it */
+};
+
 static inline bool
 listener_is_secure(enum listener_kind kind)
 {

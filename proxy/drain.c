@@ -1,5 +1,7 @@
 #include "proxy/drain.h"
 
+#include <sys/socket.h>
+
 #include "proxy/asking.h"
 #include "proxy/event_stream.h"
 #include "proxy/handshake.h"
@@ -8,6 +10,7 @@
 #include "proxy/poll.h"
 #include "proxy/preface.h"
 #include "proxy/proxy.h"
+#include "proxy/publish.h"
 #include "proxy/relay.h"
 #include "proxy/session_home.h"
 #include "proxy/subscriber.h"
@@ -60,6 +63,32 @@ end_streams(struct worker *w, uint64_t left)
 	}
 }
 
+/* Has it sent what nobody has looked at? Then it will be, in this turn. */
+static bool
+has_unread(const struct conn *c)
+{
+	int fd = c->io.fd >= 0 ? c->io.fd : c->lent_fd;
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* Nothing was asked by it that is still to be answered. */
+static bool
+is_idle(const struct conn *c)
+{
+	if (c->role == &look_role)
+		return c->answers == 0 && c->in == NULL &&
+		    (c->in_head || !has_unread(c));
+	if (c->role == &http_role)
+		return !http_busy(c->owner) && !has_unread(c);
+	if (c->role == &relay_role)
+		return !relay_busy(c) && !has_unread(c);
+	if (c->role == &preface_role)
+		return !has_unread(c);
+	return c->role == &handshake_role;
+}
+
 /* Polls that wait are answered; idle connections need nothing more. */
 static void
 end_others(struct worker *w)
@@ -73,13 +102,9 @@ end_others(struct worker *w)
 			asking_end(c);
 		else if (c->role == &proxy_role)
 			proxy_drain(c);
-		else if (c->role == &look_role && c->answers == 0 &&
-		    c->in == NULL)
+		else if (is_idle(c) && c->role == &look_role)
 			conn_linger(c);
-		else if (c->role == &handshake_role ||
-		    c->role == &preface_role ||
-		    (c->role == &http_role && !http_busy(c->owner)) ||
-		    (c->role == &relay_role && !relay_busy(c)))
+		else if (is_idle(c))
 			conn_close(c);
 	}
 }
@@ -90,6 +115,8 @@ tick(struct timer *t)
 	struct drain *d = container_of(t, struct drain, tick);
 	struct worker *w = container_of(d, struct worker, drain);
 
+	/* Answers that wait for the turn's end: who has them is not idle. */
+	publish_flush(w);
 	end_streams(w, streams_left(w));
 	end_others(w);
 	if (session_home_end(w) && list_empty(&w->conns))

@@ -33,7 +33,7 @@ struct listener {
 	struct worker *worker;
 	struct timer rest;
 	enum listener_kind kind;
-	bool shared;
+	enum listener_queue queue;
 };
 
 bool
@@ -142,7 +142,7 @@ listener_socket(int *out, const char *address, bool shared, mode_t mode)
 static uint32_t
 events_of(const struct listener *l)
 {
-	return EPOLLIN | (l->shared ? EPOLLEXCLUSIVE : 0);
+	return EPOLLIN | (l->queue == QUEUE_OF_WORKER ? 0 : EPOLLEXCLUSIVE);
 }
 
 static void
@@ -167,17 +167,12 @@ on_rested(struct timer *t)
 }
 
 static void
-on_connections(struct io *io, uint32_t events)
+accept_some(struct listener *l, int most)
 {
-	struct listener *l = container_of(io, struct listener, io);
 	const struct address nobody = { .family = 0 };
 	struct worker *w = l->worker;
 
-	(void)events;
-	/* Closed earlier in this turn of the loop. */
-	if (io->fd < 0)
-		return;
-	for (int i = 0; i < ACCEPT_MAX; i++) {
+	for (int i = 0; i < most; i++) {
 		struct sockaddr_storage sa;
 		socklen_t len = sizeof(sa);
 		struct address peer;
@@ -212,9 +207,18 @@ on_connections(struct io *io, uint32_t events)
 	}
 }
 
+static void
+on_connections(struct io *io, uint32_t events)
+{
+	(void)events;
+	/* Else it was closed earlier in this turn of the loop. */
+	if (io->fd >= 0)
+		accept_some(container_of(io, struct listener, io), ACCEPT_MAX);
+}
+
 int
-listener_open(struct listener **out, struct worker *w, int fd, bool shared,
-    enum listener_kind kind)
+listener_open(struct listener **out, struct worker *w, int fd,
+    enum listener_queue queue, enum listener_kind kind)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 
@@ -223,7 +227,7 @@ listener_open(struct listener **out, struct worker *w, int fd, bool shared,
 	l->io = (struct io){ .fd = fd, .ready = on_connections };
 	l->worker = w;
 	l->kind = kind;
-	l->shared = shared;
+	l->queue = queue;
 	timer_init(&l->rest, on_rested);
 	if (loop_add(w->loop, &l->io, events_of(l)) != SW_OK) {
 		free(l);
@@ -238,10 +242,9 @@ listener_close(struct listener *l)
 {
 	if (l->io.fd < 0)
 		return;
-	/* Whoever is in the queue already is not turned away; but systemd has
-	 * a queue that the next daemon goes on with. */
-	if (!l->shared)
-		on_connections(&l->io, EPOLLIN);
+	/* Whoever is in the queue already is not turned away. */
+	if (l->queue != QUEUE_OF_SYSTEMD)
+		accept_some(l, BACKLOG);
 	loop_clear_timer(&l->rest);
 	loop_remove(l->worker->loop, &l->io);
 	close(l->io.fd);

@@ -24,11 +24,11 @@ bool listener_is_shared(const char *address);
 const char *listener_path(const char *address);
 
 /* Begin to accept; takes `fd`. */
-int listener_open(struct listener **out, struct worker *w, int fd, bool shared,
-    enum listener_kind kind);
+int listener_open(struct listener **out, struct worker *w, int fd,
+    enum listener_queue queue, enum listener_kind kind);
 /*
- * Accept no more. Its memory stays until it is freed: the loop may have an
- * event for it in hand.
+ * Accept no more than who is in the queue by now. Its memory stays until it is
+ * freed: the loop may have an event for it in hand.
  */
 void listener_close(struct listener *l);
 void listener_free(struct listener *l);

@@ -280,6 +280,7 @@ peek(struct conn *c)
 	}
 	result = read_head(c, &r, (struct str){ (char *)w->input, (size_t)n });
 	if (result == HEAD_MORE) {
+		c->in_head = true;
 		if (c->half_open)
 			conn_close(c);
 		else if ((size_t)n > w->conf->header_max)

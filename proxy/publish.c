@@ -105,6 +105,20 @@ answer_buf(struct conn *c)
 	return &w->acks;
 }
 
+/*
+ * Is it the last one of the connection? Then its answer says so, and what is
+ * asked behind it was not done.
+ */
+static bool
+is_last(struct conn *c)
+{
+	if (c->answers > 0)
+		return false;
+	if (c->worker->draining && c->role == &look_role && c->in == NULL)
+		c->close_after = true;
+	return c->close_after;
+}
+
 static void
 put_success(struct conn *c, const struct append_item *item)
 {
@@ -114,7 +128,7 @@ put_success(struct conn *c, const struct append_item *item)
 
 	buf_clear(body);
 	publish_put_answer(body, w, item);
-	response_begin(out, w, item->duplicate ? 200 : 201, !c->close_after);
+	response_begin(out, w, item->duplicate ? 200 : 201, !is_last(c));
 	buf_puts(out, "Content-Type: application/json\r\nContent-Length: ");
 	buf_put_u64(out, buf_len(body));
 	buf_puts(out, "\r\n\r\n");
@@ -138,7 +152,7 @@ on_published(struct append *a)
 			METRIC_ADD(c->worker->metrics.publish_refused, 1);
 			status = publish_failure(a->err, a->reason, &detail);
 			response_put_problem(answer_buf(c), c->worker, status,
-			    detail, !c->close_after);
+			    detail, !is_last(c));
 		}
 		/* Memory ran out: half an answer is worse than none. */
 		if (buf_error(&c->worker->acks) != SW_OK)

@@ -1,6 +1,7 @@
 #include "proxy/relay.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -171,12 +172,22 @@ relay_timeout(struct conn *c)
 		conn_close(c);
 }
 
+/* Is there anything in the pair that the library has not read? */
+static bool
+is_underway(const struct relay *r)
+{
+	int unread = 0;
+
+	return ioctl(r->io.fd, SIOCOUTQ, &unread) == 0 && unread > 0;
+}
+
 bool
 relay_busy(const struct conn *c)
 {
 	const struct relay *r = c->owner;
 
-	return r->lent != NULL ? http_busy(r->lent) : conn_pending(c);
+	return r->lent != NULL ? http_busy(r->lent) || is_underway(r) :
+				 conn_pending(c);
 }
 
 const struct conn_role relay_role = {

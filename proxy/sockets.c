@@ -15,7 +15,7 @@
 
 struct socket {
 	int fd;
-	bool shared;
+	enum listener_queue queue;
 	enum listener_kind kind;
 	size_t worker;
 };
@@ -38,8 +38,8 @@ note_reach(struct sockets *s, int fd, enum listener_kind kind)
 
 /* Takes `fd`. */
 static int
-keep(struct sockets *s, int fd, bool shared, enum listener_kind kind,
-    size_t worker)
+keep(struct sockets *s, int fd, enum listener_queue queue,
+    enum listener_kind kind, size_t worker)
 {
 	struct socket *more = realloc(s->items, (s->count + 1) * sizeof(*more));
 
@@ -48,21 +48,22 @@ keep(struct sockets *s, int fd, bool shared, enum listener_kind kind,
 		return SW_ENOMEM;
 	}
 	s->items = more;
-	more[s->count++] = (struct socket){ fd, shared, kind, worker };
+	more[s->count++] = (struct socket){ fd, queue, kind, worker };
 	note_reach(s, fd, kind);
 	return SW_OK;
 }
 
 /* One socket for all workers. */
 static int
-listen_shared(struct sockets *s, int fd, enum listener_kind kind)
+listen_shared(struct sockets *s, int fd, enum listener_queue queue,
+    enum listener_kind kind)
 {
 	int err = SW_OK;
 
 	for (size_t i = 0; i < s->workers && err == SW_OK; i++) {
 		int copy = dup(fd);
 
-		err = copy < 0 ? SW_EIO : keep(s, copy, true, kind, i);
+		err = copy < 0 ? SW_EIO : keep(s, copy, queue, kind, i);
 		if (err != SW_OK)
 			log_error("listen: descriptor %d is of no use: %s", fd,
 			    strerror(errno));
@@ -100,12 +101,12 @@ listen_at(struct sockets *s, const char *address, enum listener_kind kind)
 	if (shared &&
 	    (err = process_give_socket(s->identity, listener_path(address))) ==
 		SW_OK)
-		return listen_shared(s, fd, kind);
+		return listen_shared(s, fd, QUEUE_OF_ALL, kind);
 	close(fd);
 	for (size_t i = 0; i < s->workers && err == SW_OK; i++) {
 		err = listener_socket(&fd, address, false, mode);
 		if (err == SW_OK)
-			err = keep(s, fd, false, kind, i);
+			err = keep(s, fd, QUEUE_OF_WORKER, kind, i);
 	}
 	return err;
 }
@@ -146,7 +147,7 @@ listen_all(struct sockets *s, const char *name, char *const *addresses,
 	/* systemd has opened them already. */
 	for (size_t i = 0; i < n && err == SW_OK; i++) {
 		log_info("listening for=%s socket=systemd", name);
-		err = listen_shared(s, fds[i], kind);
+		err = listen_shared(s, fds[i], QUEUE_OF_SYSTEMD, kind);
 	}
 	if (n > 0)
 		return err;
@@ -229,7 +230,7 @@ sockets_hand_out(struct sockets *s, struct worker *const *workers)
 	for (; s->count > 0; s->count--) {
 		const struct socket *last = &s->items[s->count - 1];
 		int err = worker_listen(
-		    workers[last->worker], last->fd, last->shared, last->kind);
+		    workers[last->worker], last->fd, last->queue, last->kind);
 
 		if (err != SW_OK) {
 			log_error("listen: descriptor %d is of no use: %s",

@@ -267,7 +267,8 @@ worker_stop(struct worker *w)
 }
 
 int
-worker_listen(struct worker *w, int fd, bool shared, enum listener_kind kind)
+worker_listen(struct worker *w, int fd, enum listener_queue queue,
+    enum listener_kind kind)
 {
 	struct listener **p =
 	    realloc(w->listeners, (w->listener_count + 1) * sizeof(*p));
@@ -276,7 +277,7 @@ worker_listen(struct worker *w, int fd, bool shared, enum listener_kind kind)
 	if (p == NULL)
 		return SW_ENOMEM;
 	w->listeners = p;
-	err = listener_open(&p[w->listener_count], w, fd, shared, kind);
+	err = listener_open(&p[w->listener_count], w, fd, queue, kind);
 	if (err == SW_OK)
 		w->listener_count++;
 	return err;

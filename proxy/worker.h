@@ -85,8 +85,8 @@ int worker_new(struct worker **out, struct gateway *g, unsigned index,
 void worker_free(struct worker *w);
 
 /* Accept connections from a socket; see listener_open. Before worker_start. */
-int worker_listen(
-    struct worker *w, int fd, bool shared, enum listener_kind kind);
+int worker_listen(struct worker *w, int fd, enum listener_queue queue,
+    enum listener_kind kind);
 void worker_close_listeners(struct worker *w);
 
 int worker_start(struct worker *w);

@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import threading
 
-from gateway import (Closed, EventStream, Gateway, STREAMS, Scenario,
+from gateway import (Closed, EventStream, GUARD, Gateway, STREAMS, Scenario,
                      TRANSPORTS, WebSocket, Wire, WsSubscriber, main,
                      request_head)
 from post import Publisher, events_path, post
@@ -351,6 +351,58 @@ class Drain(Scenario):
                 with self.assertRaises(Closed):
                     s.next()
                 s.close()
+
+    def test_whoever_has_connected_and_asked_is_answered(self):
+        """Of more than are accepted at a time, while it could not look."""
+        g = self.gateway
+        path = g.dir + "/public.socket"
+        g.configure(f'listen += "unix:{path}"')
+        g.restart()
+        requests = [request_head("/healthz"), request_head("/stream/a")]
+        asked = {
+            (g.plain_port, socket.AF_INET): requests,
+            (path, socket.AF_UNIX): requests,
+            (g.api_port, socket.AF_INET): [
+                post(events_path("a"), "1"), request_head("/v1/stats")],
+        }
+        # All of the process, which acts on nothing that comes meanwhile.
+        g.signal(signal.SIGSTOP)
+        clients = []
+        for (place, family), heads in asked.items():
+            for n in range(120):
+                s = socket.socket(family)
+                s.settimeout(GUARD)
+                s.connect(place if family == socket.AF_UNIX
+                          else ("127.0.0.1", place))
+                s.sendall(heads[n % 2])
+                clients.append(s)
+        g.signal(signal.SIGTERM)
+        g.signal(signal.SIGCONT)
+        for s in clients:
+            with s:
+                self.assertRegex(s.recv(12), rb"^HTTP/1.1 20[01]$")
+        self.end()
+        g.start()
+        self.assertEqual(len(g.poll("a", after="start")["events"]), 60)
+
+    def test_a_publisher_is_told_that_its_connection_ends(self):
+        g = self.gateway
+        lock = sqlite3.connect(g.store, isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        with Wire(g.api_port) as w:
+            before = g.metric("requests_first_look_total")
+            w.send(post(events_path("a"), "1") * 3)
+            g.until(lambda: g.metric("requests_first_look_total") ==
+                    before + 3)
+            self.term()
+            lock.execute("ROLLBACK")
+            lock.close()
+            answers = [w.response() for _ in range(3)]
+            self.assertEqual([a[0] for a in answers], [201] * 3)
+            # Not by an answer that others follow.
+            self.assertEqual([a[1].get("connection") for a in answers],
+                             [None, None, "close"])
+        self.end()
 
     def test_what_waits_for_the_writer_is_committed_and_acknowledged(self):
         g = self.gateway
