@@ -227,6 +227,10 @@ block_signals(sigset_t *set)
 	sigaddset(set, SIGHUP);
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGINT);
+	/* To other servers they say that logs were rotated; here they would
+	 * be the end. */
+	sigaddset(set, SIGUSR1);
+	sigaddset(set, SIGUSR2);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	/* A file as large as we may make it is a full disk, not the end. */
@@ -234,6 +238,12 @@ block_signals(sigset_t *set)
 }
 
 static sigset_t awaited;
+
+static bool
+is_end(int s)
+{
+	return s == SIGTERM || s == SIGINT;
+}
 
 /* A second SIGTERM, while draining: stop now. */
 static bool
@@ -244,7 +254,7 @@ asked_again(void)
 	int s;
 
 	while ((s = sigtimedwait(&awaited, &info, &now)) > 0)
-		if (s != SIGHUP)
+		if (is_end(s))
 			return true;
 	return false;
 }
@@ -311,8 +321,12 @@ serve(struct gateway *g, const struct options *o)
 		s = await_signal(wait_ms);
 		if (s == SIGHUP)
 			reload(g, o);
+		else if (s == SIGUSR1 || s == SIGUSR2)
+			log_warn("SIGUSR%d means nothing here: the log goes to "
+				 "the standard error",
+			    s == SIGUSR1 ? 1 : 2);
 		wait_ms = gateway_watch(g);
-	} while (s != SIGTERM && s != SIGINT);
+	} while (!is_end(s));
 	systemd_notify("STOPPING=1");
 	gateway_drain(g, asked_again);
 }

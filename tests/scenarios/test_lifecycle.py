@@ -183,6 +183,13 @@ channel "a" { history-events = 20  send = echo  durability = full }
         g.restart()
         self.assertFalse(asks())
 
+    def test_who_rotates_logs_does_not_end_it(self):
+        g = self.gateway
+        for name in ("USR1", "USR2"):
+            g.signal(getattr(signal, "SIG" + name))
+            g.wait_log(f"warn SIG{name} means nothing here")
+        self.assertEqual(g.request("GET", "/readyz")[0], 200)
+
     def test_reloads_in_a_row_disturb_neither_publishers_nor_streams(self):
         g = self.gateway
         subscribers = [t(g, "a", "start") for t in TRANSPORTS]
