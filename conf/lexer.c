@@ -1,22 +1,10 @@
 #include "conf/lexer.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "proxy/base/log.h"
-
-void
-lexer_init(struct lexer *l, struct source *s, struct faults *faults)
-{
-	*l = (struct lexer){
-		.source = s,
-		.faults = faults,
-		.p = s->text,
-		.end = s->text + s->len,
-		.line = 1,
-		.ahead.kind = TOKEN_END,
-	};
-}
 
 void
 lexer_blank(char *from, char *to)
@@ -31,6 +19,22 @@ static bool
 at(const struct lexer *l, const char *text)
 {
 	return strncmp(l->p, text, strlen(text)) == 0;
+}
+
+void
+lexer_init(struct lexer *l, struct source *s, struct faults *faults)
+{
+	*l = (struct lexer){
+		.source = s,
+		.faults = faults,
+		.p = s->text,
+		.end = s->text + s->len,
+		.line = 1,
+		.ahead.kind = TOKEN_END,
+	};
+	/* Some editors begin a file with a mark of its order of bytes. */
+	if (at(l, "\xef\xbb\xbf"))
+		lexer_blank(l->p, l->p + 3);
 }
 
 static void
@@ -108,9 +112,19 @@ scan_variable(struct lexer *l, struct token *t)
 	return true;
 }
 
+/* Is it \x0 or \x00? To libconfuse the string would end there. */
+static bool
+is_end_of_text(const char *escape)
+{
+	return escape[1] == 'x' && escape[2] == '0' &&
+	    (escape[3] == '0' || isxdigit((unsigned char)escape[3]) == 0);
+}
+
 static void
 scan_escape(struct lexer *l, struct token *t)
 {
+	if (*t->start == '"' && is_end_of_text(l->p))
+		complain(l, t, "leave \\x00 out: no text has such a character");
 	if (*t->start == '"' && l->p[1] >= '0' && l->p[1] <= '9')
 		complain(l, t,
 		    "write \\\\ for a backslash, or \\xHH for a character by "

@@ -433,7 +433,8 @@ START_TEST(strings_may_have_escapes_and_variables)
 	ck_assert_str_eq(c->store, "/var/a\"b\\A");
 	ck_assert_str_eq(c->web_root, "/web");
 	conf_free(c);
-	c = load_text("store = 'it\\'s ${SPILLWAY_TEST} #'\r\nworkers = 3\r\n");
+	c = load_text("\xef\xbb\xbfstore = 'it\\'s ${SPILLWAY_TEST} #'\r\n"
+		      "workers = 3\r\n");
 	ck_assert_str_eq(c->store, "it's ${SPILLWAY_TEST} #");
 	ck_assert_uint_eq(c->workers, 3);
 	conf_free(c);

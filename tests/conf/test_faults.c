@@ -87,6 +87,9 @@ static const struct {
 	    ":2: close the quotes on this line\n"
 	    ":2: unknown directive \"def\": "
 	    "spillway.conf(5) lists them all\n" },
+	{ "store = \"a\\x00b\"\nweb-root = \"\\x0\"\n",
+	    ":1: leave \\x00 out: no text has such a character\n"
+	    ":2: leave \\x00 out: no text has such a character\n" },
 	{ "store = \"\\101\"\n",
 	    ":1: write \\\\ for a backslash, or \\xHH for a character by its "
 	    "number\n" },
