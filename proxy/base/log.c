@@ -1,5 +1,8 @@
 #include "proxy/base/log.h"
 
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,8 +21,18 @@ static const char *const level_names[] = {
 	[LOG_DEBUG] = "debug",
 };
 
-/* A message is cut at its end; as JSON it may grow to six times that. */
-enum { MESSAGE_MAX = 1024, LINE_MAX_BYTES = 8 * MESSAGE_MAX };
+/*
+ * A message is cut at its end; as JSON it may grow. A pipe that takes anything
+ * takes a line as a whole.
+ */
+enum { MESSAGE_MAX = 1024, LINE_MAX_BYTES = PIPE_BUF };
+
+/* How long whoever reads the log may have us wait, once. */
+enum { PATIENCE_MS = 1000 };
+
+/* One line after the other; and lines lost since one was written. */
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
+static unsigned long lost;
 
 /* A line under construction; what does not fit is cut off. */
 struct line {
@@ -154,24 +167,15 @@ put_json(struct line *l, const char *message)
 	}
 }
 
-void
-log_write(enum log_level level, const char *format, ...)
+static void
+compose(struct line *l, enum log_level level, const char *message)
 {
-	char message[MESSAGE_MAX];
 	char stamp[40];
-	struct line line;
 	struct timespec now;
 	struct tm tm;
-	va_list args;
 	size_t n;
 
-	if (!log_enabled(level))
-		return;
-	line.len = 0;
-	va_start(args, format);
-	vsnprintf(message, sizeof(message), format, args);
-	va_end(args);
-
+	l->len = 0;
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	n = strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
@@ -179,24 +183,78 @@ log_write(enum log_level level, const char *format, ...)
 	    stamp + n, sizeof(stamp) - n, ".%03ldZ", now.tv_nsec / 1000000);
 
 	if (atomic_load(&as_json)) {
-		line_puts(&line, "{\"time\":\"");
-		line_puts(&line, stamp);
-		line_puts(&line, "\",\"level\":\"");
-		line_puts(&line, level_names[level]);
-		line_puts(&line, "\"");
-		put_json(&line, message);
-		line_puts(&line, "}");
+		line_puts(l, "{\"time\":\"");
+		line_puts(l, stamp);
+		line_puts(l, "\",\"level\":\"");
+		line_puts(l, level_names[level]);
+		line_puts(l, "\"");
+		put_json(l, message);
+		line_puts(l, "}");
 	} else {
-		line_puts(&line, stamp);
-		line_puts(&line, " ");
-		line_puts(&line, level_names[level]);
-		line_puts(&line, " ");
-		line_puts(&line, message);
+		line_puts(l, stamp);
+		line_puts(l, " ");
+		line_puts(l, level_names[level]);
+		line_puts(l, " ");
+		line_puts(l, message);
 	}
-	line.bytes[line.len++] = '\n';
-	/* Nothing can be done about a log that cannot be written. */
-	if (write(STDERR_FILENO, line.bytes, line.len) < 0)
+	l->bytes[l->len++] = '\n';
+}
+
+/*
+ * A pipe, or the journal, that nobody reads is full some time, and would hold
+ * up whoever writes: all clients. A reader that is busy is waited for, one that
+ * is away is not waited for again.
+ */
+static bool
+takes_more(void)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	return poll(&p, 1, lost > 0 ? 0 : PATIENCE_MS) != 0;
+}
+
+/* Nothing can be done about a log that cannot be written. */
+static void
+put_line(const struct line *l)
+{
+	if (write(STDERR_FILENO, l->bytes, l->len) < 0)
 		return;
+}
+
+static void
+tell_lost(void)
+{
+	char message[80];
+	struct line line;
+
+	snprintf(message, sizeof(message),
+	    "log: %lu lines are lost: nobody has taken them", lost);
+	compose(&line, LOG_WARN, message);
+	put_line(&line);
+	lost = 0;
+}
+
+void
+log_write(enum log_level level, const char *format, ...)
+{
+	char message[MESSAGE_MAX];
+	struct line line;
+	va_list args;
+
+	if (!log_enabled(level))
+		return;
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	compose(&line, level, message);
+	pthread_mutex_lock(&writing);
+	if (lost > 0 && takes_more())
+		tell_lost();
+	if (lost == 0 && takes_more())
+		put_line(&line);
+	else
+		lost++;
+	pthread_mutex_unlock(&writing);
 }
 
 /*

@@ -11,7 +11,8 @@
  * A line is a few words, then `key=value` fields, so that it is complete on its
  * own: "closed id=42 transport=sse why=stalled". A value with blanks is written
  * as key="...". As JSON the words become "message" and every field a member.
- * Any thread may log at any time; a line leaves in one write.
+ * Any thread may log at any time; a line leaves in one write. When nobody takes
+ * lines for a second they are lost, and counted, until somebody does.
  */
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import unittest
 
 from certificates import certificate
@@ -322,6 +323,39 @@ class Standard(unittest.TestCase):
             self.assertEqual(os.readlink(f"/proc/{g.process.pid}/fd/{fd}"),
                              "/dev/null")
         g.publish("a", 1)
+        self.assertEqual(g.stop(), 0)
+
+    def test_a_log_that_nobody_reads_holds_nobody_up(self):
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        os.set_blocking(writing, False)
+        try:
+            while os.write(writing, b"x" * 4096):
+                pass
+        except BlockingIOError:
+            os.set_blocking(writing, True)
+        g = Gateway(wrap=[sys.executable, "-c", "import os, sys; "
+                          f"os.dup2({writing}, 2); "
+                          "os.execv(sys.argv[1], sys.argv[1:])"])
+        g.pass_fds = (writing,)
+        self.addCleanup(g.close)
+        g.start(expect_failure=True)
+        os.close(writing)
+
+        def answers():
+            try:
+                return g.request("GET", "/readyz")[0] == 200
+            except OSError:
+                return False
+        g.until(answers)
+        g.publish("a", 1)
+        # The first line that is taken tells of those that were not.
+        g.signal(signal.SIGUSR1)
+        taken = b""
+        while b"SIGUSR1 means" not in taken:
+            taken += os.read(reading, 65536)
+            g.signal(signal.SIGUSR1)
+        self.assertRegex(taken, rb" warn log: [1-9]\d* lines are lost: ")
         self.assertEqual(g.stop(), 0)
 
 
