@@ -492,12 +492,19 @@ all_drained(const struct gateway *g)
 	return true;
 }
 
+uint64_t
+gateway_drain_ms(const struct gateway *g)
+{
+	enum { GRACE_MS = 2000 };
+
+	return g->conf->drain_time_ms + g->conf->close_timeout_ms + GRACE_MS;
+}
+
 void
 gateway_drain(struct gateway *g, bool (*impatient)(void))
 {
-	enum { STEP_MS = 10, GRACE_MS = 2000 };
-	uint64_t left =
-	    g->conf->drain_time_ms + g->conf->close_timeout_ms + GRACE_MS;
+	enum { STEP_MS = 10 };
+	uint64_t left = gateway_drain_ms(g);
 
 	atomic_store(&g->draining, true);
 	log_info("draining");

@@ -41,6 +41,8 @@ uint64_t gateway_watch(struct gateway *g);
  * whether to stop waiting. Everything accepted is committed.
  */
 void gateway_drain(struct gateway *g, bool (*impatient)(void));
+/* For how long, at most; the last commits come behind that. */
+uint64_t gateway_drain_ms(const struct gateway *g);
 
 void gateway_free(struct gateway *g);
 

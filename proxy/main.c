@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -309,6 +310,19 @@ await_signal(uint64_t wait_ms)
 			     sigwaitinfo(&awaited, &info);
 }
 
+/* A drain-time beyond TimeoutStopSec= is meant as well. */
+static void
+notify_end(const struct gateway *g)
+{
+	enum { COMMITS_MS = 30000 };
+	char text[128];
+
+	snprintf(text, sizeof(text),
+	    "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64,
+	    (gateway_drain_ms(g) + COMMITS_MS) * 1000);
+	systemd_notify(text);
+}
+
 static void
 serve(struct gateway *g, const struct options *o)
 {
@@ -327,7 +341,7 @@ serve(struct gateway *g, const struct options *o)
 			    s == SIGUSR1 ? 1 : 2);
 		wait_ms = gateway_watch(g);
 	} while (!is_end(s));
-	systemd_notify("STOPPING=1");
+	notify_end(g);
 	gateway_drain(g, asked_again);
 }
 

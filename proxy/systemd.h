@@ -16,7 +16,7 @@ enum { SYSTEMD_SOCKETS_MAX = 16 };
  */
 size_t systemd_sockets(const char *name, int fds[SYSTEMD_SOCKETS_MAX]);
 
-/* "READY=1", "RELOADING=1", "STOPPING=1", "STATUS=..." */
+/* "READY=1", "RELOADING=1", "STOPPING=1"; several with a line each. */
 void systemd_notify(const char *state);
 
 #endif

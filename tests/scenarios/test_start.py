@@ -385,8 +385,19 @@ class Notify(unittest.TestCase):
                 # Type=notify-reload wants the time as well.
                 self.assertGreater(int(reloading["MONOTONIC_USEC"]), 0)
                 self.assertEqual(self.told(s)["READY"], "1")
+            with open(g.conf_path, encoding="ascii") as f:
+                conf = f.read()
+            with open(g.conf_path, "w", encoding="ascii") as f:
+                f.write(conf.replace("300ms", "9m"))
+            g.signal(signal.SIGHUP)
+            for state in ("RELOADING", "READY"):
+                self.assertEqual(self.told(s)[state], "1")
             g.signal(signal.SIGTERM)
-            self.assertEqual(self.told(s)["STOPPING"], "1")
+            stopping = self.told(s)
+            self.assertEqual(stopping["STOPPING"], "1")
+            # Or it would be killed while its clients are still told.
+            self.assertGreater(int(stopping["EXTEND_TIMEOUT_USEC"]),
+                               9 * 60 * 1000000)
             self.assertEqual(g.wait_end(), 0)
 
     def test_a_start_that_fails_is_never_ready(self):
