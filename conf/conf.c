@@ -144,8 +144,12 @@ open_file(struct loader *l, const char *path, struct place from)
 	if (err == SW_EINVAL && from.line == 0)
 		faults_add(&l->faults, from, "%.*s", STR_ARG(buf_str(&why)));
 	else if (err == SW_EINVAL)
-		faults_add(
-		    &l->faults, from, "%s %.*s", path, STR_ARG(buf_str(&why)));
+		faults_add(&l->faults, from, "%s %.*s%s", path,
+		    STR_ARG(buf_str(&why)),
+		    strpbrk(path, "*?[") == NULL ? "" :
+						   "; write an include for "
+						   "each file: patterns are "
+						   "not expanded");
 	else if (err != SW_OK)
 		l->error = err;
 	buf_fini(&why);

@@ -317,8 +317,7 @@ notify_end(const struct gateway *g)
 	enum { COMMITS_MS = 30000 };
 	char text[128];
 
-	snprintf(text, sizeof(text),
-	    "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64,
+	snprintf(text, sizeof(text), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64,
 	    (gateway_drain_ms(g) + COMMITS_MS) * 1000);
 	systemd_notify(text);
 }

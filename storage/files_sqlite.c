@@ -28,7 +28,7 @@ lock_take(const char *path, int *fd, char *reason)
 	*fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (*fd < 0) {
 		snprintf(
-		    reason, 256, "%s.lock: %s", "cannot open", strerror(errno));
+		    reason, 256, "cannot open its .lock: %s", strerror(errno));
 		return errno == EROFS ? SW_OK : SW_ESTORE;
 	}
 	if (flock(*fd, LOCK_EX | LOCK_NB) == 0) {

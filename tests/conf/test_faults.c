@@ -518,11 +518,15 @@ START_TEST(a_file_that_cannot_be_read_is_a_fault)
 	    "large.conf: cannot be read: larger than 1 MiB\n");
 	snprintf(longer, sizeof(longer),
 	    "include(\"none.conf\")\n\n"
-	    "include(\"dir.conf\")\n");
+	    "include(\"dir.conf\")\n"
+	    "include(\"dir.d/*.conf\")\n");
 	ck_assert_str_eq(load_text_faults(longer),
 	    "spillway.conf:1: none.conf cannot be read: No such file or "
 	    "directory\n"
-	    "spillway.conf:3: dir.conf cannot be read: Is a directory\n");
+	    "spillway.conf:3: dir.conf cannot be read: Is a directory\n"
+	    "spillway.conf:4: dir.d/*.conf cannot be read: No such file or "
+	    "directory; write an include for each file: patterns are not "
+	    "expanded\n");
 }
 END_TEST
 

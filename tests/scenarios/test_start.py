@@ -245,6 +245,16 @@ class InTheWay(Scenario):
         self.assertRegex(self.fails(other), re.escape(other.dir + "/no/such") +
                          " does not exist: create it")
 
+    def test_a_lock_that_cannot_be_opened(self):
+        g = self.gateway
+        g.stop()
+        os.remove(g.store + ".lock")
+        os.mkdir(g.store + ".lock")
+        g.start(expect_failure=True)
+        self.assertEqual(g.wait_end(), 1)
+        g.wait_log(f"error store: {g.store}: cannot open its .lock: "
+                   "Is a directory")
+
     def test_a_database_of_another_program(self):
         other = self.start_other()
         db = sqlite3.connect(other.store)
