@@ -305,7 +305,9 @@ const struct directive directives[] = {
 	{ "drain-time", KIND_MSEC, GROUP_STREAMS, GLOBAL(drain_time_ms),
 	    .fallback = "10s", .max = 10 * MINUTE,
 	    .help = "Time over which the end of the daemon spreads the "
-		    "reconnects of its clients." },
+		    "reconnects of its clients. Connections without a request "
+		    "stay for the first tenth of it, so that who asks again "
+		    "is answered and told." },
 
 	{ "poll-wait", KIND_MSEC, GROUP_POLLS, GLOBAL(poll_wait_ms),
 	    .fallback = "25s", .max = 10 * MINUTE,

@@ -89,10 +89,24 @@ is_idle(const struct conn *c)
 	return c->role == &handshake_role;
 }
 
+/*
+ * May idle connections end? A client that asks and asks does not know yet, and
+ * its next request would be lost with the connection: for a tenth of the time
+ * such ones are answered, and told with that answer.
+ */
+static bool
+idle_may_end(const struct worker *w)
+{
+	return loop_now_ms(w->loop) - w->drain.began_ms >=
+	    w->conf->drain_time_ms / 10;
+}
+
 /* Polls that wait are answered; idle connections need nothing more. */
 static void
 end_others(struct worker *w)
 {
+	bool idle_too = idle_may_end(w);
+
 	list_each_safe (node, after, &w->conns) {
 		struct conn *c = container_of(node, struct conn, node);
 
@@ -102,9 +116,9 @@ end_others(struct worker *w)
 			asking_end(c);
 		else if (c->role == &proxy_role)
 			proxy_drain(c);
-		else if (is_idle(c) && c->role == &look_role)
+		else if (idle_too && is_idle(c) && c->role == &look_role)
 			conn_linger(c);
-		else if (is_idle(c))
+		else if (idle_too && is_idle(c))
 			conn_close(c);
 	}
 }

@@ -392,6 +392,33 @@ class Drain(Scenario):
         g.start()
         self.assertEqual(len(g.poll("a", after="start")["events"]), 60)
 
+    def test_who_asks_again_shortly_after_is_answered_and_told(self):
+        """Its request may be on its way when the drain begins."""
+        g = self.gateway
+        self.drain_for("10m")
+        g.restart()
+        asked = {g.port: (request_head("/healthz"), request_head("/stream/a")),
+                 g.api_port: (post(events_path("a"), "1"),
+                              request_head("/v1/stats"))}
+        clients = []
+        for port, requests in asked.items():
+            for request in requests:
+                w = Wire(port)
+                w.send(request)
+                self.assertIn(w.response()[0], (200, 201))
+                clients.append((w, request))
+        self.term()
+        g.until(lambda: self.refused(g.api_port), "closed listeners")
+        for w, request in clients:
+            w.send(request)
+            status, headers, _ = w.response()
+            self.assertIn(status, (200, 201))
+            self.assertEqual(headers["connection"], "close")
+            self.assertEqual(w.rest(), b"")
+            w.close()
+        g.signal(signal.SIGTERM)
+        self.end()
+
     def test_a_publisher_is_told_that_its_connection_ends(self):
         g = self.gateway
         lock = sqlite3.connect(g.store, isolation_level=None)
