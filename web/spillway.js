@@ -29,7 +29,7 @@ function fetchRequest(o, url, init, done, onText) {
 	function unanswered() {
 		end(0, '', nothing);
 	}
-	init.signal = control ? control.signal : null;
+	init.signal = control && control.signal;
 	fetch(url, init).then(function (answer) {
 		var decoder, reader;
 
@@ -108,8 +108,8 @@ function extend(to, from) {
 
 function nothing() {}
 
-function now(o) {
-	return (o.clock || Date).now();
+function now(s) {
+	return (s._o.clock || Date).now();
 }
 
 /* A timer: what it was set to before is forgotten, without `run` all. */
@@ -327,7 +327,7 @@ function openPolls(s, link) {
 			s._hold : 0;
 
 		pause(wait * 1000);
-		link._asked = now(o);
+		link._asked = now(s);
 		link._after = s.cursor;
 		abort = ask(s, address(s, {
 			transport: wait ? 'long' : 'short', wait: wait || null,
@@ -352,7 +352,7 @@ function openPolls(s, link) {
 		if (!holds && !answer.more)
 			ms = o.pollInterval || answer.retry || 2000;
 		else if (!answer.events.length && link._held &&
-			now(o) - link._asked < 500)
+			now(s) - link._asked < 500)
 			ms = 1000; /* not held, by whomever: do not spin */
 		pause(ms);
 		timer(ms, poll);
@@ -413,13 +413,13 @@ function renew(s, token) {
 		replace(s, link);
 }
 
-/* Milliseconds until the token expires; NaN if nobody can tell. */
+/* Milliseconds until the token expires, if anybody can tell. */
 function lifeOf(s) {
 	try {
 		return parse(fromBase64(s._token.split('.')[1])).exp * 1000 -
-			now(s._o);
+			now(s);
 	} catch (opaque) {
-		return NaN;
+		/* It is renewed when it is refused. */
 	}
 }
 
@@ -590,7 +590,7 @@ function drop(s, link) {
 	});
 	link._shut();
 	if (s._link === link) {
-		if (now(s._o) - link._provenAt >= STABLE_MS) {
+		if (now(s) - link._provenAt >= STABLE_MS) {
 			s.attempts = 0;
 			s._refreshed = false;
 		}
@@ -627,7 +627,7 @@ function possible(s, rank) {
 /* Without what was seen to be blocked. */
 function candidates(s) {
 	var names = possible(s), open = names.filter(function (name) {
-		return !(s._blocked[name] > now(s._o));
+		return !(s._blocked[name] > now(s));
 	});
 
 	return open.length ? open : names;
@@ -677,7 +677,7 @@ function step(s) {
 function open(s, name, instead) {
 	var link = {
 		name: name, _rank: s._o.transports.indexOf(name),
-		_after: s.cursor, _opened: now(s._o), _again: 0,
+		_after: s.cursor, _opened: now(s), _again: 0,
 		_patience: s._o.proofTimeout, _shut: nothing,
 		_instead: instead
 	};
@@ -701,7 +701,7 @@ function replace(s, link) {
 /* Deadlines by the clock on the wall: timers rest while a laptop sleeps. */
 
 function heard(s, link) {
-	link._heardAt = now(s._o);
+	link._heardAt = now(s);
 	/* An unproven one has its time once: noise is no proof. */
 	link._due = (link._proven || link._asked ? link._heardAt :
 		link._opened) + link._patience;
@@ -716,14 +716,14 @@ function watch(s) {
 	});
 	s._watchTimer();
 	if (s._links.length)
-		s._watchTimer(Math.max(s._watchDue - now(s._o), 0),
+		s._watchTimer(Math.max(s._watchDue - now(s), 0),
 			function () {
 				expire(s);
 			});
 }
 
 function expire(s) {
-	var time = now(s._o);
+	var time = now(s);
 
 	s._links.forEach(function (link) {
 		if (!link._dead && link._due <= time)
@@ -751,7 +751,7 @@ function prove(s, link) {
 		return false;
 	}
 	link._proven = true;
-	link._provenAt = now(s._o);
+	link._provenAt = now(s);
 	if (hello)
 		link._patience = Math.max(hello.heartbeat * 2.5, 1000);
 	s._links.forEach(function (other) {
@@ -788,7 +788,7 @@ function use(s, link, before) {
 
 /* It failed where another one works, so it is no matter of the server. */
 function block(s, name) {
-	s._blocked[name] = now(s._o) + BLOCKED_MS;
+	s._blocked[name] = now(s) + BLOCKED_MS;
 }
 
 function probeLater(s) {
@@ -819,7 +819,7 @@ function fail(s, link, code, reason, after) {
 	else if (/^44(?!08|29)/.test(code))
 		end(s, code, reason);
 	else if (used) {
-		strike(s, link.name, code, now(s._o) - link._provenAt);
+		strike(s, link.name, code, now(s) - link._provenAt);
 		lost(s, code, reason, Math.max(after || 0, link._again));
 	} else {
 		s._failed[link.name] = reason || code;
@@ -838,7 +838,7 @@ function fail(s, link, code, reason, after) {
 
 /* Cut by somebody who does not wait so long, or swallowed. */
 function holdFailed(s, link, code) {
-	var held = (now(s._o) - link._asked) / 1000;
+	var held = (now(s) - link._asked) / 1000;
 
 	if (code === 4408 && link._held <= FIRST_HOLD)
 		block(s, 'long');
@@ -849,7 +849,7 @@ function holdFailed(s, link, code) {
 
 /* One that works and always dies soon is not to be relied on. */
 function strike(s, name, code, life) {
-	s._strikes[name] = life < SHORT_LIFE_MS && /^1006|^4408/.test(code) ?
+	s._strikes[name] = life < SHORT_LIFE_MS && /1006|4408/.test(code) ?
 		(s._strikes[name] || 0) + 1 : 0;
 	if (s._strikes[name] === STRIKES) {
 		s._strikes[name] = 0;
@@ -878,12 +878,12 @@ function lost(s, code, reason, after) {
 	};
 
 	dropAll(s);
-	s._notBefore = now(s._o) + after;
+	s._notBefore = now(s) + after;
 	s._timer(delay, function () {
 		race(s);
 	});
 	become(s, 'waiting', {
-		error: reason || String(code), retryAt: now(s._o) + delay
+		error: reason || String(code), retryAt: now(s) + delay
 	});
 	emit(s, 'error', details);
 	emit(s, 'retry', details);
@@ -985,14 +985,14 @@ function memory(s, name) {
 		key = 'spillway:' + /^\w+:\/\/[^\/?]*/.exec(address(s, {}))[0];
 		if (name)
 			storage.setItem(key,
-				name + ' ' + (now(o) + REMEMBER_MS));
+				name + ' ' + (now(s) + REMEMBER_MS));
 		else if (name === null)
 			storage.removeItem(key);
 		else
 			kept = storage.getItem(key).split(' ');
-		return kept[1] > now(o) ? kept[0] : null;
+		return kept[1] > now(s) && kept[0];
 	} catch (none) {
-		return null;
+		/* Nothing is remembered. */
 	}
 }
 
@@ -1001,7 +1001,7 @@ function memory(s, name) {
  * poll fetches what was missed while the link has two seconds to show life.
  */
 function wake(s) {
-	var link = s._link, time = now(s._o);
+	var link = s._link, time = now(s);
 
 	if (s.state === 'waiting')
 		/* The timer goes on, if the server has named a time. */
@@ -1089,7 +1089,7 @@ function settle(message, status, details) {
 
 /* A view may be written to while it waits: what is sent is as it was. */
 function isBinary(data) {
-	return /Buffer|View|\d\w*Array|Blob|File/.test({}.toString.call(data));
+	return /Buffer|View|\d[AC]|Blob|File/.test({}.toString.call(data));
 }
 
 /* Returns what becomes of it: queued, acknowledged, failed, or unknown. */
@@ -1099,7 +1099,7 @@ Stream.prototype.send = function (data, options) {
 		reply: null, error: null,
 		_data: isBinary(data) ? new root.Blob([data]) :
 			JSON.stringify(data),
-		_options: options || {}, _since: now(s._o)
+		_options: options || {}, _since: now(s)
 	};
 	var error = message._data === undefined ? 'not JSON' :
 		s.state === 'closed' ? 'closed' :
@@ -1125,7 +1125,7 @@ function age(s) {
 	s._ageTimer();
 	if (!first)
 		return;
-	left = first._since + o.queueAge - now(o);
+	left = first._since + o.queueAge - now(s);
 	if (left > 0) {
 		s._ageTimer(left, function () {
 			age(s);
@@ -1399,7 +1399,7 @@ StreamWebSocket.prototype.close = function (code, reason) {
 /* The platform, whatever it has, as `root`: spillway.js. */
 
 /* XMLHttpRequest keeps all that it read. */
-var ROTATE = 1 << 20;
+var ROTATE = 1e6;
 
 function platform() {
 	return {
@@ -1441,7 +1441,7 @@ function xhrRequest(o, url, init, done, onText) {
 		});
 	}
 	/* Old browsers keep answers in spite of what these say. */
-	x.open(init.method, url + '&t=' + o.random(), true);
+	x.open(init.method, url + '&t=' + o.random());
 	x.withCredentials = init.credentials === 'include';
 	for (var name in init.headers)
 		x.setRequestHeader(name, init.headers[name]);

@@ -1,7 +1,7 @@
 /* The platform, whatever it has, as `root`: spillway.js. */
 
 /* XMLHttpRequest keeps all that it read. */
-var ROTATE = 1 << 20;
+var ROTATE = 1e6;
 
 function platform() {
 	return {
@@ -43,7 +43,7 @@ function xhrRequest(o, url, init, done, onText) {
 		});
 	}
 	/* Old browsers keep answers in spite of what these say. */
-	x.open(init.method, url + '&t=' + o.random(), true);
+	x.open(init.method, url + '&t=' + o.random());
 	x.withCredentials = init.credentials === 'include';
 	for (var name in init.headers)
 		x.setRequestHeader(name, init.headers[name]);

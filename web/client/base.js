@@ -10,8 +10,8 @@ function extend(to, from) {
 
 function nothing() {}
 
-function now(o) {
-	return (o.clock || Date).now();
+function now(s) {
+	return (s._o.clock || Date).now();
 }
 
 /* A timer: what it was set to before is forgotten, without `run` all. */

@@ -16,7 +16,7 @@ function fetchRequest(o, url, init, done, onText) {
 	function unanswered() {
 		end(0, '', nothing);
 	}
-	init.signal = control ? control.signal : null;
+	init.signal = control && control.signal;
 	fetch(url, init).then(function (answer) {
 		var decoder, reader;
 

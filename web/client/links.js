@@ -113,7 +113,7 @@ function openPolls(s, link) {
 			s._hold : 0;
 
 		pause(wait * 1000);
-		link._asked = now(o);
+		link._asked = now(s);
 		link._after = s.cursor;
 		abort = ask(s, address(s, {
 			transport: wait ? 'long' : 'short', wait: wait || null,
@@ -138,7 +138,7 @@ function openPolls(s, link) {
 		if (!holds && !answer.more)
 			ms = o.pollInterval || answer.retry || 2000;
 		else if (!answer.events.length && link._held &&
-			now(o) - link._asked < 500)
+			now(s) - link._asked < 500)
 			ms = 1000; /* not held, by whomever: do not spin */
 		pause(ms);
 		timer(ms, poll);

@@ -15,7 +15,7 @@ function settle(message, status, details) {
 
 /* A view may be written to while it waits: what is sent is as it was. */
 function isBinary(data) {
-	return /Buffer|View|\d\w*Array|Blob|File/.test({}.toString.call(data));
+	return /Buffer|View|\d[AC]|Blob|File/.test({}.toString.call(data));
 }
 
 /* Returns what becomes of it: queued, acknowledged, failed, or unknown. */
@@ -25,7 +25,7 @@ Stream.prototype.send = function (data, options) {
 		reply: null, error: null,
 		_data: isBinary(data) ? new root.Blob([data]) :
 			JSON.stringify(data),
-		_options: options || {}, _since: now(s._o)
+		_options: options || {}, _since: now(s)
 	};
 	var error = message._data === undefined ? 'not JSON' :
 		s.state === 'closed' ? 'closed' :
@@ -51,7 +51,7 @@ function age(s) {
 	s._ageTimer();
 	if (!first)
 		return;
-	left = first._since + o.queueAge - now(o);
+	left = first._since + o.queueAge - now(s);
 	if (left > 0) {
 		s._ageTimer(left, function () {
 			age(s);

@@ -14,14 +14,14 @@ function memory(s, name) {
 		key = 'spillway:' + /^\w+:\/\/[^\/?]*/.exec(address(s, {}))[0];
 		if (name)
 			storage.setItem(key,
-				name + ' ' + (now(o) + REMEMBER_MS));
+				name + ' ' + (now(s) + REMEMBER_MS));
 		else if (name === null)
 			storage.removeItem(key);
 		else
 			kept = storage.getItem(key).split(' ');
-		return kept[1] > now(o) ? kept[0] : null;
+		return kept[1] > now(s) && kept[0];
 	} catch (none) {
-		return null;
+		/* Nothing is remembered. */
 	}
 }
 
@@ -30,7 +30,7 @@ function memory(s, name) {
  * poll fetches what was missed while the link has two seconds to show life.
  */
 function wake(s) {
-	var link = s._link, time = now(s._o);
+	var link = s._link, time = now(s);
 
 	if (s.state === 'waiting')
 		/* The timer goes on, if the server has named a time. */

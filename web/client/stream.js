@@ -143,7 +143,7 @@ function drop(s, link) {
 	});
 	link._shut();
 	if (s._link === link) {
-		if (now(s._o) - link._provenAt >= STABLE_MS) {
+		if (now(s) - link._provenAt >= STABLE_MS) {
 			s.attempts = 0;
 			s._refreshed = false;
 		}
@@ -180,7 +180,7 @@ function possible(s, rank) {
 /* Without what was seen to be blocked. */
 function candidates(s) {
 	var names = possible(s), open = names.filter(function (name) {
-		return !(s._blocked[name] > now(s._o));
+		return !(s._blocked[name] > now(s));
 	});
 
 	return open.length ? open : names;
@@ -230,7 +230,7 @@ function step(s) {
 function open(s, name, instead) {
 	var link = {
 		name: name, _rank: s._o.transports.indexOf(name),
-		_after: s.cursor, _opened: now(s._o), _again: 0,
+		_after: s.cursor, _opened: now(s), _again: 0,
 		_patience: s._o.proofTimeout, _shut: nothing,
 		_instead: instead
 	};
@@ -254,7 +254,7 @@ function replace(s, link) {
 /* Deadlines by the clock on the wall: timers rest while a laptop sleeps. */
 
 function heard(s, link) {
-	link._heardAt = now(s._o);
+	link._heardAt = now(s);
 	/* An unproven one has its time once: noise is no proof. */
 	link._due = (link._proven || link._asked ? link._heardAt :
 		link._opened) + link._patience;
@@ -269,14 +269,14 @@ function watch(s) {
 	});
 	s._watchTimer();
 	if (s._links.length)
-		s._watchTimer(Math.max(s._watchDue - now(s._o), 0),
+		s._watchTimer(Math.max(s._watchDue - now(s), 0),
 			function () {
 				expire(s);
 			});
 }
 
 function expire(s) {
-	var time = now(s._o);
+	var time = now(s);
 
 	s._links.forEach(function (link) {
 		if (!link._dead && link._due <= time)
@@ -304,7 +304,7 @@ function prove(s, link) {
 		return false;
 	}
 	link._proven = true;
-	link._provenAt = now(s._o);
+	link._provenAt = now(s);
 	if (hello)
 		link._patience = Math.max(hello.heartbeat * 2.5, 1000);
 	s._links.forEach(function (other) {
@@ -341,7 +341,7 @@ function use(s, link, before) {
 
 /* It failed where another one works, so it is no matter of the server. */
 function block(s, name) {
-	s._blocked[name] = now(s._o) + BLOCKED_MS;
+	s._blocked[name] = now(s) + BLOCKED_MS;
 }
 
 function probeLater(s) {
@@ -372,7 +372,7 @@ function fail(s, link, code, reason, after) {
 	else if (/^44(?!08|29)/.test(code))
 		end(s, code, reason);
 	else if (used) {
-		strike(s, link.name, code, now(s._o) - link._provenAt);
+		strike(s, link.name, code, now(s) - link._provenAt);
 		lost(s, code, reason, Math.max(after || 0, link._again));
 	} else {
 		s._failed[link.name] = reason || code;
@@ -391,7 +391,7 @@ function fail(s, link, code, reason, after) {
 
 /* Cut by somebody who does not wait so long, or swallowed. */
 function holdFailed(s, link, code) {
-	var held = (now(s._o) - link._asked) / 1000;
+	var held = (now(s) - link._asked) / 1000;
 
 	if (code === 4408 && link._held <= FIRST_HOLD)
 		block(s, 'long');
@@ -402,7 +402,7 @@ function holdFailed(s, link, code) {
 
 /* One that works and always dies soon is not to be relied on. */
 function strike(s, name, code, life) {
-	s._strikes[name] = life < SHORT_LIFE_MS && /^1006|^4408/.test(code) ?
+	s._strikes[name] = life < SHORT_LIFE_MS && /1006|4408/.test(code) ?
 		(s._strikes[name] || 0) + 1 : 0;
 	if (s._strikes[name] === STRIKES) {
 		s._strikes[name] = 0;
@@ -431,12 +431,12 @@ function lost(s, code, reason, after) {
 	};
 
 	dropAll(s);
-	s._notBefore = now(s._o) + after;
+	s._notBefore = now(s) + after;
 	s._timer(delay, function () {
 		race(s);
 	});
 	become(s, 'waiting', {
-		error: reason || String(code), retryAt: now(s._o) + delay
+		error: reason || String(code), retryAt: now(s) + delay
 	});
 	emit(s, 'error', details);
 	emit(s, 'retry', details);

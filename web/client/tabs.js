@@ -99,7 +99,7 @@ function claimLock(t, steal) {
 function holder(t) {
 	var kept = (t._storage.getItem(t._name) || '').split(' ');
 
-	return kept[1] > now(t._stream._o) ? kept[0] : '';
+	return kept[1] > now(t._stream) ? kept[0] : '';
 }
 
 function claimLease(t, steal) {
@@ -118,7 +118,7 @@ function claimLease(t, steal) {
 		return;
 	}
 	try {
-		t._storage.setItem(t._name, t._id + ' ' + (now(o) + LEASE_MS));
+		t._storage.setItem(t._name, t._id + ' ' + (now(t._stream) + LEASE_MS));
 	} catch (full) {
 		/* Then each has a connection of its own. */
 		return t._leads || lead(t);
@@ -179,7 +179,7 @@ function joined(t, link, m) {
 	t._number = m.number;
 	if (!link._proven)
 		link._patience = s._o.proofTimeout;
-	link._opened = now(s._o);
+	link._opened = now(s);
 	heard(s, link);
 	take(s, link, {
 		type: 'spillway.hello', cursor: m.cursor, heartbeat: BEAT_MS

@@ -44,13 +44,13 @@ function renew(s, token) {
 		replace(s, link);
 }
 
-/* Milliseconds until the token expires; NaN if nobody can tell. */
+/* Milliseconds until the token expires, if anybody can tell. */
 function lifeOf(s) {
 	try {
 		return parse(fromBase64(s._token.split('.')[1])).exp * 1000 -
-			now(s._o);
+			now(s);
 	} catch (opaque) {
-		return NaN;
+		/* It is renewed when it is refused. */
 	}
 }
 
