@@ -181,22 +181,31 @@ function call(listener, self, argument) {
 function Emitter() {}
 
 Emitter.prototype.addEventListener = function (type, listener, options) {
-	var self = this;
+	var self = this, o = options || {}, signal = o.signal;
 
 	function gone() {
 		self.removeEventListener(type, listener);
-		self.removeEventListener(type, gone);
 	}
-	self.removeEventListener(type, listener);
-	self._listeners[type] = self._listeners[type].concat(listener,
-		options && options.once ? gone : []);
+	function run(event) {
+		var heard = run._of;
+
+		if (o.once)
+			gone();
+		call(heard, self, event);
+	}
+	gone();
+	run._of = listener;
+	if (!signal || !signal.aborted)
+		self._listeners[type].push(run);
+	if (signal)
+		signal.addEventListener('abort', gone);
 };
 
 Emitter.prototype.removeEventListener = function (type, listener) {
-	/* Another array: the one before may be under way. */
+	/* Another array: the one before may be under way, without it. */
 	this._listeners[type] = (this._listeners[type] || [])
 		.filter(function (other) {
-			return other !== listener;
+			return other._of !== listener || (other._of = null);
 		});
 };
 

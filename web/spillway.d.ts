@@ -162,7 +162,7 @@ export class Stream<T = unknown> {
 	getSnapshot(): Snapshot;
 	addEventListener<K extends keyof StreamEvents<T>>(
 		type: K, listener: Listener<StreamEvents<T>[K], this>,
-		options?: { once?: boolean }): void;
+		options?: { once?: boolean; signal?: AbortSignal }): void;
 	removeEventListener<K extends keyof StreamEvents<T>>(
 		type: K, listener: Listener<StreamEvents<T>[K], this>): void;
 }
@@ -187,7 +187,7 @@ declare class Facade {
 	onerror?: ((event: FacadeEvent) => void) | null;
 	addEventListener(
 		type: string, listener: Listener<FacadeEvent, this>,
-		options?: { once?: boolean }): void;
+		options?: { once?: boolean; signal?: AbortSignal }): void;
 	removeEventListener(
 		type: string, listener: Listener<FacadeEvent, this>): void;
 }

@@ -179,6 +179,45 @@ test('a listener that listens once does so, and is not in the way later',
 		source.close();
 	});
 
+test('listeners come and go while an event is told, as in the platform',
+	async () => {
+		const w = new World(), told = [], over = new AbortController();
+		const s = w.stream(), never = () => told.push('never');
+		const again = (e) => {
+			told.push(`again ${e.data}`);
+			s.addEventListener('message', again, { once: true });
+			s.removeEventListener('message', never);
+		};
+
+		s.addEventListener('message', again, { once: true });
+		s.addEventListener('message', never);
+		s.addEventListener('message', { handleEvent(e) {
+			told.push(`object ${e.data}`);
+		} }, { signal: over.signal });
+		s.addEventListener('message', never,
+			{ signal: AbortSignal.abort() });
+		await w.clock.advance(SECOND);
+		w.gateway.publish(1);
+		await w.clock.advance(SECOND);
+		over.abort();
+		w.gateway.publish(2);
+		await w.clock.advance(SECOND);
+		assert.deepEqual(told, ['again 1', 'object 1', 'again 2']);
+		s.close();
+	});
+
+test('one that listens once is not told of what it brings about', async () => {
+	const w = new World(), told = [], s = w.stream();
+
+	s.addEventListener('state', (e) => {
+		told.push(e.state);
+		s.close();
+	}, { once: true });
+	await w.clock.advance(SECOND);
+	assert.equal(s.state, 'closed');
+	assert.deepEqual(told, ['connecting']);
+});
+
 test('an event may be called anything that objects have by themselves',
 	async () => {
 		const w = new World(), told = [];
