@@ -1277,6 +1277,11 @@ function face(self, url, options, on) {
 	self.url = String(url);
 	self.readyState = 0;
 	self.stream = new Stream(url, options);
+	self.stream.addEventListener('close', function (close) {
+		self.readyState = self.CLOSED;
+		if (!close.wasClean)
+			emit(self, 'error');
+	});
 	for (var type in on)
 		self.stream.addEventListener(type, on[type]);
 }
@@ -1293,8 +1298,10 @@ function StreamEventSource(url, options) {
 	var self = this;
 
 	face(self, url, options, {
+		state: function (e) {
+			self.readyState = +(e.state === 'open');
+		},
 		open: function () {
-			self.readyState = 1;
 			emit(self, 'open');
 		},
 		message: function (m) {
@@ -1304,13 +1311,7 @@ function StreamEventSource(url, options) {
 			});
 		},
 		error: function () {
-			self.readyState = 0;
 			emit(self, 'error');
-		},
-		close: function (close) {
-			self.readyState = 2;
-			if (!close.wasClean)
-				emit(self, 'error');
 		}
 	});
 	self.withCredentials = !!self.stream._o.withCredentials;
@@ -1338,23 +1339,22 @@ function StreamWebSocket(url, protocols, options) {
 			emit(self, 'open');
 		},
 		message: function (m) {
-			emit(self, 'message', {
-				data: m.encoding ?
-					bytes(m.data, self.binaryType) :
-					payload(m),
-				lastEventId: m.id
-			});
+			if (self.readyState < 2)
+				emit(self, 'message', {
+					data: m.encoding ?
+						bytes(m.data, self.binaryType) :
+						payload(m),
+					lastEventId: m.id
+				});
 		},
 		close: function (close) {
-			self.readyState = 3;
-			if (!close.wasClean)
-				emit(self, 'error');
 			emit(self, 'close', close);
 		}
 	});
 	self.protocol = self.extensions = '';
 	self.binaryType = 'blob';
 	self.bufferedAmount = 0;
+	self._drained = nothing;
 }
 
 facade(StreamWebSocket, ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED']);
@@ -1378,6 +1378,8 @@ StreamWebSocket.prototype.send = function (data) {
 
 	if (!self.readyState)
 		throw new Error('connecting');
+	if (self.readyState > 1)
+		return; /* as the platform's own */
 	if (!isBinary(data)) {
 		data = String(data);
 		read = parse(data);
@@ -1390,19 +1392,24 @@ StreamWebSocket.prototype.send = function (data) {
 			self.bufferedAmount -= size;
 			if (sent.status !== 'acknowledged')
 				emit(self, 'error', { message: sent.error });
+			self._drained();
 		}
 	});
 };
 
 StreamWebSocket.prototype.close = function (code, reason) {
-	var stream = this.stream;
+	var self = this, stream = self.stream;
 
-	if (this.readyState < 2) {
-		this.readyState = 2;
-		/* Its end is told when whoever asked for it has gone on. */
-		alarm(stream._o)(0, function () {
-			stream.close(code, reason);
-		});
+	if (self.readyState < 2) {
+		self.readyState = 2;
+		/* Behind what was sent, and when whoever asks has gone on. */
+		self._drained = function () {
+			if (!stream._queue.length)
+				alarm(stream._o)(0, function () {
+					stream.close(code, reason);
+				});
+		};
+		self._drained();
 	}
 };
 /* The platform, whatever it has, as `root`: spillway.js. */

@@ -335,3 +335,69 @@ test('StreamWebSocket: whoever closes it goes on before that is told',
 		assert.equal(socket.readyState, socket.CLOSED);
 		assert.deepEqual(told, [3001, true]);
 	});
+
+test('StreamEventSource is connecting while its token is refreshed',
+	async () => {
+		const w = new World(), g = w.gateway;
+
+		g.tokens = ['old'];
+
+		const source = new Spillway.StreamEventSource(
+			'http://gw/stream/a', w.options({
+				getToken: ({ refresh }) => !refresh ? 'old' :
+					new Promise((done) => w.clock.setTimeout(
+						() => done('new'), MINUTE))
+			}));
+
+		await w.clock.advance(SECOND);
+		assert.equal(source.readyState, source.OPEN);
+		g.tokens = ['new'];
+		g.kill(4401);
+		await w.clock.advance(SECOND);
+		assert.equal(source.readyState, source.CONNECTING);
+		await w.clock.advance(MINUTE);
+		assert.equal(source.readyState, source.OPEN);
+		source.close();
+	});
+
+for (const name of ['ws', 'sse', 'long', 'short'])
+	test(`StreamWebSocket: what was sent before it is closed arrives, by ${
+		name}`, async () => {
+		const w = new World(), told = [];
+		const socket = new Spillway.StreamWebSocket('ws://gw/stream/a',
+			w.options({ transports: [name] }));
+
+		for (const type of ['message', 'error', 'close'])
+			socket.addEventListener(type, (e) => told.push(type));
+		await w.clock.advance(SECOND);
+		socket.send('one');
+		socket.send('');
+		socket.send('bye');
+		socket.close();
+		socket.send('too late');
+		assert.equal(socket.readyState, socket.CLOSING);
+		await w.clock.advance(5 * SECOND);
+		assert.deepEqual(w.gateway.events.map((e) => e.data),
+			['one', '', 'bye']);
+		assert.deepEqual(told, ['close']);
+		assert.equal(socket.bufferedAmount, 0);
+		assert.equal(socket.readyState, socket.CLOSED);
+	});
+
+test('StreamWebSocket: a gateway that is away does not keep it from closing',
+	async () => {
+		const w = new World(), told = [];
+		const socket = new Spillway.StreamWebSocket('ws://gw/stream/a',
+			w.options());
+
+		for (const type of ['error', 'close'])
+			socket.addEventListener(type, (e) => told.push(type));
+		await w.clock.advance(SECOND);
+		w.gateway.down = true;
+		w.gateway.kill();
+		socket.send('lost');
+		socket.close(3000);
+		await w.clock.advance(31 * SECOND);
+		assert.deepEqual(told, ['error', 'close']);
+		assert.equal(socket.readyState, socket.CLOSED);
+	});
