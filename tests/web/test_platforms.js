@@ -129,6 +129,30 @@ test('put away with its page, and back with it', async () => {
 	assert.equal(window.listeners.unload, undefined);
 });
 
+test('what XMLHttpRequest keeps is given back, also where fetch cannot stream',
+	async (t) => {
+		const w = new World(), o = w.options();
+
+		const kept = globalThis.ReadableStream;
+
+		globalThis.ReadableStream = undefined;
+		t.after(() => {
+			globalThis.ReadableStream = kept;
+		});
+
+		const s = w.stream({ transports: ['sse'],
+			XMLHttpRequest: xhrOf(o.fetch) });
+
+		await w.clock.advance(SECOND);
+		for (let i = 0; i < 30; i++) {
+			w.gateway.publish('x'.repeat(1e5));
+			await w.clock.advance(SECOND);
+		}
+		assert.equal(w.ids.length, 30);
+		assert.equal(s.stats.connects, 4);
+		s.close();
+	});
+
 test('StreamEventSource: its states, named events, text', async () => {
 	const w = new World(), told = [];
 	const source = new Spillway.StreamEventSource('http://gw/stream/a',

@@ -56,17 +56,17 @@ function xhrRequest(o, url, init, done, onText) {
 	};
 }
 
-function readsStreams() {
-	return root.TextDecoder && root.ReadableStream;
+function readsStreams(o) {
+	return o.fetch && root.TextDecoder && root.ReadableStream;
 }
 
 function request(o, url, init, done, onText) {
-	return (!o.fetch || (onText && !readsStreams() && o.XMLHttpRequest) ?
+	return (!o.fetch || (onText && !readsStreams(o) && o.XMLHttpRequest) ?
 		xhrRequest : fetchRequest)(o, url, init, done, onText);
 }
 
 function canStream(o) {
-	return o.XMLHttpRequest || (o.fetch && readsStreams());
+	return o.XMLHttpRequest || readsStreams(o);
 }
 
 function isPossible(name, o) {
@@ -105,7 +105,7 @@ OPENERS.sse = function (s, link) {
 	if (o.EventSource &&
 		(o.EventSource !== root.EventSource || !canStream(o)))
 		openEventSource(s, link);
-	else if (o.fetch)
+	else if (readsStreams(o))
 		openEvents(s, link);
 	else
 		openEvents(s, link, 1, function (text) {
