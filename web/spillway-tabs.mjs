@@ -1448,24 +1448,28 @@ StreamWebSocket.prototype.close = function (code, reason) {
 var LEASE_MS = 6000, CLAIM_MS = 200, JOIN_MS = 3000, BEAT_MS = 15000;
 var PATIENCE_MS = 60000;
 
-/* Whether there is what sharing needs; storage may be forbidden. */
-function sharing(o) {
+/* What sharing needs, if it is there: storage and channel may be forbidden. */
+function sharing(s) {
+	var o = s._o, name = 'spillway:' + o.share + ':' + address(s, {});
 	var channel = o.BroadcastChannel || root.BroadcastChannel;
 	var locks = 'locks' in o ? o.locks : root.navigator &&
 		root.navigator.locks;
 	var storage;
 
-	if (!o.share || !channel)
-		return null;
 	try {
 		storage = o.storage === undefined ? o.window.localStorage :
 			o.storage;
 	} catch (forbidden) {
 		/* As if there were none. */
 	}
-	return locks || storage ? {
-		_channel: channel, _locks: locks, _storage: storage
-	} : null;
+	try {
+		return (locks || storage) && {
+			_name: name, _port: new channel(name),
+			_locks: locks, _storage: storage
+		};
+	} catch (alone) {
+		/* Each has a connection of its own. */
+	}
 }
 
 function tell(t, message) {
@@ -1512,7 +1516,9 @@ function claim(t, steal) {
 function claimLock(t, steal) {
 	var mine = false;
 
-	t._locks.request(t._name, steal ? { steal: true } : {}, () => {
+	t._locks.request(t._name, steal ? { steal: true } : {
+		signal: t._stays.signal
+	}, () => {
 		if (t._gone || t._leads)
 			return null;
 		mine = true;
@@ -1745,11 +1751,11 @@ function enter(s, means) {
 		_stream: s, _id: randomName(o), _leads: false, _told: 0,
 		_number: 0, _release: nothing, _leader: null, _link: null,
 		_joinTimer: alarm(o), _beatTimer: alarm(o),
-		_leaseTimer: alarm(o)
+		_leaseTimer: alarm(o),
+		/* Else requests would pile up behind a leader that stays. */
+		_stays: means._locks && new root.AbortController()
 	});
 
-	t._name = 'spillway:' + o.share + ':' + address(s, {});
-	t._port = new t._channel(t._name);
 	t._port.onmessage = (message) => {
 		var m = message.data;
 
@@ -1757,17 +1763,6 @@ function enter(s, means) {
 			(t._leads ? hearLeading : hearFollowing)(t, m);
 	};
 	listening = {
-		message: (m) => {
-			var event = extend({}, m);
-
-			delete event.target;
-			event.type = m.event;
-			if (t._leads)
-				tell(t, {
-					kind: 'event', number: ++t._told,
-					m: event
-				});
-		},
 		open: () => {
 			if (t._leads)
 				tell(t, { kind: 'up' });
@@ -1792,6 +1787,8 @@ function enter(s, means) {
 		t._gone = true;
 		t._leads = false;
 		t._release();
+		if (t._stays)
+			t._stays.abort();
 		t._port.close();
 		t._leaseTimer();
 		s._tabs = null;
@@ -1808,9 +1805,19 @@ function enter(s, means) {
 
 /* Followers have one way, and nothing to remember of it. */
 var waysOf = possible, remembers = memory, refuses = unauthorized;
+var hears = event;
+
+/* As it came: listeners may change what they are given. */
+event = (s, m) => {
+	var t = s._tabs;
+
+	if (t && t._leads && isNewer(m.id, s.cursor))
+		tell(t, { kind: 'event', number: ++t._told, m: m });
+	hears(s, m);
+};
 
 possible = (s, rank) => {
-	var means = !s._tabs && sharing(s._o);
+	var means = !s._tabs && s._o.share && sharing(s);
 
 	if (means)
 		enter(s, means);

@@ -16,6 +16,12 @@ class Locks {
 		return new Promise((resolve, reject) => {
 			const one = { tab, run, resolve, reject };
 
+			options.signal?.addEventListener('abort', () => {
+				if (this.held === one)
+					return;
+				this.queue = this.queue.filter((o) => o !== one);
+				reject(options.signal.reason);
+			});
 			if (options.steal) {
 				this.held?.reject(new Error('stolen'));
 				this.held = null;

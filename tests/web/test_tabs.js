@@ -314,6 +314,62 @@ test('where locks are forbidden each tab has its own connection', async () => {
 	assert.equal(streams(b), 3);
 });
 
+test('where the channel is forbidden each tab has its own connection',
+	async () => {
+		const b = new Browser(15);
+		const forbidden = class {
+			constructor() {
+				throw new Error('SecurityError');
+			}
+		};
+
+		for (let i = 0; i < 2; i++)
+			b.tab({ BroadcastChannel: forbidden });
+		await b.world.clock.advance(SECOND);
+		await publishes(b);
+		sawAll(b);
+		assert.equal(streams(b), 2);
+	});
+
+test('followers hear what came, whatever the leader makes of it', async () => {
+	const b = new Browser(16), heard = [];
+
+	b.tab();
+	b.tab();
+	await b.world.clock.advance(SECOND);
+
+	const [leader] = b.leaders;
+	const follower = [...b.tabs].find((tab) => tab !== leader);
+
+	leader.stream.onmessage = (e) => {
+		e.data.shown = () => true; /* which no channel takes */
+		leader.ids.push(e.id);
+	};
+	follower.stream.addEventListener('message', (e) => heard.push(e.data));
+	b.world.gateway.publish({ n: 1 });
+	await b.world.clock.advance(SECOND);
+	assert.deepEqual(heard, [{ n: 1 }]);
+	sawAll(b);
+});
+
+test('streams that come and go behind a leader leave no request for its lock',
+	async () => {
+		const b = new Browser(17);
+
+		b.tab();
+		await b.world.clock.advance(SECOND);
+		for (let i = 0; i < 5; i++) {
+			const tab = b.tab();
+
+			await b.world.clock.advance(SECOND);
+			assert.equal(b.locks.queue.length, 1);
+			tab.stream.close();
+			await b.world.clock.advance(SECOND);
+			assert.equal(b.locks.queue.length, 0);
+		}
+		assert.equal(b.leaders.length, 1);
+	});
+
 /* The names of tabs are what decides between two that lead. */
 function namesFrom(random) {
 	Object.defineProperty(globalThis, 'crypto', { configurable: true,

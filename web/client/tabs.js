@@ -16,24 +16,28 @@
 var LEASE_MS = 6000, CLAIM_MS = 200, JOIN_MS = 3000, BEAT_MS = 15000;
 var PATIENCE_MS = 60000;
 
-/* Whether there is what sharing needs; storage may be forbidden. */
-function sharing(o) {
+/* What sharing needs, if it is there: storage and channel may be forbidden. */
+function sharing(s) {
+	var o = s._o, name = 'spillway:' + o.share + ':' + address(s, {});
 	var channel = o.BroadcastChannel || root.BroadcastChannel;
 	var locks = 'locks' in o ? o.locks : root.navigator &&
 		root.navigator.locks;
 	var storage;
 
-	if (!o.share || !channel)
-		return null;
 	try {
 		storage = o.storage === undefined ? o.window.localStorage :
 			o.storage;
 	} catch (forbidden) {
 		/* As if there were none. */
 	}
-	return locks || storage ? {
-		_channel: channel, _locks: locks, _storage: storage
-	} : null;
+	try {
+		return (locks || storage) && {
+			_name: name, _port: new channel(name),
+			_locks: locks, _storage: storage
+		};
+	} catch (alone) {
+		/* Each has a connection of its own. */
+	}
 }
 
 function tell(t, message) {
@@ -80,7 +84,9 @@ function claim(t, steal) {
 function claimLock(t, steal) {
 	var mine = false;
 
-	t._locks.request(t._name, steal ? { steal: true } : {}, function () {
+	t._locks.request(t._name, steal ? { steal: true } : {
+		signal: t._stays.signal
+	}, function () {
 		if (t._gone || t._leads)
 			return null;
 		mine = true;
@@ -313,11 +319,11 @@ function enter(s, means) {
 		_stream: s, _id: randomName(o), _leads: false, _told: 0,
 		_number: 0, _release: nothing, _leader: null, _link: null,
 		_joinTimer: alarm(o), _beatTimer: alarm(o),
-		_leaseTimer: alarm(o)
+		_leaseTimer: alarm(o),
+		/* Else requests would pile up behind a leader that stays. */
+		_stays: means._locks && new root.AbortController()
 	});
 
-	t._name = 'spillway:' + o.share + ':' + address(s, {});
-	t._port = new t._channel(t._name);
 	t._port.onmessage = function (message) {
 		var m = message.data;
 
@@ -325,17 +331,6 @@ function enter(s, means) {
 			(t._leads ? hearLeading : hearFollowing)(t, m);
 	};
 	listening = {
-		message: function (m) {
-			var event = extend({}, m);
-
-			delete event.target;
-			event.type = m.event;
-			if (t._leads)
-				tell(t, {
-					kind: 'event', number: ++t._told,
-					m: event
-				});
-		},
 		open: function () {
 			if (t._leads)
 				tell(t, { kind: 'up' });
@@ -360,6 +355,8 @@ function enter(s, means) {
 		t._gone = true;
 		t._leads = false;
 		t._release();
+		if (t._stays)
+			t._stays.abort();
 		t._port.close();
 		t._leaseTimer();
 		s._tabs = null;
@@ -376,9 +373,19 @@ function enter(s, means) {
 
 /* Followers have one way, and nothing to remember of it. */
 var waysOf = possible, remembers = memory, refuses = unauthorized;
+var hears = event;
+
+/* As it came: listeners may change what they are given. */
+event = function (s, m) {
+	var t = s._tabs;
+
+	if (t && t._leads && isNewer(m.id, s.cursor))
+		tell(t, { kind: 'event', number: ++t._told, m: m });
+	hears(s, m);
+};
 
 possible = function (s, rank) {
-	var means = !s._tabs && sharing(s._o);
+	var means = !s._tabs && s._o.share && sharing(s);
 
 	if (means)
 		enter(s, means);
