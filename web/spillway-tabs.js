@@ -1662,8 +1662,12 @@ function claimLease(t, steal) {
 		return t._leads || lead(t);
 	}
 	t._leaseTimer(t._leads ? LEASE_MS / 3 : CLAIM_MS, function () {
-		/* Whoever wrote last has it. */
-		if (!t._leads && holder(t) === t._id) {
+		/*
+		 * Whoever wrote last has it. Timers of hidden tabs come by the
+		 * minute: then nobody has it any more, and who follows nobody
+		 * leads.
+		 */
+		if (!t._leads && (holder(t) || t._leader || t._id) === t._id) {
 			t._release = function () {
 				if (holder(t) === t._id)
 					t._storage.removeItem(t._name);

@@ -137,6 +137,37 @@ for (const [how, locks] of [['a lock', true], ['a lease', false]])
 			sawAll(b);
 		});
 
+test('hidden tabs with timers by the minute have a leader again (a lease)',
+	async () => {
+		const b = new Browser(18, false), c = b.world.clock;
+		let hidden = false;
+		/* As browsers have it for pages in the background. */
+		const slow = (shift) => ({
+			now: () => c.now(),
+			clearTimeout: (timer) => c.clearTimeout(timer),
+			setTimeout: (run, ms = 0) => c.setTimeout(run, !hidden ?
+				ms : ms + MINUTE -
+					(c.now() + ms - shift) % MINUTE)
+		});
+
+		for (let i = 0; i < 4; i++)
+			b.tab({ clock: slow(i * 7 * SECOND) });
+		await c.advance(20 * SECOND);
+		hidden = true;
+		b.leaders[0].crash();
+		for (let i = 0; i < 10; i++) {
+			b.world.gateway.publish(i);
+			await c.advance(MINUTE);
+		}
+		sawAll(b);
+		hidden = false;
+		await c.advance(MINUTE + 20 * SECOND);
+		await publishes(b);
+		assert.equal(b.leaders.length, 1);
+		assert.equal(streams(b), 1);
+		sawAll(b);
+	});
+
 test('an answer that a leader took along does not store it twice',
 	async () => {
 		const b = new Browser(4);
