@@ -501,7 +501,9 @@ function Stream(url, options) {
 	self._session = o.session || randomName(o);
 	self.cursor = o.after || null;
 	self.transport = null;
-	self.attempts = self._turn = self._sent = self._tries = 0;
+	self.attempts = self._turn = self._tries = 0;
+	/* Who keeps a name goes on behind what it sent before, as a page. */
+	self._sent = o.session ? now(self) * 1000 : 0;
 	self.stats = { events: 0, duplicates: 0, gaps: 0, connects: 0 };
 	self._links = self._ladder = [];
 	self._queue = [];
@@ -1378,8 +1380,8 @@ function StreamWebSocket(url, protocols, options) {
 facade(StreamWebSocket, ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED']);
 
 function bytes(text, type) {
-	var array = new Uint8Array(fromBase64(text).split('')
-		.map((c) => {
+	var array = new Uint8Array([].map.call(fromBase64(text),
+		function (c) {
 			return c.charCodeAt();
 		}));
 

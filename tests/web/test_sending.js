@@ -254,3 +254,22 @@ test('online again, what waits is sent at once', async () => {
 	assert.equal(m.status, 'acknowledged');
 	assert.equal(w.gateway.events.length, 1);
 });
+
+for (const name of ['ws', 'long'])
+	test(`a page that keeps its session sends on behind a reload, by ${name}`,
+		async () => {
+			const w = new World();
+
+			for (const said of ['before', 'after']) {
+				const s = w.stream({ session: 'mine',
+					transports: [name] });
+				const m = s.send(said);
+
+				await w.clock.advance(SECOND);
+				assert.equal(m.status, 'acknowledged');
+				assert.equal(m.duplicate, false);
+				s.close();
+			}
+			assert.deepEqual(w.gateway.events.map((e) => e.data),
+				['before', 'after']);
+		});

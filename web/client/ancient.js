@@ -44,7 +44,7 @@ function xhrRequest(o, url, init, done, onText) {
 	}
 	/* Old browsers keep answers in spite of what these say. */
 	x.open(init.method, url + '&t=' + o.random());
-	x.withCredentials = init.credentials === 'include';
+	x.withCredentials = !!o.withCredentials;
 	for (var name in init.headers)
 		x.setRequestHeader(name, init.headers[name]);
 	x.onreadystatechange = read;

@@ -97,8 +97,8 @@ function StreamWebSocket(url, protocols, options) {
 facade(StreamWebSocket, ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED']);
 
 function bytes(text, type) {
-	var array = new Uint8Array(fromBase64(text).split('')
-		.map(function (c) {
+	var array = new Uint8Array([].map.call(fromBase64(text),
+		function (c) {
 			return c.charCodeAt();
 		}));
 
