@@ -17,7 +17,7 @@ writeFileSync(path.join(place, 'package.json'), '{ "type": "module" }');
 
 const load = (name) =>
 	import(pathToFileURL(path.join(place, 'compare', name)));
-const { formatBytes, formatCount, formatMs, formatTime, Histogram } =
+const { Clock, formatBytes, formatCount, formatMs, formatTime, Histogram } =
 	await load('measure.js');
 const { AutoPane } = await load('auto.js');
 const { Ladder } = await load('ladder.js');
@@ -79,6 +79,36 @@ test('quantiles are right to 2.4 percent', () => {
 	assert.equal(histogram.bars(5).reduce((a, b) => a + b), 1000);
 	assert.ok(Number.isNaN(new Histogram().quantile(0.5)));
 	assert.equal(new Histogram().summary().p50, null);
+});
+
+test('a clock that slept, or drifts, is set again', async (t) => {
+	const clock = new Clock();
+	let ours = 0, theirs = 5000, took = 0.5;
+	const probe = (ms) => {
+		took = ms;
+		return clock.probe(1);
+	};
+
+	t.mock.method(Clock, 'now', () => ours);
+	t.mock.method(globalThis, 'fetch', async () => {
+		ours += took / 2;
+		theirs += took / 2;
+
+		const now = theirs;
+
+		ours += took / 2;
+		theirs += took / 2;
+		return { ok: true, json: async () => ({ now }) };
+	});
+	await probe(1);
+	assert.deepEqual([clock.offset, clock.error], [5000, 0.5]);
+	/* A slow answer that says the same changes nothing. */
+	await probe(40);
+	assert.deepEqual([clock.offset, clock.error], [5000, 0.5]);
+	theirs += 60000;
+	await probe(2);
+	assert.deepEqual([clock.offset, clock.error], [65000, 1]);
+	assert.equal(clock.probes, 3);
 });
 
 test('numbers look as people write them', () => {

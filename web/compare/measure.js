@@ -83,13 +83,16 @@ export class Clock {
 		for (let i = 0; i < count; i++) {
 			const sent = Clock.now();
 			const answer = await ask("GET", "clock");
-			const took = Clock.now() - sent;
+			const error = (Clock.now() - sent) / 2;
+			const offset = answer.now - (sent + error);
+			const moved = Math.abs(offset - this.offset);
 
 			this.probes++;
-			/* A better one, or the old one has drifted away. */
-			if (!(took / 2 > this.error)) {
-				this.error = took / 2;
-				this.offset = answer.now - (sent + took / 2);
+			/* A better one, or both cannot be true: clocks drift, and
+			 * ours stands still while a laptop sleeps. */
+			if (!(error > this.error) || moved > error + this.error) {
+				this.error = error;
+				this.offset = offset;
 			}
 		}
 	}
