@@ -63,7 +63,7 @@ class Controls(test_third_party.Browsers):
         self.assertEqual(said, {
             "entered": "Stop", "stopping": "Stop",
             "stopped": "Stopped before all had arrived.",
-            "limited": "Start", "forPhones": True})
+            "limited": "Start", "forPhones": True, "again": [50, "50"]})
 
 
 class Lesson(Compare):

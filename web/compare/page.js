@@ -249,7 +249,7 @@ export class Page {
 				method: "POST",
 				headers: { "Content-Type": "application/json" },
 				body: JSON.stringify(collect(this.run, this.panes,
-					this.entries, this.link())),
+					this.entries, this.link(this.run.settings))),
 			}).catch((error) => this.say("bad", error.message));
 	}
 
@@ -455,10 +455,10 @@ export class Page {
 
 	/* Taking it away. */
 
-	link() {
+	link(settings = this.settings()) {
 		const url = new URL(location.href);
 
-		url.hash = new URLSearchParams({ ...this.settings(),
+		url.hash = new URLSearchParams({ ...settings,
 			clients: byId("clients").value, run: "1" });
 		return url.href;
 	}
@@ -472,7 +472,8 @@ export class Page {
 			this.say("wait", "Nothing is measured yet: press Start.");
 			return;
 		}
-		const data = collect(this.run, this.panes, this.entries, this.link());
+		const data = collect(this.run, this.panes, this.entries,
+			this.link(this.run.settings));
 		const name = `spillway-compare-${this.run.id}`;
 
 		if (kind === "json")
