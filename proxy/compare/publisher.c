@@ -94,11 +94,15 @@ static void
 go_on(struct publisher *p)
 {
 	p->stopped |= is_too_late(p);
-	if (p->peer.state == PEER_OPEN)
+	if (p->peer.state == PEER_OPEN) {
 		publish(p);
-	else if (p->peer.state == PEER_CLOSED && !publisher_is_done(p) &&
-	    peer_open(&p->peer) != SW_OK)
-		fail(p, "no connection to the operator's API can be opened");
+	} else if (p->peer.state == PEER_CLOSED && !publisher_is_done(p)) {
+		p->heard_ms = loop_now_ms(p->peer.loop);
+		if (peer_open(&p->peer) != SW_OK)
+			fail(p,
+			    "no connection to the operator's API can be "
+			    "opened");
+	}
 }
 
 static void
@@ -146,6 +150,7 @@ take_answer(struct publisher *p)
 	unsigned status = p->answer.status;
 	bool closes = p->answer.closes;
 
+	p->heard_ms = loop_now_ms(p->peer.loop);
 	if (waiting(p) == 0) {
 		fail(p, "the operator's API answers what nobody has asked");
 		return false;
@@ -252,7 +257,7 @@ publisher_begin(struct publisher *p, uint64_t before, uint64_t total)
 {
 	p->before = before;
 	p->total = total;
-	p->begun_ms = loop_now_ms(p->peer.loop);
+	p->begun_ms = p->heard_ms = loop_now_ms(p->peer.loop);
 	p->sent = p->stored = p->refused = 0;
 	p->stopped = false;
 	go_on(p);
@@ -263,6 +268,17 @@ publisher_stop(struct publisher *p)
 {
 	p->stopped = true;
 	loop_clear_timer(&p->timer);
+}
+
+/* One event a second is the least, so an API that answers is heard by then. */
+void
+publisher_watch(struct publisher *p)
+{
+	if (p->peer.state != PEER_CLOSED && !publisher_is_done(p) &&
+	    loop_now_ms(p->peer.loop) >= p->heard_ms + QUESTION_MS)
+		fail(p,
+		    "no answer of the operator's API within 15 seconds; "
+		    "whether all events are stored is not known");
 }
 
 bool

@@ -20,6 +20,7 @@ struct publisher {
 	uint64_t before; /* the number before the first event */
 	uint64_t total;
 	uint64_t begun_ms;
+	uint64_t heard_ms;  /* the last answer, or the last connection begun */
 	uint64_t sent;      /* requests; the first ones are answered */
 	uint64_t stored;    /* events that were acknowledged */
 	uint64_t refused;   /* that were not, as the gateway was busy */
@@ -36,6 +37,9 @@ void publisher_fini(struct publisher *p);
 /* Numbers go on behind `before`. */
 void publisher_begin(struct publisher *p, uint64_t before, uint64_t total);
 void publisher_stop(struct publisher *p);
+
+/* Now and then: `failed` is told of an API that does not answer any more. */
+void publisher_watch(struct publisher *p);
 
 /* Nothing more will be sent, and all that was has its answer. */
 bool publisher_is_done(const struct publisher *p);

@@ -407,6 +407,7 @@ watch_publishing(struct run *r)
 	check_epoch(r);
 	if (r->interrupted)
 		publisher_stop(&r->publisher);
+	publisher_watch(&r->publisher);
 	if (r->failed || !publisher_is_done(&r->publisher))
 		return;
 	for (size_t i = 0; i < r->abreast; i++) {

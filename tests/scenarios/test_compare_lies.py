@@ -33,6 +33,7 @@ class Liar(socketserver.ThreadingTCPServer):
         self.events = {}  # by their place: what was published
         self.sent = []    # what subscribers get, in this order
         self.pongs = 0
+        self.mute_after = None  # so many events it does not publish any more
         self.url = "http://127.0.0.1:%d" % self.server_address[1]
         self.thread = threading.Thread(target=self.serve_forever)
         self.thread.start()
@@ -88,6 +89,8 @@ class Conversation(socketserver.StreamRequestHandler):
             headers[name.lower()] = value.strip()
         if line.startswith("POST"):
             data = self.rfile.read(int(headers["content-length"]))
+            if len(self.server.events) == self.server.mute_after:
+                return True
             place = self.server.publish(data.decode())
             body = json.dumps({"id": f"fake1-{place}"})
             self.say(f"HTTP/1.1 201 Created\r\nContent-Length: {len(body)}"
@@ -217,6 +220,13 @@ class Lies(unittest.TestCase):
         self.assertIn("spillway compare: " + refused["error"], done.stderr)
         self.assertIn("Not measured: long: answered with 403", done.stderr)
         self.check(found)
+
+    def test_a_gateway_that_hangs_does_not_hold_the_run_for_ever(self):
+        self.liar.mute_after = 5
+        done = self.run_compare("--transports=ws", "--grace=100ms")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("no answer of the operator's API within 15 seconds",
+                      done.stderr)
 
     def test_polls_with_a_connection_each(self):
         found = self.measured("--transports=short")
