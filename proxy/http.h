@@ -66,6 +66,7 @@ struct exchange {
 	char *location;        /* what to ask for instead, or NULL; its own */
 	char echoed[128];      /* a content type that is the client's */
 	const char *cache;     /* Cache-Control */
+	const char *etag;      /* ETag */
 	const char *policy;    /* Content-Security-Policy */
 	const char *allow;     /* of a 405 */
 	const char *challenge; /* WWW-Authenticate, of a 401 or 403 */

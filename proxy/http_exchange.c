@@ -133,6 +133,8 @@ add_headers(struct MHD_Response *r, const struct exchange *x, bool close)
 	MHD_add_response_header(r, "Content-Type", x->content_type);
 	MHD_add_response_header(
 	    r, "Cache-Control", x->cache != NULL ? x->cache : "no-store");
+	if (x->etag != NULL)
+		MHD_add_response_header(r, "ETag", x->etag);
 	/* What we say that it is: never what it may look like. */
 	MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
 	if (x->policy != NULL)

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
 #include "proxy/gateway.h"
@@ -16,6 +17,7 @@
 enum {
 	FILE_MAX = 4 << 20,
 	DEPTH_MAX = 4,
+	ETAG_BYTES = 8, /* of the digest */
 };
 
 /*
@@ -33,6 +35,7 @@ struct page {
 	const char *type;
 	uint8_t *bytes;
 	size_t len;
+	char etag[2 * ETAG_BYTES + 3];
 };
 
 struct web {
@@ -89,6 +92,22 @@ read_file(int fd, struct page *p)
 	return SW_OK;
 }
 
+static int
+name_version(struct page *p)
+{
+	uint8_t digest[SHA1_SIZE];
+	int err =
+	    digest_sha1(digest, (struct str){ (const char *)p->bytes, p->len });
+
+	if (err != SW_OK)
+		return err;
+	p->etag[0] = '"';
+	for (size_t i = 0; i < ETAG_BYTES; i++)
+		snprintf(p->etag + 1 + 2 * i, 3, "%02x", digest[i]);
+	p->etag[1 + 2 * ETAG_BYTES] = '"';
+	return SW_OK;
+}
+
 static void
 page_free(struct page *p)
 {
@@ -108,6 +127,8 @@ load_page(struct web *w, int dir, const char *name, const char *path)
 		err = fd < 0 ? SW_EIO : read_file(fd, p);
 	if (fd >= 0)
 		close(fd);
+	if (err == SW_OK)
+		err = name_version(p);
 	if (err == SW_OK) {
 		p->type = type_of(name);
 		p->next = w->pages;
@@ -222,6 +243,17 @@ redirect(struct exchange *x, struct str path)
 	    path.len == 0 ? "" : "/");
 }
 
+/* RFC 9110 13.1.2: whoever has this version need not have it again. */
+static bool
+has_version(const struct request *r, const struct page *p)
+{
+	struct str had = request_header(r, "If-None-Match");
+
+	return had.p != NULL &&
+	    (str_is(had, "*") ||
+		memmem(had.p, had.len, p->etag, strlen(p->etag)) != NULL);
+}
+
 void
 web_handle(struct exchange *x)
 {
@@ -252,8 +284,13 @@ web_handle(struct exchange *x)
 		exchange_refuse(x, 404, "There is no such page.");
 		return;
 	}
-	x->kept = (struct str){ (const char *)p->bytes, p->len };
 	x->cache = "no-cache";
 	x->policy = policy;
+	x->etag = p->etag;
+	if (has_version(&x->request, p)) {
+		exchange_answer(x, 304, p->type);
+		return;
+	}
+	x->kept = (struct str){ (const char *)p->bytes, p->len };
 	exchange_answer(x, 200, p->type);
 }

@@ -46,6 +46,26 @@ class Pages(Scenario):
             self.assertEqual(policy["connect-src"].split(),
                              ["'self'", "ws:", "wss:"])
 
+    def test_what_a_browser_has_is_not_sent_again(self):
+        etags = set()
+        for name, (data, _) in PAGES.items():
+            path = "/spillway/" + name
+            _, headers, _ = self.gateway.request("GET", path)
+            self.assertEqual(headers["cache-control"], "no-cache")
+            etag = headers["etag"]
+            etags.add(etag)
+            for had in etag, "*", f'"other", W/{etag}':
+                status, headers, body = self.gateway.request(
+                    "GET", path, headers={"If-None-Match": had})
+                self.assertEqual((status, body), (304, b""), had)
+                self.assertEqual(headers["etag"], etag)
+                self.assertEqual(headers["cache-control"], "no-cache")
+            for had in '"other"', etag.strip('"'), "":
+                status, _, body = self.gateway.request(
+                    "GET", path, headers={"If-None-Match": had})
+                self.assertEqual((status, body), (200, data), had)
+        self.assertEqual(len(etags), len(PAGES))
+
     def test_a_directory_is_its_index(self):
         for path, name in (("/spillway/", "index.html"),
                            ("/spillway/deep/", "deep/index.html")):
