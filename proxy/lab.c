@@ -56,14 +56,44 @@ lab_free(struct lab *l)
 	free(l);
 }
 
-struct lab_pane *
-lab_get_pane(struct lab *l, struct str name)
+/* Has it a connection, or a fault that waits for one? */
+static bool
+is_used(const struct lab_pane *p, uint64_t now)
 {
-	struct map_entry *e = map_find(&l->panes, name);
+	for (size_t f = 0; f < LAB_FAULTS; f++)
+		if (p->rules[f].until_ms > now)
+			return true;
+	return p->serving > 0;
+}
+
+/* Pages that are gone leave their panes behind: the oldest makes room. */
+static void
+forget_pane(struct lab *l)
+{
+	uint64_t now = loop_now_ms(l->worker->loop);
+	struct lab_pane *oldest = NULL;
+	struct map_entry *e = NULL;
+
+	while ((e = map_next(&l->panes, e)) != NULL) {
+		struct lab_pane *p = container_of(e, struct lab_pane, entry);
+
+		if ((oldest == NULL || p->used_ms < oldest->used_ms) &&
+		    !is_used(p, now))
+			oldest = p;
+	}
+	if (oldest != NULL) {
+		map_remove(&l->panes, &oldest->entry);
+		free(oldest);
+	}
+}
+
+static struct lab_pane *
+add_pane(struct lab *l, struct str name)
+{
 	struct lab_pane *p;
 
-	if (e != NULL)
-		return container_of(e, struct lab_pane, entry);
+	if (l->panes.count == LAB_PANES_MAX)
+		forget_pane(l);
 	if (l->panes.count == LAB_PANES_MAX)
 		return NULL;
 	p = calloc(1, sizeof(*p) + name.len + 1);
@@ -75,6 +105,30 @@ lab_get_pane(struct lab *l, struct str name)
 		return NULL;
 	}
 	return p;
+}
+
+struct lab_pane *
+lab_get_pane(struct lab *l, struct str name)
+{
+	struct map_entry *e = map_find(&l->panes, name);
+	struct lab_pane *p = e == NULL ?
+	    add_pane(l, name) :
+	    container_of(e, struct lab_pane, entry);
+
+	if (p != NULL)
+		p->used_ms = loop_now_ms(l->worker->loop);
+	return p;
+}
+
+/* NULL: nobody's. */
+static void
+serve(struct lab_conn *lc, struct lab_pane *p)
+{
+	if (lc->pane != NULL)
+		lc->pane->serving--;
+	if (p != NULL)
+		p->serving++;
+	lc->pane = p;
 }
 
 static struct lab_conn *
@@ -129,7 +183,7 @@ lab_enter(struct conn *c, const struct request *r)
 	}
 	if (lc->pane != p)
 		p->connections++;
-	lc->pane = p;
+	serve(lc, p);
 	p->requests++;
 	return lc;
 }
@@ -146,7 +200,7 @@ lab_count(struct conn *c, enum bucket b, uint64_t n)
 void
 lab_leave(struct conn *c)
 {
-	lab_find(c->worker->lab, c)->pane = NULL;
+	serve(lab_find(c->worker->lab, c), NULL);
 }
 
 void
@@ -156,6 +210,7 @@ lab_end(struct conn *c)
 	struct lab_conn *lc = lab_find(l, c);
 
 	c->in_lab = false;
+	serve(lc, NULL);
 	map_remove(&l->conns, &lc->entry);
 	lab_wire_fini(lc);
 	free(lc);

@@ -11,7 +11,7 @@ channel "compare-*" { send = publish }
 """
 
 
-class Demo(Scenario):
+class Lab(Scenario):
     conf = CONF
 
     def panes(self, prefix):
@@ -26,6 +26,8 @@ class Demo(Scenario):
                 s["bytes"][bucket] = s["bytes"].get(bucket, 0) + n
         return sums
 
+
+class Demo(Lab):
     def order(self, channel="compare-a", **params):
         status, _, body = self.gateway.request(
             "PUT", f"/spillway/lab/publisher/{channel}" + query(params))
@@ -173,6 +175,35 @@ class Reach(Scenario):
         g.wait_log("write demo = no, or listen on loopback: others "
                    r'reach "0\.0\.0\.0:0"')
         self.assertNotEqual(g.wait_end(), 0)
+
+
+class Crowded(Lab):
+    """Panes of one worker, whose number is limited."""
+
+    workers = 1
+    limit = 4096  # LAB_PANES_MAX
+
+    def test_pages_that_are_gone_make_room_for_others(self):
+        g = self.gateway
+        stream = WebSocket(g.port, "/stream/compare-a?lab=kept-open")
+        status, _, body = g.request(
+            "PUT", "/spillway/lab/faults/kept-broken?fault=refuse")
+        self.assertEqual(status, 204, body)
+        wire = Wire(g.port)
+        for n in range(self.limit + 10):
+            wire.send(request_head(
+                f"/stream/compare-a?transport=short&lab=crowd-{n}"))
+            self.assertEqual(wire.response()[0], 200)
+        last = f"crowd-{self.limit + 9}"
+        self.assertEqual(self.panes(last)[last]["requests"], 1)
+        self.assertEqual(len(self.panes("crowd-")), self.limit - 2)
+        self.assertNotIn("crowd-0", self.panes("crowd-0"))
+        # Those who are there keep what is theirs.
+        self.assertEqual(self.panes("kept-open")["kept-open"]["requests"], 1)
+        self.assertEqual(
+            g.get("/stream/compare-a?transport=short&lab=kept-broken")[0], 403)
+        stream.close()
+        wire.close()
 
 
 if __name__ == "__main__":
