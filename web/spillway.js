@@ -20,7 +20,6 @@
  */
 function fetchRequest(o, url, init, done, onText) {
 	var control = root.AbortController && new root.AbortController(), over;
-	var fetch = o.fetch; /* which is no method of ours */
 
 	function end(status, text, header) {
 		if (!over)
@@ -30,7 +29,8 @@ function fetchRequest(o, url, init, done, onText) {
 		end(0, '', nothing);
 	}
 	init.signal = control && control.signal;
-	fetch(url, init).then(function (answer) {
+	/* It is no method of ours. */
+	(0, o.fetch)(url, init).then(function (answer) {
 		var decoder, reader;
 
 		function header(name) {
@@ -727,17 +727,17 @@ function watch(s) {
 	});
 	s._watchTimer();
 	if (s._links.length)
-		s._watchTimer(Math.max(s._watchDue - now(s), 0),
-			function () {
-				expire(s);
-			});
+		s._watchTimer(s._watchDue - now(s), function () {
+			expire(s);
+		});
 }
 
 function expire(s) {
 	var time = now(s);
 
 	s._links.forEach(function (link) {
-		if (!link._dead && link._due <= time)
+		/* Heard in the future: the clock was set back meanwhile. */
+		if (!link._dead && (link._due <= time || link._heardAt > time))
 			fail(s, link, 4408, 'silent');
 	});
 	watch(s);

@@ -94,6 +94,29 @@ test('a healthy socket survives waking up', async () => {
 	assert.equal(w.gateway.asked.filter((a) => a.name === 'ws').length, 1);
 });
 
+test('a clock that is set back does not hide a dead socket', async () => {
+	const w = new World(), c = w.clock;
+	let back = 0;
+	const s = w.stream({ clock: {
+		now: () => c.now() - back,
+		setTimeout: (run, ms) => c.setTimeout(run, ms),
+		clearTimeout: (timer) => c.clearTimeout(timer)
+	} });
+
+	await c.advance(20 * SECOND);
+	back = 60 * MINUTE;
+	/* A healthy one survives it. */
+	await c.advance(5 * MINUTE);
+	assert.equal(w.all('error').length, 0);
+	back = 120 * MINUTE;
+	for (const line of w.gateway.open)
+		line.mute = true;
+	w.gateway.publish('missed');
+	await c.advance(MINUTE);
+	assert.equal(w.ids.length, 1);
+	s.close();
+});
+
 test('online ends the wait', async () => {
 	const w = new World(), window = windowOf();
 

@@ -7,7 +7,6 @@
  */
 function fetchRequest(o, url, init, done, onText) {
 	var control = root.AbortController && new root.AbortController(), over;
-	var fetch = o.fetch; /* which is no method of ours */
 
 	function end(status, text, header) {
 		if (!over)
@@ -17,7 +16,8 @@ function fetchRequest(o, url, init, done, onText) {
 		end(0, '', nothing);
 	}
 	init.signal = control && control.signal;
-	fetch(url, init).then(function (answer) {
+	/* It is no method of ours. */
+	(0, o.fetch)(url, init).then(function (answer) {
 		var decoder, reader;
 
 		function header(name) {

@@ -271,17 +271,17 @@ function watch(s) {
 	});
 	s._watchTimer();
 	if (s._links.length)
-		s._watchTimer(Math.max(s._watchDue - now(s), 0),
-			function () {
-				expire(s);
-			});
+		s._watchTimer(s._watchDue - now(s), function () {
+			expire(s);
+		});
 }
 
 function expire(s) {
 	var time = now(s);
 
 	s._links.forEach(function (link) {
-		if (!link._dead && link._due <= time)
+		/* Heard in the future: the clock was set back meanwhile. */
+		if (!link._dead && (link._due <= time || link._heardAt > time))
 			fail(s, link, 4408, 'silent');
 	});
 	watch(s);
