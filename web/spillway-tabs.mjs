@@ -1461,8 +1461,9 @@ function sharing(s) {
 	try {
 		storage = o.storage === undefined ? o.window.localStorage :
 			o.storage;
+		storage.getItem(name);
 	} catch (forbidden) {
-		/* As if there were none. */
+		storage = null;
 	}
 	try {
 		return (locks || storage) && {

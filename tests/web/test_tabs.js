@@ -362,6 +362,21 @@ test('where the channel is forbidden each tab has its own connection',
 		assert.equal(streams(b), 2);
 	});
 
+test('where storage is forbidden each tab has its own connection', async () => {
+	const b = new Browser(19, false);
+	const forbidden = () => {
+		throw new Error('SecurityError');
+	};
+
+	for (let i = 0; i < 2; i++)
+		b.tab({ storage: { getItem: forbidden, setItem: forbidden,
+			removeItem: forbidden } });
+	await b.world.clock.advance(SECOND);
+	await publishes(b);
+	sawAll(b);
+	assert.equal(streams(b), 2);
+});
+
 test('followers hear what came, whatever the leader makes of it', async () => {
 	const b = new Browser(16), heard = [];
 
