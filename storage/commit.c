@@ -463,7 +463,7 @@ finish_clear(struct writer *w, struct group *g)
 
 	if (c == NULL || records_get(&r, &w->records, c) != SW_OK)
 		return;
-	atomic_store(&c->floor, r->head);
+	channel_raise_floor(c, r->head);
 	g->batch->clear = channel_ref(c);
 	janitor_count_cleared(&w->janitor, r);
 }

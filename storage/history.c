@@ -18,6 +18,7 @@ struct walk {
 	struct store_reader *reader;
 	const struct store_ops *ops;
 	struct retention keep;
+	uint64_t hole; /* a row that is gone though an older one is kept */
 };
 
 static uint64_t
@@ -91,6 +92,22 @@ walk_first(
 	return err;
 }
 
+/* Jump as long as that stays on the newer side; SW_ENOENT if it does not. */
+static int
+jump_back(const struct walk *w, const struct store_row *at,
+    const struct store_row *first, uint64_t number, uint64_t total,
+    struct store_row *out)
+{
+	int err;
+
+	if (at->jump <= first->id)
+		return SW_ENOENT;
+	err = w->ops->reader_row(w->reader, at->jump, out);
+	return err == SW_OK && out->number <= number && out->total <= total ?
+	    SW_ENOENT :
+	    err;
+}
+
 /*
  * The newest event at or below `newest` with at most this number and total, but
  * not below `first`.
@@ -104,20 +121,12 @@ walk_last(struct walk *w, uint64_t newest, const struct store_row *first,
 
 	while (err == SW_OK && at.id != first->id &&
 	    (at.number > number || at.total > total)) {
-		bool jumped = false;
-
-		/* Jump as long as that stays on the newer side. */
-		if (chain_jump_number(at.number) > number ||
-		    at.previous == at.jump) {
-			err = w->ops->reader_row(w->reader, at.jump, &older);
-			jumped = err == SW_OK;
-		} else if (at.jump > first->id) {
-			err = w->ops->reader_row(w->reader, at.jump, &older);
-			jumped = err == SW_OK && older.total > total;
-		}
-		if (err == SW_OK && !jumped)
+		err = jump_back(w, &at, first, number, total, &older);
+		if (err == SW_ENOENT)
 			err =
 			    w->ops->reader_row(w->reader, at.previous, &older);
+		if (err == SW_ENOENT)
+			w->hole = at.previous;
 		at = older;
 	}
 	if (err == SW_OK)
@@ -134,6 +143,7 @@ struct source {
 	struct event **events;
 	size_t count, at;
 	uint64_t after;        /* loaded up to here; at the newest: all of it */
+	bool loaded;           /* something was */
 	uint64_t id, previous; /* the row that "the newest" has got to */
 };
 
@@ -163,6 +173,8 @@ source_load(struct source *s, const struct store_row *first,
 		    s->walk.reader, id, s->part->channel, &s->events[i - 1]);
 
 		if (err != SW_OK) {
+			if (err == SW_ENOENT)
+				s->walk.hole = id;
 			s->at = i;
 			s->count = n;
 			source_drop(s);
@@ -192,12 +204,18 @@ source_fill(struct source *s, size_t limit, size_t max_bytes)
 	}
 	if (err != SW_OK)
 		return err;
+	/* What lies before the first events of all was looked at already. */
+	if (s->loaded && first.previous > s->after) {
+		s->walk.hole = first.previous;
+		return SW_ENOENT;
+	}
 	if ((err = walk_last(&s->walk, s->newest, &first,
 		 first.number + limit - 1, first.total + max_bytes, &last)) !=
 		SW_OK ||
 	    (err = source_load(s, &first, &last)) != SW_OK)
 		return err;
 	s->after = last.id;
+	s->loaded = true;
 	return SW_OK;
 }
 
@@ -440,7 +458,7 @@ resolve_last(struct store_reader *r, const struct store_ops *ops,
 		err = q->part_count == 1 && q->other_count == 0 ?
 		    nth_newest(&sources[0], q->last, &id) :
 		    nth_newest_of_all(q, sources, room, &id);
-	if (err != SW_OK && err != SW_ENOENT)
+	if (err != SW_OK && (err != SW_ENOENT || sources[0].walk.hole != 0))
 		return err;
 	/* Nothing is kept at all: begin behind it, which is no gap. */
 	q->newest_after = err == SW_OK ? id - 1 : UINT64_MAX;
@@ -479,6 +497,42 @@ begin(struct store_reader *r, const struct store_ops *ops)
 	return err;
 }
 
+static void
+drop_events(struct history_query *q)
+{
+	for (; q->count > 0; q->count--)
+		event_unref(q->events[q->count - 1]);
+}
+
+/*
+ * Rows are gone though older ones are kept: an older policy, another clock or
+ * memory did not keep them. What is older is no history then, or it would be
+ * one with a hole. Returns whether reading can go on without it.
+ */
+static bool
+leave_behind_holes(struct history_query *q, struct source *sources)
+{
+	bool any = false;
+
+	drop_events(q);
+	for (size_t i = 0; i < q->part_count; i++) {
+		struct source *s = &sources[i];
+		struct channel *c = s->part->channel;
+		uint64_t hole = s->walk.hole;
+
+		source_drop(s);
+		s->loaded = false;
+		s->walk.hole = 0;
+		if (hole == 0 || !channel_raise_floor(c, hole))
+			continue;
+		log_warn("store: the history of channel %s begins behind %llu "
+			 "now: not all of what is older was kept",
+		    c->text, (unsigned long long)hole);
+		any = true;
+	}
+	return any;
+}
+
 int
 history_read(struct store_reader *r, const struct store_ops *ops,
     struct history_query *q)
@@ -498,7 +552,9 @@ history_read(struct store_reader *r, const struct store_ops *ops,
 	if (sources == NULL || room == NULL || q->events == NULL) {
 		err = SW_ENOMEM;
 	} else if ((err = begin(r, ops)) == SW_OK) {
-		err = read_parts(r, ops, q, sources, room);
+		do
+			err = read_parts(r, ops, q, sources, room);
+		while (err == SW_ENOENT && leave_behind_holes(q, sources));
 		for (size_t i = 0; i < q->part_count; i++)
 			source_drop(&sources[i]);
 		ops->reader_end(r);
@@ -554,9 +610,7 @@ history_spans(struct store_reader *r, const struct store_ops *ops,
 void
 history_query_fini(struct history_query *q)
 {
-	for (size_t i = 0; i < q->count; i++)
-		event_unref(q->events[i]);
+	drop_events(q);
 	free(q->events);
 	q->events = NULL;
-	q->count = 0;
 }

@@ -124,4 +124,16 @@ channel_floor(const struct channel *c)
 	return atomic_load_explicit(&c->floor, memory_order_acquire);
 }
 
+/* Nothing up to this id is history any more. Returns whether that is news. */
+static inline bool
+channel_raise_floor(struct channel *c, uint64_t id)
+{
+	uint64_t floor = channel_floor(c);
+
+	while (floor < id)
+		if (atomic_compare_exchange_weak(&c->floor, &floor, id))
+			return true;
+	return false;
+}
+
 #endif

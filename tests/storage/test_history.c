@@ -560,7 +560,123 @@ START_TEST(the_newest_of_a_channel_are_found_whatever_was_removed)
 }
 END_TEST
 
+/* Rows of the first room, from the one to the other. */
+static void
+town_tear(struct town *t, size_t from, size_t to)
+{
+	engine_begin(t->store);
+	for (size_t i = from; i < to; i++)
+		if (t->entries[i].room == 0)
+			ck_assert_int_eq(
+			    t->ops->remove(
+				t->store, t->entries[i].id, t->entries[i].id),
+			    SW_OK);
+	engine_commit(t->store);
+}
+
+/*
+ * One page behind `*after`, of so many rooms. An event of the first room has
+ * the one before it, or a gap is told.
+ */
+static bool
+read_page(struct town *t, size_t rooms_asked, uint64_t *after, uint64_t *seen,
+    size_t limit)
+{
+	struct history_part parts[ROOMS];
+	struct history_query q = {
+		.parts = parts,
+		.part_count = rooms_asked,
+		.limit = limit,
+		.max_bytes = 1 << 20,
+	};
+	bool more;
+
+	for (unsigned i = 0; i < rooms_asked; i++)
+		parts[i] = (struct history_part){
+			.channel = t->rooms[i].channel,
+			.after = *after,
+			.newest = t->rooms[i].head,
+		};
+	ck_assert_int_eq(history_read(t->reader, t->ops, &q), SW_OK);
+	for (size_t i = 0; i < q.count; i++) {
+		const struct event *e = q.events[i];
+
+		ck_assert_uint_gt(e->id, *after);
+		*after = e->id;
+		if (e->channel != parts[0].channel)
+			continue;
+		if (e->previous != *seen) {
+			ck_assert(parts[0].gap);
+			ck_assert_uint_eq(parts[0].first, e->id);
+		}
+		*seen = e->id;
+	}
+	more = q.more;
+	history_query_fini(&q);
+	return more;
+}
+
+/*
+ * Rows went under a policy that kept less, or a clock that was ahead, and older
+ * ones are kept by the policy of today: that is a gap, wherever it is.
+ */
+START_TEST(a_hole_is_a_gap_and_what_follows_is_there)
+{
+	static const size_t limits[] = { 1, 7, 33, 1000 };
+	size_t wide = 10 + (size_t)_i / ENGINES * 35;
+
+	for (size_t from = 20; from + wide < 280; from += 23) {
+		size_t round = from / 23;
+		uint64_t after = 0, seen = 0;
+		struct town t;
+
+		town_open(&t, _i % ENGINES, from);
+		town_write(&t, 300);
+		town_tear(&t, from, from + wide);
+		while (read_page(&t, round % 2 == 0 ? 1 : ROOMS, &after, &seen,
+		    limits[round % 4]))
+			;
+		ck_assert_uint_eq(seen, t.rooms[0].head);
+		town_close(&t);
+	}
+}
+END_TEST
+
+/* Asked for more of the newest than are behind the hole. */
+START_TEST(the_newest_end_at_a_hole)
+{
+	for (uint64_t n = 1; n < 200; n += 9) {
+		struct town t;
+		struct history_part part = { 0 };
+		struct history_query q = {
+			.parts = &part,
+			.part_count = 1,
+			.last = n,
+			.limit = 1000,
+			.max_bytes = 1 << 20,
+		};
+
+		town_open(&t, _i, n);
+		town_write(&t, 300);
+		town_tear(&t, 100, 200);
+		part.channel = t.rooms[0].channel;
+		part.newest = t.rooms[0].head;
+		ck_assert_int_eq(history_read(t.reader, t.ops, &q), SW_OK);
+		ck_assert_uint_gt(q.count, 0);
+		ck_assert_uint_le(q.count, n);
+		ck_assert_uint_eq(q.events[q.count - 1]->id, part.newest);
+		for (size_t i = 1; i < q.count; i++)
+			ck_assert_uint_eq(
+			    q.events[i]->previous, q.events[i - 1]->id);
+		history_query_fini(&q);
+		town_close(&t);
+	}
+}
+END_TEST
+
 SUITE("history", LOOP(answers_are_those_of_a_naive_model, ENGINES *SEEDS),
     LOOP(nothing_at_or_below_a_floor_is_history, ENGINES *SEEDS),
     LOOP(a_policy_that_keeps_more_finds_what_is_left, ENGINES *SEEDS),
-    LOOP(the_newest_of_a_channel_are_found_whatever_was_removed, ENGINES))
+    LOOP(the_newest_of_a_channel_are_found_whatever_was_removed, ENGINES),
+    LOOP(a_hole_is_a_gap_and_what_follows_is_there, ENGINES *SEEDS),
+    LOOP(the_newest_end_at_a_hole, ENGINES))
