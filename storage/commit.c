@@ -57,9 +57,9 @@ writer_in_transaction(
 	const struct store_ops *ops = w->store->ops;
 	int err;
 
-	if ((err = ops->begin(w->store)) == SW_OK &&
+	if ((err = ops->begin(w->store, false)) == SW_OK &&
 	    (err = work(w, ctx)) == SW_OK)
-		err = ops->commit(w->store, false);
+		err = ops->commit(w->store);
 	if (err != SW_OK) {
 		ops->rollback(w->store);
 		writer_set_health(w, err);
@@ -115,7 +115,7 @@ transaction(struct writer *w)
 
 	if (w->in_transaction)
 		return SW_OK;
-	if ((err = w->store->ops->begin(w->store)) == SW_OK)
+	if ((err = w->store->ops->begin(w->store, w->sync)) == SW_OK)
 		w->in_transaction = true;
 	return err;
 }
@@ -240,8 +240,6 @@ append_one(struct writer *w, struct group *g, struct append_item *it)
 		return err;
 	if (it->key != NULL && (err = remember_key(w, r, it)) != SW_OK)
 		return err;
-	if (channel_policy(e->channel)->durability == DURABILITY_FULL)
-		g->sync = true;
 	r->head = e->id;
 	r->number = e->number;
 	r->total = e->total;
@@ -288,12 +286,27 @@ reserve_ids(struct writer *w, size_t count)
 	return SW_OK;
 }
 
+static bool
+wants_sync(const struct append *a)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (channel_policy(a->items[i].event->channel)->durability ==
+		    DURABILITY_FULL)
+			return true;
+	return false;
+}
+
 static int
 append_group(struct writer *w, struct group *g)
 {
 	uint64_t reserved = w->state.reserved;
-	int err = reserve_ids(w, g->events);
+	int err;
 
+	/* One of them makes all of the group wait for the disk. */
+	w->sync = false;
+	for (const struct append *a = g->first; a != NULL; a = a->next)
+		w->sync = w->sync || wants_sync(a);
+	err = reserve_ids(w, g->events);
 	for (struct append *a = g->first; a != NULL && err == SW_OK;
 	     a = a->next) {
 		if (a->clear != NULL)
@@ -302,7 +315,7 @@ append_group(struct writer *w, struct group *g)
 			err = append_one(w, g, &a->items[i]);
 	}
 	if (err == SW_OK && w->in_transaction) {
-		err = w->store->ops->commit(w->store, g->sync);
+		err = w->store->ops->commit(w->store);
 		if (err == SW_OK)
 			writer_set_health(w, SW_OK);
 	}

@@ -16,7 +16,6 @@ struct group {
 	struct append *first; /* cut off the queue */
 	size_t events;
 	uint64_t bytes;
-	bool sync; /* some of it must survive the loss of power */
 	uint64_t time_ms;
 	struct log_batch *batch;
 };

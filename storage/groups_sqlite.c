@@ -53,6 +53,7 @@ struct groups_sqlite {
 	uint64_t saved;    /* the number of the last one in the database */
 	bool follows;      /* ...and nothing was committed since */
 	bool in_group;     /* between begin and what ends it */
+	bool sync;         /* a commit waits for the disk */
 	bool mixed;        /* the group has more than rows */
 	bool staged;       /* all rows of the group are in the tail, too */
 	uint64_t group_ns; /* when the last group was committed */
@@ -167,22 +168,20 @@ settled(struct groups_sqlite *g, bool numbered)
  * the tail, which is a page more to write.
  */
 static int
-commit_all(struct groups_sqlite *g, bool sync, bool numbered)
+commit_all(struct groups_sqlite *g, bool numbered)
 {
 	int err;
 
 	if (numbered && (err = save_tail(g)) != SW_OK)
 		return err;
-	if ((err = payloads_prepare(g->payloads, sync)) != SW_OK ||
+	if ((err = payloads_prepare(g->payloads, g->sync)) != SW_OK ||
 	    (err = run(g, SQL_COMMIT)) != SW_OK)
 		return err;
 	payloads_committed(g->payloads);
 	settled(g, numbered);
 	if (payloads_pressing(g->payloads))
 		checkpointer_hurry(g->checkpointer);
-	if (sync)
-		err = db_sync_log(g->db);
-	return err;
+	return SW_OK;
 }
 
 void
@@ -201,29 +200,60 @@ groups_rollback(struct groups_sqlite *g)
 	memcpy(g->db->reason, reason, sizeof(reason));
 }
 
+/*
+ * SQLite itself syncs what it commits, or rolls back: rows that are committed
+ * first and could not be synced then would be there, and refused.
+ */
+static int
+begin(struct groups_sqlite *g, bool sync)
+{
+	int err = SW_OK;
+
+	if (sync != g->sync)
+		err = db_exec(g->db,
+		    sync ? "PRAGMA synchronous = FULL" :
+			   "PRAGMA synchronous = NORMAL");
+	if (err != SW_OK)
+		return err;
+	g->sync = sync;
+	return run(g, SQL_BEGIN);
+}
+
 static int
 catch_up(struct groups_sqlite *g)
 {
-	int err = run(g, SQL_BEGIN);
+	int err = begin(g, false);
 
 	if (err == SW_OK && (err = tail_visit(g->tail, insert_row, g)) == SW_OK)
-		err = commit_all(g, false, true);
+		err = commit_all(g, true);
+	if (err != SW_OK)
+		groups_rollback(g);
+	return err;
+}
+
+static int
+settle(struct groups_sqlite *g)
+{
+	int err = commit_all(g, true);
+
 	if (err != SW_OK)
 		groups_rollback(g);
 	return err;
 }
 
 int
-groups_begin(struct groups_sqlite *g)
+groups_begin(struct groups_sqlite *g, bool sync)
 {
 	int err;
 
 	if (is_behind(g) && (err = catch_up(g)) != SW_OK)
 		return err;
 	/* Unless the one before goes on. */
+	if (sync && in_transaction(g) && (err = settle(g)) != SW_OK)
+		return err;
 	if (!in_transaction(g)) {
 		checkpointer_assist(g->checkpointer, g->db);
-		if ((err = run(g, SQL_BEGIN)) != SW_OK)
+		if ((err = begin(g, sync)) != SW_OK)
 			return err;
 	}
 	g->in_group = true;
@@ -235,15 +265,9 @@ groups_begin(struct groups_sqlite *g)
 int
 groups_settle(struct groups_sqlite *g)
 {
-	int err;
-
 	if (is_behind(g))
 		return catch_up(g);
-	if (!atomic_load(g->unsettled))
-		return SW_OK;
-	if ((err = commit_all(g, false, true)) != SW_OK)
-		groups_rollback(g);
-	return err;
+	return atomic_load(g->unsettled) ? settle(g) : SW_OK;
 }
 
 static int
@@ -292,10 +316,10 @@ keep_in_tail(struct groups_sqlite *g, uint64_t now)
 }
 
 int
-groups_commit(struct groups_sqlite *g, bool sync)
+groups_commit(struct groups_sqlite *g)
 {
 	uint64_t now = monotonic_ns();
-	bool hurried = now - g->group_ns < g->busy_ns && !g->mixed && !sync;
+	bool hurried = now - g->group_ns < g->busy_ns && !g->mixed && !g->sync;
 	int err = SW_OK;
 
 	g->group_ns = now;
@@ -303,7 +327,7 @@ groups_commit(struct groups_sqlite *g, bool sync)
 		make_tail(g, now);
 	/* With a number only if a tail is to follow, or is to end. */
 	if (!hurried || !keep_in_tail(g, now))
-		err = commit_all(g, sync,
+		err = commit_all(g,
 		    g->tail != NULL && (hurried || atomic_load(g->unsettled)));
 	if (err == SW_OK)
 		g->in_group = false;

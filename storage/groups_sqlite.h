@@ -32,8 +32,8 @@ int groups_open(struct groups_sqlite **out, struct db *db, const char *store,
 void groups_close(struct groups_sqlite *g);
 
 /* As in struct store_ops. */
-int groups_begin(struct groups_sqlite *g);
-int groups_commit(struct groups_sqlite *g, bool sync);
+int groups_begin(struct groups_sqlite *g, bool sync);
+int groups_commit(struct groups_sqlite *g);
 void groups_rollback(struct groups_sqlite *g);
 int groups_settle(struct groups_sqlite *g);
 

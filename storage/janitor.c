@@ -411,8 +411,8 @@ janitor_finish(struct janitor *j, struct writer *w)
 	/* Closed cleanly: ids go on without a jump. */
 	state = w->state;
 	state.head = state.reserved = w->last_id;
-	if (w->store->ops->begin(w->store) != SW_OK ||
+	if (w->store->ops->begin(w->store, true) != SW_OK ||
 	    w->store->ops->save_state(w->store, &state) != SW_OK ||
-	    w->store->ops->commit(w->store, true) != SW_OK)
+	    w->store->ops->commit(w->store) != SW_OK)
 		w->store->ops->rollback(w->store);
 }

@@ -72,12 +72,16 @@ struct store_ops {
 	    const struct store_visitor *visit);
 	void (*close)(struct store *s);
 
-	int (*begin)(struct store *s);
 	/*
-	 * From here on it outlives the process. `sync`: not before it survives
-	 * the loss of power. Readers may see it later, see `unsettled`.
+	 * `sync`: what is committed survives the loss of power, or is not
+	 * there.
 	 */
-	int (*commit)(struct store *s, bool sync);
+	int (*begin)(struct store *s, bool sync);
+	/*
+	 * From here on it outlives the process. Readers may see it later, see
+	 * `unsettled`.
+	 */
+	int (*commit)(struct store *s);
 	void (*rollback)(struct store *s);
 	/* Between transactions: what was committed is there for readers. */
 	int (*settle)(struct store *s);

@@ -94,20 +94,20 @@ memory_close(struct store *base)
 }
 
 static int
-memory_begin(struct store *base)
+memory_begin(struct store *base, bool sync)
 {
 	struct store_memory *s = self(base);
 
+	(void)sync;
 	s->transaction = s->count == 0 ? 0 : s->rows[s->count - 1].id + 1;
 	return SW_OK;
 }
 
 static int
-memory_commit(struct store *base, bool sync)
+memory_commit(struct store *base)
 {
 	struct store_memory *s = self(base);
 
-	(void)sync;
 	pthread_rwlock_wrlock(&s->lock);
 	s->committed = s->count;
 	pthread_rwlock_unlock(&s->lock);

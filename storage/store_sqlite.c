@@ -229,15 +229,15 @@ save_number(struct store_sqlite *s, const char *name, uint64_t value)
 }
 
 static int
-sqlite_begin(struct store *base)
+sqlite_begin(struct store *base, bool sync)
 {
-	return groups_begin(self(base)->groups);
+	return groups_begin(self(base)->groups, sync);
 }
 
 static int
-sqlite_commit(struct store *base, bool sync)
+sqlite_commit(struct store *base)
 {
-	return groups_commit(self(base)->groups, sync);
+	return groups_commit(self(base)->groups);
 }
 
 static void
@@ -433,7 +433,7 @@ sqlite_probe(struct store *base)
 	struct timespec now;
 	int err;
 
-	if ((err = sqlite_begin(base)) != SW_OK)
+	if ((err = sqlite_begin(base, false)) != SW_OK)
 		return err;
 	groups_mix(s->groups);
 	/* The row need not exist: a changed page is what is asked for. */
@@ -443,7 +443,7 @@ sqlite_probe(struct store *base)
 	if (err == SW_OK)
 		err = save_number(s, "probed", (uint64_t)now.tv_sec);
 	if (err == SW_OK)
-		err = sqlite_commit(base, false);
+		err = sqlite_commit(base);
 	if (err != SW_OK)
 		sqlite_rollback(base);
 	return err;

@@ -50,6 +50,7 @@ struct writer {
 	struct keys *keys; /* of events that are not stored */
 	uint64_t last_id, last_time_ms;
 	bool in_transaction;
+	bool sync; /* what the group stores must survive the loss of power */
 	struct janitor janitor;
 	const struct log_sink *sinks;
 	uint32_t sink_count;

@@ -18,10 +18,11 @@
 #include <unistd.h>
 
 struct control {
-	_Atomic int fail;    /* errno of every write; 0: none */
-	_Atomic int stall;   /* writes wait until it is 0 */
-	_Atomic int waiting; /* of them */
-	_Atomic int syncs;   /* of files there, so far */
+	_Atomic int fail;      /* errno of every write; 0: none */
+	_Atomic int stall;     /* writes wait until it is 0 */
+	_Atomic int waiting;   /* of them */
+	_Atomic int syncs;     /* of files there, so far */
+	_Atomic int fail_sync; /* errno of every sync; 0: none */
 };
 
 static struct control *control;
@@ -124,6 +125,8 @@ count_sync(int fd)
 
 	if (control != NULL && concerns(fd))
 		atomic_fetch_add(&control->syncs, 1);
+	if (err == 0 && concerns(fd))
+		err = atomic_load(&control->fail_sync);
 	return err;
 }
 

@@ -21,7 +21,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 class Disk:
     """What the preloaded disk.c does, in fields that the daemon maps too."""
 
-    FIELDS = ("fail", "stall", "waiting", "syncs")
+    FIELDS = ("fail", "stall", "waiting", "syncs", "fail_sync")
 
     def __init__(self, case):
         folder = tempfile.mkdtemp(prefix="spillway-disk-")
@@ -251,6 +251,31 @@ class FailingWrites(Failing):
         disk.set("fail", 0)
         g.until(lambda: g.request("GET", "/readyz")[0] == 200)
         self.assertEqual(self.publish("3", channel="full")[0], 201)
+
+    def test_what_could_not_be_synced_is_not_there(self):
+        """Neither for readers, nor for a retry, nor as a row of its own."""
+        self.conf = 'channel "full" { durability = full }'
+        disk = Disk(self)
+        g = self.gateway_on(disk)
+        stored = []
+        for n in range(3):
+            status, _, answer = self.publish(f"a{n}", f"a{n}", "full")
+            self.assertEqual(status, 201)
+            stored.append((answer["id"], f"a{n}"))
+        disk.set("fail_sync", errno.EIO)
+        for n in range(3):
+            self.assertEqual(self.publish(f"b{n}", f"b{n}", "full")[0], 503)
+        self.assertEqual(self.everything("full"), stored)
+        disk.set("fail_sync", 0)
+        g.until(lambda: g.request("GET", "/readyz")[0] == 200)
+        for n in range(3):
+            status, _, answer = self.publish(f"b{n}", f"b{n}", "full")
+            self.assertEqual((status, answer["duplicate"]), (201, False))
+            stored.append((answer["id"], f"b{n}"))
+            self.assertEqual(self.everything("full"), stored)
+        g.kill9()
+        g.start()
+        self.assertEqual(self.everything("full"), stored)
 
     def test_only_full_durability_syncs_every_commit(self):
         self.conf = 'channel "full" { durability = full }'

@@ -66,14 +66,14 @@ engine_state(struct store *s)
 static inline void
 engine_begin(struct store *s)
 {
-	ck_assert_int_eq(s->ops->begin(s), SW_OK);
+	ck_assert_int_eq(s->ops->begin(s, false), SW_OK);
 }
 
 /* Readers do not need to see it. */
 static inline void
 engine_commit_unseen(struct store *s)
 {
-	ck_assert_int_eq(s->ops->commit(s, false), SW_OK);
+	ck_assert_int_eq(s->ops->commit(s), SW_OK);
 }
 
 static inline void

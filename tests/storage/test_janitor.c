@@ -181,9 +181,8 @@ START_TEST(chains_are_saved_after_many_events_and_at_the_end)
 END_TEST
 
 static int
-fail_commit(struct store *s, bool sync)
+fail_commit(struct store *s)
 {
-	(void)sync;
 	snprintf(s->reason, sizeof(s->reason), "No room.");
 	return SW_ESTORE;
 }

@@ -669,7 +669,7 @@ START_TEST(a_reopened_store_has_what_was_committed)
 	ck_assert_int_eq(t.ops->save_channel(t.store, &saved), SW_OK);
 	ck_assert_int_eq(t.ops->save_state(t.store, &state), SW_OK);
 	add_key(&t, "room", "k", 3, 30);
-	ck_assert_int_eq(t.ops->commit(t.store, true), SW_OK);
+	ck_assert_int_eq(t.ops->commit(t.store), SW_OK);
 	engine_begin(t.store);
 	shop_write(&t, 7); /* never committed */
 
