@@ -249,19 +249,29 @@ payloads_close(struct payloads *p)
 	free(p);
 }
 
-/* Of the failure of a sync the system speaks once. */
+/* Of a failure the system speaks once: whoever syncs next hears of none. */
+static bool
+sync_file(struct payloads *p, int fd)
+{
+	bool known;
+
+	if (fdatasync(fd) == 0)
+		return true;
+	pthread_mutex_lock(&p->lock);
+	known = p->sync_failed;
+	p->sync_failed = true;
+	pthread_mutex_unlock(&p->lock);
+	if (!known)
+		log_error(
+		    "store: %s: cannot sync: %s", p->dir.path, strerror(errno));
+	return false;
+}
+
 static bool
 sync_and_close(struct payloads *p, int fd)
 {
-	bool ok = fdatasync(fd) == 0;
+	bool ok = sync_file(p, fd);
 
-	if (!ok) {
-		log_error(
-		    "store: %s: cannot sync: %s", p->dir.path, strerror(errno));
-		pthread_mutex_lock(&p->lock);
-		p->sync_failed = true;
-		pthread_mutex_unlock(&p->lock);
-	}
 	close(fd);
 	return ok;
 }
@@ -279,7 +289,7 @@ leave_file(struct payloads *p)
 	if (p->written && p->left_count < LEFT_MAX &&
 	    (p->left[p->left_count] = dup(fd)) >= 0)
 		p->left_count++;
-	else if (p->written && fdatasync(fd) != 0)
+	else if (p->written && !sync_file(p, fd))
 		p->left_failed = true;
 	pthread_mutex_lock(&p->lock);
 	unsynced = p->written || p->last_unsynced;
@@ -302,8 +312,8 @@ sync_written(struct payloads *p)
 	bool ok = !p->left_failed;
 
 	for (size_t i = 0; i < p->left_count; i++)
-		ok = fdatasync(p->left[i]) == 0 && ok;
-	return (!p->written || fdatasync(p->fd) == 0) && ok;
+		ok = sync_file(p, p->left[i]) && ok;
+	return (!p->written || sync_file(p, p->fd)) && ok;
 }
 
 /*

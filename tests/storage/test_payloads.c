@@ -1,11 +1,26 @@
 #include "storage/payloads_sqlite.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tests/storage/engines.h"
 #include "tests/suite.h"
+
+static _Atomic bool disk_fails;
+
+/* In place of the system's, for all of this program. */
+int
+fdatasync(int fd)
+{
+	if (!atomic_load(&disk_fails))
+		return (int)syscall(SYS_fdatasync, fd);
+	errno = EIO;
+	return -1;
+}
 
 /* A store with one channel, whose events are large. */
 struct depot {
@@ -469,6 +484,32 @@ START_TEST(payloads_that_were_not_written_are_told_from_what_was_there)
 }
 END_TEST
 
+/* The system tells of it once, and forgets what it could not write. */
+START_TEST(what_a_sync_failed_to_cover_is_never_taken_for_synced)
+{
+	char mark[64];
+	struct depot t;
+
+	depot_open(&t);
+	engine_begin(t.store);
+	put(&t, 1, 100000);
+	engine_commit(t.store);
+	atomic_store(&disk_fails, true);
+	ck_assert_int_eq(t.store->ops->begin(t.store, true), SW_OK);
+	put(&t, 2, 100000);
+	ck_assert_int_eq(t.store->ops->commit(t.store), SW_ESTORE);
+	t.store->ops->rollback(t.store);
+	atomic_store(&disk_fails, false);
+	t.store->ops->close(t.store);
+	synced_mark(NULL, mark, sizeof(mark));
+	ck_assert_str_eq(mark, "0 0");
+	/* Now all of it is compared. */
+	t.store = engine_open(ENGINE_SQLITE);
+	assert_stored(&t, 1, 100000);
+	depot_close(&t);
+}
+END_TEST
+
 START_TEST(a_payload_that_is_missing_is_an_error)
 {
 	struct event *e;
@@ -514,5 +555,6 @@ SUITE("storage/payloads", TEST(a_payload_of_any_size_reads_back),
     TEST(a_reader_keeps_what_its_view_shows),
     TEST(history_begins_behind_payloads_that_were_lost),
     TEST(payloads_that_were_not_written_are_told_from_what_was_there),
+    TEST(what_a_sync_failed_to_cover_is_never_taken_for_synced),
     TEST(a_payload_that_is_missing_is_an_error),
     TEST(files_that_nothing_refers_to_are_removed))
