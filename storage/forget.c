@@ -122,11 +122,13 @@ remove_channels(struct writer *w, void *ctx)
  * The store first: a channel that somebody asked for in between stays in memory
  * as it is, and is made anew in the store with its next event.
  */
-static void
+static int
 forget_due(struct forget *f, struct writer *w, struct step *s)
 {
-	if (writer_in_transaction(w, remove_channels, s) != SW_OK)
-		return;
+	int err = writer_in_transaction(w, remove_channels, s);
+
+	if (err != SW_OK)
+		return err;
 	w->state = s->state;
 	for (unsigned i = 0; i < s->count; i++) {
 		records_unbind(&w->records, s->due[i]);
@@ -134,6 +136,7 @@ forget_due(struct forget *f, struct writer *w, struct step *s)
 			atomic_fetch_add(&f->count, 1);
 	}
 	atomic_store(&w->channels, w->records.count);
+	return SW_OK;
 }
 
 static void
@@ -149,10 +152,11 @@ end_walk(struct forget *f, struct writer *w)
 		    n);
 }
 
-void
+int
 forget_step(struct forget *f, struct writer *w)
 {
 	struct step s = { .state = w->state };
+	int err = SW_OK;
 
 	for (unsigned n = 0; n < LOOKED_AT && s.asked < ASKED_FOR &&
 	     s.count < FORGOTTEN && f->hand < w->records.numbers;
@@ -166,7 +170,11 @@ forget_step(struct forget *f, struct writer *w)
 			s.state.forgotten = r->head;
 	}
 	if (s.count > 0)
-		forget_due(f, w, &s);
-	if (f->hand >= w->records.numbers)
+		err = forget_due(f, w, &s);
+	if (err == SW_OK && f->hand >= w->records.numbers)
 		end_walk(f, w);
+	/* The mark is old enough still: another one begins. */
+	if (err != SW_OK)
+		f->running = false;
+	return err;
 }

@@ -36,7 +36,10 @@ struct forget {
 /* Is it time for a walk, or for a mark? */
 void forget_once_a_second(struct forget *f, struct writer *w);
 
-/* Look at some channels of the walk, and forget those that are due. */
-void forget_step(struct forget *f, struct writer *w);
+/*
+ * Look at some channels of the walk, and forget those that are due. A failure
+ * of the store ends the walk, and changes nothing.
+ */
+int forget_step(struct forget *f, struct writer *w);
 
 #endif

@@ -12,12 +12,19 @@ enum {
 	SAVE_RECORDS = 128,         /* per step */
 	SWEEP_ROWS = 512,           /* looked at per step */
 	SWEEP_ROWS_BUSY = 256,
-	SWEEP_RUNS = 64,    /* removed per step */
+	/*
+	 * However many come at once: so many for each, since the walk meets
+	 * those that are to stay as well.
+	 */
+	ROWS_FOR_NEW = 4,
+	SWEEP_ROWS_MAX = 8192,
+	SWEEP_RUNS = 1024,  /* removed per step */
 	PATROL_ROWS = 1024, /* per second, when nothing is known to be old */
 	FRONT_KEPT = 256,   /* kept rows in a row that end work at the front */
 	GARBAGE_MIN = 4096, /* rows worth a sweep */
 	ROW_BYTES = 512,    /* a larger one counts as several */
 	EXPIRE_KEYS = 256,  /* looked at per step, and per second */
+	EXPIRE_KEYS_MAX = 16384,
 	/*
 	 * The walk meets those that are to stay as well. Two for each that
 	 * comes: then no more are too old than there are others.
@@ -47,6 +54,7 @@ void
 janitor_notice(struct janitor *j, uint64_t events)
 {
 	j->unsaved += events;
+	j->rows_due += ROWS_FOR_NEW * events;
 }
 
 void
@@ -171,7 +179,8 @@ struct sweep {
 	uint64_t now_ms; /* Unix */
 	unsigned rows;   /* to look at, at most */
 	unsigned kept_in_row;
-	bool force;        /* remove whatever comes */
+	bool force;        /* remove whatever comes... */
+	uint64_t excess;   /* ...until it had so many bytes */
 	bool stop_at_kept; /* end after FRONT_KEPT of them */
 	uint64_t removed;
 	uint64_t removed_weight;
@@ -206,7 +215,8 @@ look_at_row(void *ctx, const struct store_row *row)
 	struct record *r = records_by_key(&s->w->records, row->channel);
 
 	if (s->rows == 0 || (!s->run_open && s->run_count == SWEEP_RUNS) ||
-	    (s->stop_at_kept && s->kept_in_row >= FRONT_KEPT)) {
+	    (s->stop_at_kept && s->kept_in_row >= FRONT_KEPT) ||
+	    (s->force && s->removed_weight * ROW_BYTES > s->excess)) {
 		s->end = false;
 		return false;
 	}
@@ -281,64 +291,126 @@ sweep(struct janitor *j, struct writer *w, uint64_t after, struct sweep *s)
 	return err;
 }
 
-/* The oldest rows: where age and the limit of the whole store take effect. */
+/* How many rows to look at now. */
+static unsigned
+rows_of_step(const struct janitor *j, bool busy)
+{
+	uint64_t rows = busy ? SWEEP_ROWS_BUSY : SWEEP_ROWS;
+
+	if (rows < j->rows_due)
+		rows = j->rows_due;
+	return rows < SWEEP_ROWS_MAX ? (unsigned)rows : SWEEP_ROWS_MAX;
+}
+
 static void
+count_looked(struct janitor *j, uint64_t rows)
+{
+	j->rows_due -= rows < j->rows_due ? rows : j->rows_due;
+}
+
+/* The oldest rows: where age and the limit of the whole store take effect. */
+static int
 sweep_front(struct janitor *j, struct writer *w, bool busy)
 {
-	uint64_t max = atomic_load(&j->max_bytes);
-	uint64_t used = w->store->ops->used_bytes(w->store);
-	struct sweep s = {
-		.rows = busy ? SWEEP_ROWS_BUSY : SWEEP_ROWS,
-		.force = max > 0 && used > max,
-		.stop_at_kept = true,
-	};
+	uint64_t max = atomic_load(&j->max_bytes), used;
+	unsigned rows = rows_of_step(j, busy);
+	struct sweep s = { .rows = rows, .stop_at_kept = true };
+	int err;
 
+	if (!j->at_front)
+		return SW_ENOENT;
+	used = w->store->ops->used_bytes(w->store);
 	atomic_store(&j->store_bytes, used);
-	j->at_front = sweep(j, w, 0, &s) == SW_OK && s.removed > 0;
+	s.force = max > 0 && used > max;
+	s.excess = s.force ? used - max : 0;
+	err = sweep(j, w, 0, &s);
+	count_looked(j, rows - s.rows);
+	j->at_front = err == SW_OK && s.removed > 0;
+	return err;
 }
 
 /* Round and round the log, for what is not kept between what is. */
-static bool
+static int
 patrol(struct janitor *j, struct writer *w, unsigned rows)
 {
 	struct sweep s = { .rows = rows };
+	int err = sweep(j, w, j->hand, &s);
 
-	if (sweep(j, w, j->hand, &s) != SW_OK)
-		return false;
+	if (err != SW_OK)
+		return err;
 	j->hand = s.end ? 0 : s.last;
-	j->looked += rows - s.rows;
-	if (s.end) {
-		/* Nothing is left over that a whole round did not see. */
+	count_looked(j, rows - s.rows);
+	/* Nothing is left over that a whole round did not see. */
+	if (s.end)
 		j->garbage = 0;
-		j->looked = 0;
-	}
-	return s.removed > 0;
+	return SW_OK;
 }
+
+/* Before the second is over: when there is enough that is worth it. */
+static int
+patrol_early(struct janitor *j, struct writer *w, bool busy)
+{
+	uint64_t worth = atomic_load(&j->store_bytes) / 2048;
+
+	if (worth < GARBAGE_MIN)
+		worth = GARBAGE_MIN;
+	return j->garbage < worth ? SW_ENOENT :
+				    patrol(j, w, rows_of_step(j, busy));
+}
+
+/* Forgetting keys. */
+
+struct expiry {
+	uint64_t before_ms;
+	unsigned count;
+};
 
 static int
 expire_keys(struct writer *w, void *ctx)
 {
-	uint64_t before = *(uint64_t *)ctx;
+	const struct expiry *e = ctx;
 
-	return w->store->ops->expire_keys(w->store, before, EXPIRE_KEYS);
+	return w->store->ops->expire_keys(w->store, e->before_ms, e->count);
 }
 
 /* Forget some keys that are too old. */
-static void
-expire_some(struct janitor *j, struct writer *w)
+static int
+expire_some(struct janitor *j, struct writer *w, bool busy)
 {
 	uint64_t age = atomic_load(&w->idempotency_age_ms);
+	struct expiry e;
 	struct timespec now;
-	uint64_t before;
 
-	j->keys_due -= EXPIRE_KEYS;
+	(void)busy;
+	if (j->keys_due < EXPIRE_KEYS)
+		return SW_ENOENT;
+	e.count = j->keys_due < EXPIRE_KEYS_MAX ? (unsigned)j->keys_due :
+						  EXPIRE_KEYS_MAX;
+	j->keys_due -= e.count;
 	clock_gettime(CLOCK_REALTIME, &now);
-	before = (uint64_t)now.tv_sec * 1000;
-	if (before <= age)
-		return;
-	before -= age;
-	keys_expire(w->keys, before);
-	writer_in_transaction(w, expire_keys, &before);
+	e.before_ms = (uint64_t)now.tv_sec * 1000;
+	if (e.before_ms <= age)
+		return SW_OK;
+	e.before_ms -= age;
+	keys_expire(w->keys, e.before_ms);
+	return writer_in_transaction(w, expire_keys, &e);
+}
+
+static int
+save_early(struct janitor *j, struct writer *w, bool busy)
+{
+	(void)busy;
+	if (!j->saving && j->unsaved >= SAVE_AFTER_EVENTS)
+		save_begin(j, w);
+	return j->saving ? save_some(j, w) : SW_ENOENT;
+}
+
+static int
+forget_some(struct janitor *j, struct writer *w, bool busy)
+{
+	(void)busy;
+	return j->saving || !j->forget.running ? SW_ENOENT :
+						 forget_step(&j->forget, w);
 }
 
 static void
@@ -353,8 +425,10 @@ once_a_second(struct janitor *j, struct writer *w)
 		writer_set_health(w, w->store->ops->probe(w->store));
 		return;
 	}
+	j->resting = patrol(j, w, PATROL_ROWS) != SW_OK;
+	if (j->resting)
+		return;
 	j->at_front = true;
-	patrol(j, w, PATROL_ROWS);
 	forget_once_a_second(&j->forget, w);
 	if (!j->saving && !list_empty(&w->records.dirty))
 		save_begin(j, w);
@@ -364,36 +438,33 @@ once_a_second(struct janitor *j, struct writer *w)
 uint64_t
 janitor_step(struct janitor *j, struct writer *w, bool busy)
 {
+	static int (*const works[])(struct janitor *, struct writer *, bool) = {
+		expire_some,
+		sweep_front,
+		patrol_early,
+		forget_some,
+		save_early,
+	};
+	enum { WORKS = sizeof(works) / sizeof(works[0]) };
 	uint64_t now = monotonic_ms();
-	uint64_t worth = atomic_load(&j->store_bytes) / 2048;
 
-	if (worth < GARBAGE_MIN)
-		worth = GARBAGE_MIN;
 	if (now >= j->next_second_ms) {
 		j->next_second_ms = now + IDLE_MS;
+		j->resting = false;
 		once_a_second(j, w);
 		return 0;
 	}
-	if (j->keys_due >= EXPIRE_KEYS) {
-		expire_some(j, w);
-		return 0;
+	for (unsigned i = 0; i < WORKS && !j->resting; i++) {
+		unsigned turn = j->turn++ % WORKS;
+		int err = works[turn](j, w, busy);
+
+		if (err == SW_OK)
+			return 0;
+		/* Not at once again: the disk may be full for long. */
+		j->resting = err != SW_ENOENT;
 	}
-	if (j->at_front) {
-		sweep_front(j, w, busy);
-		return 0;
-	}
-	if (j->garbage >= worth) {
-		patrol(j, w, busy ? SWEEP_ROWS_BUSY : SWEEP_ROWS);
-		return 0;
-	}
-	if (!j->saving && j->forget.running) {
-		forget_step(&j->forget, w);
-		return 0;
-	}
-	if (!j->saving && j->unsaved >= SAVE_AFTER_EVENTS)
-		save_begin(j, w);
-	if (j->saving && save_some(j, w) == SW_OK)
-		return 0;
+	/* Nothing is to go: what came is no debt. */
+	j->rows_due = 0;
 	return j->next_second_ms - now;
 }
 

@@ -37,13 +37,16 @@ struct janitor {
 	uint64_t unsaved;     /* events since it began */
 
 	/* Sweeping: */
-	uint64_t garbage; /* weight of rows beyond what is kept, about */
-	uint64_t hand;    /* the patrol looked at rows up to it */
-	uint64_t looked;  /* rows of the patrol's present round */
-	bool at_front;    /* the oldest rows are being removed */
+	uint64_t garbage;  /* weight of rows beyond what is kept, about */
+	uint64_t hand;     /* the patrol looked at rows up to it */
+	bool at_front;     /* the oldest rows are being removed */
+	uint64_t rows_due; /* to look at, for the events that came */
 
 	uint64_t keys_due; /* idempotency keys to look at, before long */
 	struct forget forget;
+
+	unsigned turn; /* of what is due, what comes first */
+	bool resting;  /* something failed: until the second is over */
 
 	uint64_t next_second_ms; /* monotonic: what is done once a second */
 };
@@ -59,7 +62,8 @@ void janitor_count_garbage(struct janitor *j, const struct record *r);
 void janitor_count_cleared(struct janitor *j, const struct record *r);
 
 /*
- * Take one step. `busy`: others wait, do no more than keeps up with them.
+ * Take one step; what is due takes turns. `busy`: others wait, do no more than
+ * keeps up with them.
  * Returns for how many milliseconds there is nothing to do; 0: go on.
  */
 uint64_t janitor_step(struct janitor *j, struct writer *w, bool busy);

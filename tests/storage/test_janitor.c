@@ -86,6 +86,7 @@ START_TEST(much_garbage_is_swept_before_the_second_is_over)
 	house_store(&h, "long", 300, 1, h.now_ms);
 	house_store(&h, "short", 6000, 1, h.now_ms);
 	ck_assert_uint_eq(h.writer.janitor.garbage, 5999);
+	h.writer.janitor.rows_due = 0; /* they did not come at once */
 	while (janitor_step(&h.writer.janitor, &h.writer, steps % 2 == 0) == 0)
 		steps++;
 	/* Some hundred rows at a time, until too little is left to be worth it.
@@ -218,6 +219,93 @@ START_TEST(a_store_that_fails_keeps_everything_for_the_next_time)
 }
 END_TEST
 
+static unsigned begun;
+
+static int
+fail_begin(struct store *s, bool sync)
+{
+	(void)sync;
+	begun++;
+	snprintf(s->reason, sizeof(s->reason), "No room.");
+	return SW_ESTORE;
+}
+
+/* Much is to be done, and nothing can be. */
+START_TEST(a_store_that_fails_is_tried_again_a_second_later)
+{
+	struct house h;
+	const struct store_ops *ops;
+	struct store_ops failing;
+
+	house_open(&h, ENGINE_SQLITE);
+	world_keep(&h.world, "short", 1);
+	house_store(&h, "short", 6000, 1, h.now_ms);
+	ops = h.writer.store->ops;
+	failing = *ops;
+	failing.begin = fail_begin;
+	h.writer.store->ops = &failing;
+	h.writer.janitor.at_front = true;
+	begun = 0;
+	for (unsigned i = 0; i < 100; i++)
+		janitor_step(&h.writer.janitor, &h.writer, false);
+	ck_assert_uint_eq(begun, 1);
+	h.writer.store->ops = ops;
+	house_second(&h);
+	house_second(&h);
+	check_rows(&h, 6000, 6000);
+	house_close(&h);
+}
+END_TEST
+
+static bool
+count_row(void *ctx, const struct store_row *row)
+{
+	(void)row;
+	++*(size_t *)ctx;
+	return true;
+}
+
+/* One step for each group, as when publishers never pause. */
+START_TEST(large_groups_are_swept_as_fast_as_they_come)
+{
+	size_t rows = 0;
+	struct house h;
+
+	house_open(&h, _i);
+	world_keep(&h.world, "short", 1);
+	for (unsigned group = 0; group < 30; group++) {
+		house_store(&h, "short", 2048, 1, h.now_ms);
+		for (unsigned i = 0; i < 2048; i++)
+			janitor_notice_key(&h.writer.janitor);
+		janitor_step(&h.writer.janitor, &h.writer, true);
+	}
+	ck_assert_int_eq(
+	    h.writer.store->ops->scan(h.writer.store, 0, count_row, &rows),
+	    SW_OK);
+	ck_assert_uint_lt(rows, 8 * 2048);
+	house_close(&h);
+}
+END_TEST
+
+/* Large rows go one by one, not by the hundred. */
+START_TEST(no_more_is_removed_than_the_store_is_too_large)
+{
+	struct house h;
+	uint64_t used;
+	static struct seen s;
+
+	house_open(&h, _i);
+	house_store(&h, "a", 600, 10000, h.now_ms);
+	used = h.writer.store->ops->used_bytes(h.writer.store);
+	atomic_store(&h.writer.janitor.max_bytes, used - 100000);
+	house_second(&h);
+	house_look(&h, &s);
+	ck_assert_uint_gt(s.count, 570);
+	ck_assert_uint_lt(s.count, 600);
+	house_close(&h);
+}
+END_TEST
+
 START_TEST(keys_are_forgotten_when_they_are_old)
 {
 	struct house h;
@@ -294,5 +382,8 @@ SUITE("storage/janitor", LOOP(what_everybody_keeps_stays, ENGINES),
     LOOP(a_store_that_is_too_large_loses_its_oldest_rows, ENGINES),
     LOOP(chains_are_saved_after_many_events_and_at_the_end, ENGINES),
     TEST(a_store_that_fails_keeps_everything_for_the_next_time),
+    TEST(a_store_that_fails_is_tried_again_a_second_later),
+    LOOP(large_groups_are_swept_as_fast_as_they_come, ENGINES),
+    LOOP(no_more_is_removed_than_the_store_is_too_large, ENGINES),
     LOOP(keys_are_forgotten_when_they_are_old, ENGINES),
     LOOP(as_many_keys_are_forgotten_as_come, ENGINES))
