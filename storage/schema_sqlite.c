@@ -104,7 +104,7 @@ fail:
 }
 
 int
-schema_migrate(struct db *d)
+schema_check(struct db *d)
 {
 	int version = 0, application = 0, objects = 0, err;
 
@@ -126,6 +126,16 @@ schema_migrate(struct db *d)
 		    version, STEPS);
 		return SW_EUNSUPPORTED;
 	}
+	return SW_OK;
+}
+
+int
+schema_migrate(struct db *d)
+{
+	int version = 0, err;
+
+	if ((err = read_pragma(d, "PRAGMA user_version", &version)) != SW_OK)
+		return err;
 	while (version < STEPS) {
 		if ((err = take_step(d, version)) != SW_OK)
 			return err;

@@ -12,9 +12,14 @@
 int schema_version(void);
 
 /*
+ * Is the file ours to change? SW_EUNSUPPORTED for one of a newer Spillway or of
+ * another program, SW_ECORRUPT for a damaged one.
+ */
+int schema_check(struct db *d);
+
+/*
  * Bring the file up to date, each step in a transaction of its own. An empty
- * file gets everything, and a new epoch. SW_EUNSUPPORTED for a file of a newer
- * Spillway or of another program, SW_ECORRUPT for a damaged one.
+ * file gets everything, and a new epoch.
  */
 int schema_migrate(struct db *d);
 

@@ -530,6 +530,7 @@ open_database(struct store_sqlite *s)
 	int err;
 
 	if ((err = db_open(&s->db, s->path, mode, s->base.reason)) != SW_OK ||
+	    (err = schema_check(&s->db)) != SW_OK ||
 	    (err = db_exec(&s->db,
 		 "PRAGMA journal_mode = WAL;"
 		 "PRAGMA synchronous = NORMAL;"
