@@ -20,6 +20,7 @@ enum {
 	SWEEP_ROWS_MAX = 8192,
 	SWEEP_RUNS = 1024,  /* removed per step */
 	PATROL_ROWS = 1024, /* per second, when nothing is known to be old */
+	PACE_SECONDS = 64,  /* so slowly it forgets a busy time */
 	FRONT_KEPT = 256,   /* kept rows in a row that end work at the front */
 	GARBAGE_MIN = 4096, /* rows worth a sweep */
 	ROW_BYTES = 512,    /* a larger one counts as several */
@@ -55,6 +56,7 @@ janitor_notice(struct janitor *j, uint64_t events)
 {
 	j->unsaved += events;
 	j->rows_due += ROWS_FOR_NEW * events;
+	j->came += ROWS_FOR_NEW * events;
 }
 
 void
@@ -184,6 +186,7 @@ struct sweep {
 	bool stop_at_kept; /* end after FRONT_KEPT of them */
 	uint64_t removed;
 	uint64_t removed_weight;
+	bool aged;     /* some of it was too old */
 	uint64_t last; /* looked at */
 	bool end;      /* of the log */
 	struct run runs[SWEEP_RUNS];
@@ -192,8 +195,7 @@ struct sweep {
 };
 
 static bool
-is_kept(
-    const struct sweep *s, const struct record *r, const struct store_row *row)
+is_kept(struct sweep *s, const struct record *r, const struct store_row *row)
 {
 	struct retention keep;
 
@@ -204,8 +206,12 @@ is_kept(
 		return false;
 	keep = retention_of(channel_policy(r->channel), s->now_ms, r->number,
 	    r->total, channel_floor(r->channel));
-	return retention_keeps(
-	    &keep, row->id, row->number, row->total, row->time_ms);
+	if (retention_keeps(
+		&keep, row->id, row->number, row->total, row->time_ms))
+		return true;
+	/* Other causes are counted when events come. */
+	s->aged = s->aged || row->time_ms < keep.since_ms;
+	return false;
 }
 
 static bool
@@ -303,9 +309,9 @@ rows_of_step(const struct janitor *j, bool busy)
 }
 
 static void
-count_looked(struct janitor *j, uint64_t rows)
+count_down(uint64_t *due, uint64_t done)
 {
-	j->rows_due -= rows < j->rows_due ? rows : j->rows_due;
+	*due -= done < *due ? done : *due;
 }
 
 /* The oldest rows: where age and the limit of the whole store take effect. */
@@ -324,7 +330,7 @@ sweep_front(struct janitor *j, struct writer *w, bool busy)
 	s.force = max > 0 && used > max;
 	s.excess = s.force ? used - max : 0;
 	err = sweep(j, w, 0, &s);
-	count_looked(j, rows - s.rows);
+	count_down(&j->rows_due, rows - s.rows);
 	j->at_front = err == SW_OK && s.removed > 0;
 	return err;
 }
@@ -339,10 +345,17 @@ patrol(struct janitor *j, struct writer *w, unsigned rows)
 	if (err != SW_OK)
 		return err;
 	j->hand = s.end ? 0 : s.last;
-	count_looked(j, rows - s.rows);
-	/* Nothing is left over that a whole round did not see. */
-	if (s.end)
+	count_down(&j->rows_due, rows - s.rows);
+	count_down(&j->patrol_due, rows - s.rows);
+	j->aged = j->aged || s.aged;
+	j->aged_in_round = j->aged_in_round || s.aged;
+	if (s.end) {
+		/* Nothing is left over that a whole round did not see. */
 		j->garbage = 0;
+		j->patrol_due = 0;
+		j->aged = j->aged_in_round;
+		j->aged_in_round = false;
+	}
 	return SW_OK;
 }
 
@@ -354,8 +367,9 @@ patrol_early(struct janitor *j, struct writer *w, bool busy)
 
 	if (worth < GARBAGE_MIN)
 		worth = GARBAGE_MIN;
-	return j->garbage < worth ? SW_ENOENT :
-				    patrol(j, w, rows_of_step(j, busy));
+	return j->garbage < worth && j->patrol_due == 0 ?
+	    SW_ENOENT :
+	    patrol(j, w, rows_of_step(j, busy));
 }
 
 /* Forgetting keys. */
@@ -430,6 +444,11 @@ once_a_second(struct janitor *j, struct writer *w)
 		return;
 	j->at_front = true;
 	forget_once_a_second(&j->forget, w);
+	j->pace -= j->pace / PACE_SECONDS;
+	if (j->pace < j->came)
+		j->pace = j->came;
+	j->came = 0;
+	j->patrol_due = j->aged ? j->pace : 0;
 	if (!j->saving && !list_empty(&w->records.dirty))
 		save_begin(j, w);
 	j->keys_due += EXPIRE_KEYS;

@@ -41,6 +41,14 @@ struct janitor {
 	uint64_t hand;     /* the patrol looked at rows up to it */
 	bool at_front;     /* the oldest rows are being removed */
 	uint64_t rows_due; /* to look at, for the events that came */
+	/*
+	 * Rows that are too old behind others that stay. Nobody counts them, so
+	 * once some were met, the patrol keeps pace with what comes.
+	 */
+	bool aged, aged_in_round;
+	uint64_t came;       /* rows to look at for the events of this second */
+	uint64_t pace;       /* the same, of the busiest one lately */
+	uint64_t patrol_due; /* rows that are left for this second */
 
 	uint64_t keys_due; /* idempotency keys to look at, before long */
 	struct forget forget;

@@ -287,6 +287,32 @@ START_TEST(large_groups_are_swept_as_fast_as_they_come)
 }
 END_TEST
 
+/* The front has nothing to do: who is kept for ever stands there. */
+START_TEST(rows_that_are_too_old_go_as_fast_as_they_come)
+{
+	size_t rows = 0;
+	struct house h;
+
+	house_open(&h, _i);
+	world_rule(&h.world, "aged",
+	    (struct policy){
+		.history_events = UINT64_MAX,
+		.history_age_ms = 3600 * 1000,
+		.durability = DURABILITY_NORMAL,
+	    });
+	house_store(&h, "long", 300, 1, h.now_ms);
+	for (unsigned second = 0; second < 10; second++) {
+		house_store(&h, "aged", 5000, 1, h.now_ms - 7200 * 1000);
+		house_second(&h);
+	}
+	ck_assert_int_eq(
+	    h.writer.store->ops->scan(h.writer.store, 0, count_row, &rows),
+	    SW_OK);
+	ck_assert_uint_lt(rows, 3 * 5000);
+	house_close(&h);
+}
+END_TEST
+
 /* Large rows go one by one, not by the hundred. */
 START_TEST(no_more_is_removed_than_the_store_is_too_large)
 {
@@ -384,6 +410,7 @@ SUITE("storage/janitor", LOOP(what_everybody_keeps_stays, ENGINES),
     TEST(a_store_that_fails_keeps_everything_for_the_next_time),
     TEST(a_store_that_fails_is_tried_again_a_second_later),
     LOOP(large_groups_are_swept_as_fast_as_they_come, ENGINES),
+    LOOP(rows_that_are_too_old_go_as_fast_as_they_come, ENGINES),
     LOOP(no_more_is_removed_than_the_store_is_too_large, ENGINES),
     LOOP(keys_are_forgotten_when_they_are_old, ENGINES),
     LOOP(as_many_keys_are_forgotten_as_come, ENGINES))
