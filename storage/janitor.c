@@ -340,6 +340,7 @@ static int
 patrol(struct janitor *j, struct writer *w, unsigned rows)
 {
 	struct sweep s = { .rows = rows };
+	uint64_t known = j->garbage;
 	int err = sweep(j, w, j->hand, &s);
 
 	if (err != SW_OK)
@@ -347,6 +348,10 @@ patrol(struct janitor *j, struct writer *w, unsigned rows)
 	j->hand = s.end ? 0 : s.last;
 	count_down(&j->rows_due, rows - s.rows);
 	count_down(&j->patrol_due, rows - s.rows);
+	/* A limit was lowered, say: go on while most of it is to go. */
+	if (s.removed_weight > known && s.removed > (rows - s.rows) / 2 &&
+	    j->patrol_due < SWEEP_ROWS)
+		j->patrol_due = SWEEP_ROWS;
 	j->aged = j->aged || s.aged;
 	j->aged_in_round = j->aged_in_round || s.aged;
 	if (s.end) {
@@ -448,7 +453,8 @@ once_a_second(struct janitor *j, struct writer *w)
 	if (j->pace < j->came)
 		j->pace = j->came;
 	j->came = 0;
-	j->patrol_due = j->aged ? j->pace : 0;
+	if (j->aged && j->patrol_due < j->pace)
+		j->patrol_due = j->pace;
 	if (!j->saving && !list_empty(&w->records.dirty))
 		save_begin(j, w);
 	j->keys_due += EXPIRE_KEYS;

@@ -313,6 +313,27 @@ START_TEST(rows_that_are_too_old_go_as_fast_as_they_come)
 }
 END_TEST
 
+/* Nobody counted them, and nothing is published any more. */
+START_TEST(what_a_lower_limit_leaves_is_removed_in_one_go)
+{
+	size_t rows = 0;
+	struct house h;
+
+	house_open(&h, _i);
+	house_store(&h, "long", 300, 1, h.now_ms);
+	house_store(&h, "short", 20000, 1, h.now_ms);
+	house_second(&h);
+	world_keep(&h.world, "short", 10);
+	for (unsigned second = 0; second < 3; second++)
+		house_second(&h);
+	ck_assert_int_eq(
+	    h.writer.store->ops->scan(h.writer.store, 0, count_row, &rows),
+	    SW_OK);
+	ck_assert_uint_eq(rows, 310);
+	house_close(&h);
+}
+END_TEST
+
 /* Large rows go one by one, not by the hundred. */
 START_TEST(no_more_is_removed_than_the_store_is_too_large)
 {
@@ -411,6 +432,7 @@ SUITE("storage/janitor", LOOP(what_everybody_keeps_stays, ENGINES),
     TEST(a_store_that_fails_is_tried_again_a_second_later),
     LOOP(large_groups_are_swept_as_fast_as_they_come, ENGINES),
     LOOP(rows_that_are_too_old_go_as_fast_as_they_come, ENGINES),
+    LOOP(what_a_lower_limit_leaves_is_removed_in_one_go, ENGINES),
     LOOP(no_more_is_removed_than_the_store_is_too_large, ENGINES),
     LOOP(keys_are_forgotten_when_they_are_old, ENGINES),
     LOOP(as_many_keys_are_forgotten_as_come, ENGINES))
