@@ -216,7 +216,7 @@ begin(struct groups_sqlite *g, bool sync)
 	if (err != SW_OK)
 		return err;
 	g->sync = sync;
-	return run(g, SQL_BEGIN);
+	return db_begin(g->db, g->statements[SQL_BEGIN]);
 }
 
 static int

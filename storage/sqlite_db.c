@@ -99,6 +99,19 @@ db_row(struct db *d, sqlite3_stmt *s)
 	return err == SW_OK ? SW_ENOENT : err;
 }
 
+int
+db_begin(struct db *d, sqlite3_stmt *s)
+{
+	int err = db_run(d, s);
+	bool locked =
+	    err != SW_OK && (sqlite3_errcode(d->handle) & 0xff) == SQLITE_BUSY;
+
+	if (locked != d->locked)
+		sqlite3_busy_timeout(d->handle, locked ? 0 : BUSY_TIMEOUT_MS);
+	d->locked = locked;
+	return err;
+}
+
 struct str
 db_text(sqlite3_stmt *s, int i)
 {

@@ -15,6 +15,7 @@
 struct db {
 	sqlite3 *handle;
 	bool read_only; /* the file could be opened for reading alone */
+	bool locked;    /* by another process, when it was waited for last */
 	char *reason;   /* where failures are explained, of 256 bytes */
 };
 
@@ -56,6 +57,12 @@ int db_row(struct db *d, sqlite3_stmt *s);
  * checkpoint syncs. Syncing that file now is all that FULL would add.
  */
 int db_sync_log(struct db *d);
+
+/*
+ * Begin a transaction with that statement. Another process's lock is waited
+ * for, but once: until it is gone, later calls fail at once.
+ */
+int db_begin(struct db *d, sqlite3_stmt *s);
 
 /* The text in column `i` of a row; borrowed until the statement is reset. */
 struct str db_text(sqlite3_stmt *s, int i);

@@ -13,7 +13,7 @@ import tempfile
 import unittest
 
 from gateway import Gateway, STREAMS, TRANSPORTS, Wire, main
-from post import Publisher, is_problem, lines, post
+from post import Publisher, events_path, is_problem, lines, post
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -376,6 +376,25 @@ class Limits(Failing):
         self.addCleanup(other.close)
         self.story(lambda: other.execute("BEGIN IMMEDIATE"),
                    lambda: other.execute("ROLLBACK"), "locked")
+
+    def test_a_lock_is_waited_for_once_and_not_by_each(self):
+        g = self.gateway_on(None)
+        g.publish("a", "first")
+        other = sqlite3.connect(g.store, isolation_level=None)
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        with Publisher(g) as p:
+            p.ask(events_path("a"), "1")
+            for n in range(39):
+                p.send(post(events_path("a"), str(n)))
+            for _ in range(40):
+                is_problem(self, *p.answer(), 503)
+        self.assertEqual(g.publish("memory", 1)["durable"], "memory")
+        other.execute("ROLLBACK")
+        g.until(lambda: g.request("GET", "/readyz")[0] == 200)
+        g.publish("a", "last")
+        self.assertEqual([d for _, d in self.everything()],
+                         ["first", "last"])
 
 
 @unittest.skipUnless(os.geteuid() == 0, "only root may mount")
