@@ -195,6 +195,11 @@ groups_rollback(struct groups_sqlite *g)
 		run(g, SQL_ROLLBACK);
 	payloads_rolled_back(g->payloads);
 	g->in_group = false;
+	/*
+	 * A commit that could not be synced stands in the log's file until one
+	 * is written over it: a crash would find it before the tail.
+	 */
+	g->follows = false;
 	if (g->tail != NULL)
 		tail_unstage(g->tail);
 	memcpy(g->db->reason, reason, sizeof(reason));

@@ -1,8 +1,37 @@
 #include "storage/groups_sqlite.h"
 
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "storage/history.h"
 #include "tests/storage/shop.h"
 #include "tests/suite.h"
+
+static _Atomic bool disk_fails;
+
+static int
+sync_or_fail(long call, int fd)
+{
+	if (!atomic_load(&disk_fails))
+		return (int)syscall(call, fd);
+	errno = EIO;
+	return -1;
+}
+
+/* In place of the system's, for all of this program. */
+int
+fdatasync(int fd)
+{
+	return sync_or_fail(SYS_fdatasync, fd);
+}
+
+int
+fsync(int fd)
+{
+	return sync_or_fail(SYS_fsync, fd);
+}
 
 /* A group for each. */
 static void
@@ -281,6 +310,44 @@ START_TEST(what_is_not_rows_alone_is_committed_at_once)
 }
 END_TEST
 
+static int
+note_row(void *ctx, const struct store_row *row)
+{
+	uint64_t *ids = ctx;
+
+	*ids |= UINT64_C(1) << row->id;
+	return SW_OK;
+}
+
+/* All of it stands in the log's file, and would be found there after a crash.
+ */
+START_TEST(no_tail_follows_on_a_group_that_could_not_be_synced)
+{
+	uint64_t ids = 0;
+	const struct store_visitor visitor = { engine_skip_channel, note_row,
+		&ids };
+	struct store_state state;
+	struct store *s;
+	struct shop t;
+
+	shop_open(&t, ENGINE_BUSY);
+	say(&t, 1, 10);
+	ck_assert_int_eq(t.ops->begin(t.store, true), SW_OK);
+	shop_write(&t, 11);
+	atomic_store(&disk_fails, true);
+	ck_assert_int_eq(t.ops->commit(t.store), SW_ESTORE);
+	t.ops->rollback(t.store);
+	atomic_store(&disk_fails, false);
+	say(&t, 12, 13);
+	scratch_copy_store("store.db", "copy.db");
+	s = open_copy("copy.db");
+	ck_assert_int_eq(s->ops->load(s, &state, &visitor), SW_OK);
+	ck_assert_uint_eq(ids, 0x37fe);
+	s->ops->close(s);
+	shop_close(&t);
+}
+END_TEST
+
 /* The process ended when the database had the rows, and the tail as well. */
 START_TEST(rows_that_the_database_has_are_not_added_again)
 {
@@ -329,5 +396,6 @@ SUITE("storage/groups", TEST(groups_that_come_at_once_outlive_the_process),
     TEST(keys_outlive_the_process_with_their_events),
     TEST(a_commit_does_not_wait_for_ever),
     TEST(what_is_not_rows_alone_is_committed_at_once),
+    TEST(no_tail_follows_on_a_group_that_could_not_be_synced),
     TEST(rows_that_the_database_has_are_not_added_again),
     TEST(a_tail_without_what_it_follows_on_is_left_out))
