@@ -366,7 +366,8 @@ const struct directive directives[] = {
 	    .fallback = "10g", .min = 16 * MIB, .max = 65536 * GIB,
 	    .zero = "no limit",
 	    .help = "Size of the store above which the oldest events go, "
-		    "whatever the channels' settings say." },
+		    "whatever the channels' settings say. Idempotency keys "
+		    "(about 50 bytes each) and channels count as well." },
 	{ "channel-age", KIND_MSEC, GROUP_STORE, GLOBAL(channel_age_ms),
 	    .fallback = "30d", .min = SECOND, .max = 3650 * DAY,
 	    .zero = "for ever",

@@ -314,6 +314,21 @@ count_down(uint64_t *due, uint64_t done)
 	*due -= done < *due ? done : *due;
 }
 
+/* All events are gone, and it is too large all the same. Says so once. */
+static void
+note_overfull(struct janitor *j, struct writer *w, const struct sweep *s)
+{
+	bool overfull = s->force && s->end &&
+	    w->store->ops->used_bytes(w->store) > atomic_load(&j->max_bytes);
+
+	if (overfull && !j->overfull)
+		log_error("store: no event is kept: the store is larger than "
+			  "store-max-bytes without any, for its channels and "
+			  "idempotency keys: raise it, or lower "
+			  "idempotency-age");
+	j->overfull = overfull || (j->overfull && s->force);
+}
+
 /* The oldest rows: where age and the limit of the whole store take effect. */
 static int
 sweep_front(struct janitor *j, struct writer *w, bool busy)
@@ -332,6 +347,8 @@ sweep_front(struct janitor *j, struct writer *w, bool busy)
 	err = sweep(j, w, 0, &s);
 	count_down(&j->rows_due, rows - s.rows);
 	j->at_front = err == SW_OK && s.removed > 0;
+	if (err == SW_OK)
+		note_overfull(j, w, &s);
 	return err;
 }
 

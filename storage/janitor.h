@@ -40,6 +40,7 @@ struct janitor {
 	uint64_t garbage;  /* weight of rows beyond what is kept, about */
 	uint64_t hand;     /* the patrol looked at rows up to it */
 	bool at_front;     /* the oldest rows are being removed */
+	bool overfull;     /* said: the store is too large without events */
 	uint64_t rows_due; /* to look at, for the events that came */
 	/*
 	 * Rows that are too old behind others that stay. Nobody counts them, so

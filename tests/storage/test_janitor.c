@@ -265,6 +265,43 @@ count_row(void *ctx, const struct store_row *row)
 	return true;
 }
 
+/* Nothing can be kept then: somebody should know. */
+START_TEST(a_store_that_is_full_without_events_says_so_once)
+{
+	struct house h;
+	struct store *s;
+	char *said;
+
+	house_open(&h, ENGINE_SQLITE);
+	s = h.writer.store;
+	engine_begin(s);
+	for (uint64_t i = 0; i < 5000; i++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "a key of a retry %u", (unsigned)i);
+		ck_assert_int_eq(
+		    s->ops->add_key(s, STR("a"), str_of(key), i + 1, h.now_ms),
+		    SW_OK);
+	}
+	engine_commit(s);
+	atomic_store(&h.writer.janitor.max_bytes, s->ops->used_bytes(s) - 4096);
+	house_store(&h, "a", 100, 1, h.now_ms);
+	said_listen();
+	house_second(&h); /* the newest row stays until it is saved */
+	house_second(&h);
+	said_check("store: no event is kept: ");
+	said_listen();
+	house_second(&h);
+	said = said_end();
+	ck_assert_ptr_null(strstr(said, "no event is kept"));
+	free(said);
+	atomic_store(&h.writer.janitor.max_bytes, 0);
+	house_second(&h);
+	ck_assert(!h.writer.janitor.overfull);
+	house_close(&h);
+}
+END_TEST
+
 /* One step for each group, as when publishers never pause. */
 START_TEST(large_groups_are_swept_as_fast_as_they_come)
 {
@@ -430,6 +467,7 @@ SUITE("storage/janitor", LOOP(what_everybody_keeps_stays, ENGINES),
     LOOP(chains_are_saved_after_many_events_and_at_the_end, ENGINES),
     TEST(a_store_that_fails_keeps_everything_for_the_next_time),
     TEST(a_store_that_fails_is_tried_again_a_second_later),
+    TEST(a_store_that_is_full_without_events_says_so_once),
     LOOP(large_groups_are_swept_as_fast_as_they_come, ENGINES),
     LOOP(rows_that_are_too_old_go_as_fast_as_they_come, ENGINES),
     LOOP(what_a_lower_limit_leaves_is_removed_in_one_go, ENGINES),
