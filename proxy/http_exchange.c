@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proxy/api.h"
 #include "proxy/base/err.h"
 #include "proxy/http_private.h"
 #include "proxy/look.h"
@@ -312,13 +313,29 @@ refuse_at_once(struct pending *p, int status, const char *detail)
 	return queue_answer(p, true);
 }
 
+/* A batch is for the API, and what is proxied is the backend's to judge. */
+static bool
+takes_batches(const struct pending *p)
+{
+	return p->proxied || p->x.conn->listener == LISTENER_API;
+}
+
 static size_t
 body_limit(const struct pending *p)
 {
 	const struct conf *conf = p->x.worker->conf;
 
-	return conf->batch_max > conf->message_max ? (size_t)conf->batch_max :
-						     (size_t)conf->message_max;
+	return takes_batches(p) && conf->batch_max > conf->message_max ?
+	    (size_t)conf->batch_max :
+	    (size_t)conf->message_max;
+}
+
+static const char *
+too_large(const struct pending *p)
+{
+	return takes_batches(p) ?
+	    "The body is above message-max and batch-max." :
+	    "The body is above message-max.";
 }
 
 /* Which of them it is that a body is above of. */
@@ -329,6 +346,20 @@ limit_of_body(const struct exchange *x)
 		str_is(x->request.path, "/v1/events") ?
 	    LIMIT_BATCH :
 	    LIMIT_MESSAGE;
+}
+
+/*
+ * Whatever the body says, the head is not let in: then nothing of the body is
+ * asked for, or kept.
+ */
+static bool
+is_turned_away(const struct exchange *x)
+{
+	const struct request *r = &x->request;
+
+	return (r->chunked || r->content_length > 0) &&
+	    x->conn->listener == LISTENER_API &&
+	    api_authorize(x->conn, r) != SW_OK;
 }
 
 static enum MHD_Result
@@ -373,10 +404,13 @@ begin(
 	if (c->listener == LISTENER_PUBLIC &&
 	    str_starts(x->request.path, stream_prefix))
 		x->origin = origin_judge(x->worker->conf, &x->request);
+	if (is_turned_away(x)) {
+		router_handle(x);
+		return queue_answer(p, true);
+	}
 	if (!p->proxied && x->request.content_length > body_limit(p)) {
 		METRIC_LIMIT(x->worker, limit_of_body(x));
-		return refuse_at_once(
-		    p, 413, "The body is above message-max and batch-max.");
+		return refuse_at_once(p, 413, too_large(p));
 	}
 	buf_init(&p->body, body_limit(p));
 	conn_arm(c,
@@ -415,8 +449,7 @@ complete(struct pending *p)
 		if (full)
 			METRIC_LIMIT(x->worker, limit_of_body(x));
 		exchange_refuse(x, full ? 413 : 503,
-		    full ? "The body is above message-max and batch-max." :
-			   err_info(SW_ENOMEM)->sentence);
+		    full ? too_large(p) : err_info(SW_ENOMEM)->sentence);
 		return queue_answer(p, true);
 	}
 	x->body = buf_str(&p->body);

@@ -3,7 +3,7 @@
 import http.client
 import json
 
-from gateway import GUARD, Scenario, Wire, main
+from gateway import GUARD, Scenario, Wire, main, request_head
 from post import DOORS, Publisher, is_problem
 
 PUBLISHER = "publisher-0123456789"
@@ -137,6 +137,23 @@ api-token = {{ "publish:{PUBLISHER}", "read:{READER}", "admin:{ADMIN}",
         self.assertEqual([e["data"] for e in answer["events"]], [{"n": 1}])
         self.assertEqual(self.ask("DELETE", "/v1/channels/a", None,
                                   ["Bearer " + ADMIN])[0], 204)
+
+    def test_who_is_not_let_in_is_not_asked_for_the_body(self):
+        """Nor is it waited for: what it says is of no interest."""
+        framings = ([("Content-Length", "1000000")],
+                    [("Transfer-Encoding", "chunked")])
+        for credentials, expected in (([], 401), (["Bearer " + READER], 403)):
+            head = [("Authorization", c) for c in credentials]
+            for framing in framings:
+                for path in ("/v1/channels/a/events", "/v1/events"):
+                    with self.subTest(path=path, framing=framing), \
+                            Wire(self.gateway.api_port) as w:
+                        w.send(request_head(
+                            path, head + framing +
+                            [("Expect", "100-continue")], "POST"))
+                        status, headers, _ = w.response()
+                        self.assertEqual(status, expected)
+                        self.assertEqual(headers["connection"], "close")
 
     def test_health_is_for_everybody(self):
         for path in ("/healthz", "/readyz"):

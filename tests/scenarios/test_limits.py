@@ -91,6 +91,11 @@ class Reached(Scenario):
             413, "message-max", post("/v1/channels/a/events", large),
             api=True))
 
+        # Refused by its head: nothing of it is kept until it is whole.
+        self.once("message-max", lambda: self.says(
+            413, "message-max", request_head(
+                "/stream/a", [("Content-Length", len(large))], "POST")))
+
         def frame():
             ws = WebSocket(self.gateway.port, "/stream/a")
             ws.say(large)
