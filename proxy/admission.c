@@ -170,6 +170,15 @@ has_limits(struct admission *a, const struct address *peer, bool tls)
 }
 
 bool
+admission_identify(struct admission *a, const struct address *peer, bool tls,
+    uint64_t now_ms, enum limit *why)
+{
+	*why = LIMIT_CONNECTIONS;
+	return !has_limits(a, peer, tls) ||
+	    enter_origin(a, peer, tls, now_ms, why);
+}
+
+bool
 admission_enter(struct admission *a, const struct address *peer, bool tls,
     bool api, uint64_t now_ms, enum limit *why)
 {
@@ -177,8 +186,7 @@ admission_enter(struct admission *a, const struct address *peer, bool tls,
 
 	*why = LIMIT_CONNECTIONS;
 	if (atomic_fetch_add(&a->count, 1) < total &&
-	    (!has_limits(a, peer, tls) ||
-		enter_origin(a, peer, tls, now_ms, why)))
+	    admission_identify(a, peer, tls, now_ms, why))
 		return true;
 	atomic_fetch_sub(&a->count, 1);
 	return false;

@@ -40,6 +40,12 @@ void admission_configure(
  */
 bool admission_enter(struct admission *a, const struct address *peer, bool tls,
     bool api, uint64_t now_ms, enum limit *why);
+/*
+ * One that was admitted when nobody knew whose it is (its family is 0) is this
+ * address's from now on, if that may have one more: it has its place in all.
+ */
+bool admission_identify(struct admission *a, const struct address *peer,
+    bool tls, uint64_t now_ms, enum limit *why);
 void admission_leave(struct admission *a, const struct address *peer);
 
 /* Addresses that something is remembered of. */

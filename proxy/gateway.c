@@ -95,6 +95,13 @@ gateway_admit(struct gateway *g, const struct address *peer, bool tls, bool api,
 	return admission_enter(g->admission, peer, tls, api, now_ms, why);
 }
 
+bool
+gateway_identify(struct gateway *g, const struct address *peer, bool tls,
+    uint64_t now_ms, enum limit *why)
+{
+	return admission_identify(g->admission, peer, tls, now_ms, why);
+}
+
 void
 gateway_dismiss(struct gateway *g, const struct address *peer)
 {

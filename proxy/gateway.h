@@ -57,6 +57,9 @@ struct sessions *gateway_sessions(const struct gateway *g);
 /* See admission_enter. */
 bool gateway_admit(struct gateway *g, const struct address *peer, bool tls,
     bool api, uint64_t now_ms, enum limit *why);
+/* See admission_identify. */
+bool gateway_identify(struct gateway *g, const struct address *peer, bool tls,
+    uint64_t now_ms, enum limit *why);
 /*
  * Is the publisher with that number slower than publish-rate, on all workers
  * together? `cost_us` is what it is about to do, see pace_spends.

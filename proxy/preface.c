@@ -49,16 +49,14 @@ static bool
 become(struct conn *c, const struct address *peer, bool tls)
 {
 	struct worker *w = c->worker;
-	const struct preface *p = c->owner;
 	enum limit why;
 
-	if (!gateway_admit(w->gateway, peer, tls, listener_is_api(p->kind),
-		loop_now_ms(w->loop), &why)) {
+	if (!gateway_identify(
+		w->gateway, peer, tls, loop_now_ms(w->loop), &why)) {
 		METRIC_LIMIT(w, why);
 		METRIC_ADD(w->metrics.refused_connections, 1);
 		return false;
 	}
-	gateway_dismiss(w->gateway, &c->peer);
 	c->peer = *peer;
 	return true;
 }

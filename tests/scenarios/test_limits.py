@@ -383,11 +383,11 @@ class Crowds(Scenario):
     def setUp(self):
         pass
 
-    def comes_in(self, port):
+    def comes_in(self, port, before=b""):
         """A connection that was answered; None if it was not let in."""
         w = Wire(port)
         try:
-            w.send(request_head("/stream/a"))
+            w.send(before + request_head("/stream/a"))
             self.assertEqual(w.response()[0], 200)
         except (EOFError, ConnectionError):
             w.close()
@@ -409,6 +409,14 @@ class Crowds(Scenario):
             inside[0].close()
             self.gateway.until(
                 lambda: self.answered(limit) >= 2, "two refusals")
+
+    def test_who_comes_through_a_balancer_has_one_place(self):
+        """Not a second one while it is found out who it is."""
+        self.begin("max-connections = 2\n"
+                   'proxy-protocol = { "127.0.0.1" }\n')
+        header = b"PROXY TCP4 192.0.2.1 192.0.2.9 4000 80\r\n"
+        inside = [self.comes_in(self.gateway.port, header) for _ in range(3)]
+        self.assertEqual([w is None for w in inside], [False, False, True])
 
     def test_publishers_come_in_when_clients_have_all_connections(self):
         self.begin("max-connections = 3\n")
