@@ -11,6 +11,9 @@
 #include "proxy/websocket_ask.h"
 #include "proxy/worker.h"
 
+_Static_assert((size_t)COMMAND_TOKEN_MAX == (size_t)TOKEN_MAX,
+    "what an upgrade may carry can be renewed in place");
+
 struct unproven *
 unproven_new(const struct request *r, struct str rest, uint64_t due_ms)
 {

@@ -92,14 +92,37 @@ missing(const struct command *c)
 	return NULL;
 }
 
+/* SW_EINVAL, SW_ENOMEM: with a sentence in `*why`. */
+static int
+read_texts(struct command *c, const struct members *m, const char **why)
+{
+	size_t names = m->channel.len + m->after.len;
+
+	*why = "`channel` and `after` are strings, of 4 kB together, `token` "
+	       "is one of 8 kB.";
+	/* As they stand there: with quotes, and one more for the end. */
+	if (names >= COMMAND_TEXT_MAX || m->token.len > COMMAND_TOKEN_MAX + 2)
+		return SW_EINVAL;
+	if (buf_reserve(&c->texts, names + m->token.len + 1) != SW_OK) {
+		*why = err_info(SW_ENOMEM)->sentence;
+		return SW_ENOMEM;
+	}
+	if (read_text(c, m->channel, &c->channel) != SW_OK ||
+	    read_text(c, m->after, &c->after) != SW_OK ||
+	    read_text(c, m->token, &c->token) != SW_OK)
+		return SW_EINVAL;
+	return SW_OK;
+}
+
 int
 command_read(struct command *c, struct str text, const char **why)
 {
 	struct members m = { .op = { NULL, 0 } };
 	struct json_iter it;
+	int err;
 
 	*c = (struct command){ .op = COMMAND_PING };
-	buf_init(&c->texts, COMMAND_TEXT_MAX);
+	buf_init(&c->texts, COMMAND_TEXT_MAX + COMMAND_TOKEN_MAX + 2);
 	if (!json_valid(text) || !json_object(&it, text)) {
 		*why = "A message is one JSON object with an `op`.";
 		return SW_EINVAL;
@@ -118,18 +141,8 @@ command_read(struct command *c, struct str text, const char **why)
 		       "ping.";
 		return SW_EINVAL;
 	}
-	if (buf_reserve(&c->texts,
-		m.channel.len + m.after.len + m.token.len + 1) != SW_OK ||
-	    read_text(c, m.channel, &c->channel) != SW_OK ||
-	    read_text(c, m.after, &c->after) != SW_OK ||
-	    read_text(c, m.token, &c->token) != SW_OK) {
-		*why = "`channel`, `after` and `token` are strings, of 4 kB "
-		       "together.";
-		if (buf_error(&c->texts) != SW_ENOMEM)
-			return SW_EINVAL;
-		*why = err_info(SW_ENOMEM)->sentence;
-		return SW_ENOMEM;
-	}
+	if ((err = read_texts(c, &m, why)) != SW_OK)
+		return err;
 	c->has_seq = m.seq.p != NULL;
 	if (c->has_seq && str_to_u64(&c->seq, m.seq, INT64_MAX) != SW_OK) {
 		*why = "`seq` is a whole number, not negative.";

@@ -21,7 +21,10 @@ enum command_op {
 	COMMAND_PING,
 };
 
-enum { COMMAND_TEXT_MAX = 4096 };
+enum {
+	COMMAND_TEXT_MAX = 4096,
+	COMMAND_TOKEN_MAX = 8192, /* what a request may carry as well */
+};
 
 struct command {
 	enum command_op op;

@@ -483,6 +483,14 @@ class Commands(Tokens):
                                      channel="room-2")["code"], "forbidden")
         ws.close()
 
+    def test_a_large_token_is_replaced_as_well(self):
+        """As large as one may be that comes with the upgrade."""
+        large = self.reader(groups=["x" * 5700])
+        self.assertGreater(len(large), 7500)
+        ws = self.open(groups=["x" * 5700])
+        self.assertEqual(self.answer(ws, op="auth", token=large)["op"], "ok")
+        ws.close()
+
     def test_the_user_is_seen_by_the_operator_and_in_the_log(self):
         g = self.gateway
         ws = self.open(sub='ann "x"')

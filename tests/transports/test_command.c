@@ -201,15 +201,39 @@ START_TEST(texts_have_room_for_4_kb_together)
 
 	for (size_t n = most; n <= most + 1; n++) {
 		struct buf text =
-		    long_text("{\"op\":\"auth\",\"token\":\"", n, "\"}");
+		    long_text("{\"op\":\"subscribe\",\"channel\":\"", n, "\"}");
 		const char *why;
 		struct command c;
 
 		ck_assert_int_eq(command_read(&c, buf_str(&text), &why),
 		    n == most ? SW_OK : SW_EINVAL);
 		if (n == most)
+			ck_assert_uint_eq(c.channel.len, n);
+		command_fini(&c);
+		buf_fini(&text);
+	}
+}
+END_TEST
+
+/* As large as it may be in a header, with all else that there may be. */
+START_TEST(a_token_has_8_kb_of_its_own)
+{
+	size_t most = COMMAND_TOKEN_MAX;
+
+	for (size_t n = most; n <= most + 1; n++) {
+		struct buf text = long_text("{\"op\":\"auth\",\"channel\":\"",
+		    COMMAND_TEXT_MAX - 3, "\",");
+		struct buf token = long_text("\"token\":\"", n, "\"}");
+		const char *why;
+		struct command c;
+
+		buf_put_str(&text, buf_str(&token));
+		ck_assert_int_eq(command_read(&c, buf_str(&text), &why),
+		    n == most ? SW_OK : SW_EINVAL);
+		if (n == most)
 			ck_assert_uint_eq(c.token.len, n);
 		command_fini(&c);
+		buf_fini(&token);
 		buf_fini(&text);
 	}
 }
@@ -320,6 +344,7 @@ END_TEST
 
 SUITE("command", LOOP(a_command_is_read, COUNT(commands)),
     LOOP(what_is_no_command_is_refused_with_its_ref, COUNT(faults)),
-    TEST(texts_have_room_for_4_kb_together), TEST(a_ref_has_4_kb_at_most),
-    TEST(data_has_no_limit_of_its_own), TEST(answers_repeat_the_ref),
-    TEST(half_an_answer_is_an_error), TEST(memory_may_run_out))
+    TEST(texts_have_room_for_4_kb_together), TEST(a_token_has_8_kb_of_its_own),
+    TEST(a_ref_has_4_kb_at_most), TEST(data_has_no_limit_of_its_own),
+    TEST(answers_repeat_the_ref), TEST(half_an_answer_is_an_error),
+    TEST(memory_may_run_out))
