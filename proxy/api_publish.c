@@ -9,6 +9,7 @@
 #include "proxy/base/json.h"
 #include "proxy/draft.h"
 #include "proxy/publish.h"
+#include "proxy/response.h"
 #include "proxy/send.h"
 #include "proxy/worker.h"
 
@@ -66,6 +67,13 @@ on_batch_published(struct append *a)
 	buf_puts(out, "]}\n");
 	exchange_answer(x, 201, "application/json");
 	append_free(a);
+}
+
+static void
+answer_empty(struct exchange *x)
+{
+	buf_puts(&x->reply, "{\"count\":0,\"duplicates\":0,\"ids\":[]}\n");
+	exchange_answer(x, 200, "application/json");
 }
 
 /* Off to the writer; takes the append. */
@@ -207,7 +215,7 @@ answer_bad_lines(struct exchange *x, struct buf *lines, int status)
 	buf_printf(out,
 	    "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,"
 	    "\"detail\":\"Nothing was stored: see the lines.\",\"lines\":[",
-	    status == 413 ? "Content Too Large" : "Bad Request", status);
+	    status_reason(status), status);
 	buf_put_str(out, buf_str(lines));
 	buf_puts(out, "]}\n");
 	exchange_answer(x, status, "application/problem+json");
@@ -296,6 +304,11 @@ api_publish_batch(struct exchange *x)
 	if (!open_pieces(x, &p))
 		return;
 	n = count_pieces(p);
+	/* "Also valid in a request" (CloudEvents' JSON format, 4). */
+	if (n == 0 && p.elements) {
+		answer_empty(x);
+		return;
+	}
 	if (n == 0 || n > conf->batch_events_max) {
 		if (n > 0)
 			METRIC_LIMIT(x->worker, LIMIT_BATCH_EVENTS);

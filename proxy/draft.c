@@ -58,8 +58,10 @@ draft_event(struct draft *d, struct worker *w, struct append_item *item,
 	if (type.p != NULL && type.len > EVENT_CONTENT_TYPE_MAX)
 		return draft_fault(
 		    f, 400, "The content type is above 255 characters.");
-	if (d->data.len > w->conf->message_max)
+	if (d->data.len > w->conf->message_max) {
+		METRIC_LIMIT(w, LIMIT_MESSAGE);
 		return draft_fault(f, 413, "The data is above message-max.");
+	}
 	if (d->is_json && type.p == NULL)
 		type = STR("");
 	else if (content_classify(d->data, &type, &kind) != SW_OK)

@@ -358,6 +358,14 @@ class CloudEvents(Scenario):
             self.assertEqual((status, again["duplicates"], again["ids"]),
                              (201, 10, receipt["ids"][:10]))
 
+    def test_a_batch_of_no_cloud_events_is_one(self):
+        for p in self.each(self.publishers):
+            for body in ("[]", " [ ] \n"):
+                status, _, receipt = p.batch(body, CLOUD_BATCH,
+                                             path="/v1/events?channel=a")
+                self.assertEqual((status, receipt), (
+                    200, {"count": 0, "duplicates": 0, "ids": []}))
+
     def test_a_faulty_element_is_told_by_number_and_nothing_is_stored(self):
         for p in self.each(self.publishers):
             status, headers, problem = p.batch(
@@ -365,7 +373,7 @@ class CloudEvents(Scenario):
                 CLOUD_BATCH, path="/v1/events?channel=a")
             is_problem(self, status, headers, problem, 400)
             self.assertEqual([l["line"] for l in problem["lines"]], [2, 4])
-            for body in ("{}", "", "[", "[]"):
+            for body in ("{}", "", "[", "[1"):
                 is_problem(self, *p.batch(
                     body, CLOUD_BATCH, path="/v1/events?channel=a"), 400)
             status, headers, problem = p.batch(json.dumps([cloud()]),

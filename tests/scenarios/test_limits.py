@@ -91,6 +91,14 @@ class Reached(Scenario):
             413, "message-max", post("/v1/channels/a/events", large),
             api=True))
 
+        for path, headers, body, text in (
+                ("/v1/channels/a/events",
+                 [("ce-specversion", "1.0"), ("ce-id", "1"),
+                  ("ce-source", "s"), ("ce-type", "t")], large, "message-max"),
+                ("/v1/events", [], f'{{"channel":"a","data":"{large}"}}\n',
+                 "see the lines")):
+            self.once("message-max", lambda r=post(path, body, headers),
+                      t=text: self.says(413, t, r, api=True))
         # Refused by its head: nothing of it is kept until it is whole.
         self.once("message-max", lambda: self.says(
             413, "message-max", request_head(
@@ -146,6 +154,14 @@ class Reached(Scenario):
             self.assertIn("max-channels", problem["detail"])
         self.once("max-channels", one_more)
         self.assertEqual(publish(0)[0], 201)
+
+        def batch():
+            status, problem = self.gateway.api(
+                "POST", "/v1/events", '{"channel":"room-8","data":1}\n')
+            self.assertEqual((status, problem["status"], problem["title"]),
+                             (503, 503, "Service Unavailable"))
+            self.assertIn("max-channels", problem["lines"][0]["detail"])
+        self.once("max-channels", batch)
         for data in (request_head("/stream/room-0,room-8"),
                      request_head("/stream/room-8?wait=1"),
                      request_head("/stream/room-8",
