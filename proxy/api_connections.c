@@ -257,15 +257,31 @@ api_connection_describe(struct exchange *x, uint64_t id)
 		start(x, s);
 }
 
+/* Who shall be gone for good must not come back because of a misspelt word. */
+bool
+api_reads_reconnect(struct exchange *x, bool *out)
+{
+	struct str text;
+
+	*out = false;
+	if (!request_param(&x->request, "reconnect", &text))
+		return true;
+	*out = str_is(text, "yes");
+	if (*out || str_is(text, "no"))
+		return true;
+	exchange_refuse(x, 400, "`reconnect` is yes or no.");
+	return false;
+}
+
 void
 api_connection_close(struct exchange *x, uint64_t id)
 {
-	struct survey *s = prepare(x, close_part, finish_one, id);
-	struct str text;
+	struct survey *s;
+	bool comes_back;
 
-	if (s == NULL)
+	if (!api_reads_reconnect(x, &comes_back) ||
+	    (s = prepare(x, close_part, finish_one, id)) == NULL)
 		return;
-	s->flag = request_param(&x->request, "reconnect", &text) &&
-	    !str_is(text, "no");
+	s->flag = comes_back;
 	start(x, s);
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "proxy/api_connections.h"
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
 #include "proxy/gateway.h"
@@ -196,17 +197,18 @@ api_presence(struct exchange *x, struct str channel)
 void
 api_presence_kick(struct exchange *x)
 {
-	struct str raw, text;
+	struct str raw;
 	struct buf user;
+	bool comes_back;
 	int err = SW_EINVAL;
 
+	if (!api_reads_reconnect(x, &comes_back))
+		return;
 	buf_init(&user, TOKEN_USER_MAX);
 	if (request_param(&x->request, "user", &raw))
 		err = percent_decode(&user, raw, true);
 	if (err == SW_OK && buf_len(&user) > 0)
-		start(x, buf_str(&user), kick_part, finish_kick, 0,
-		    request_param(&x->request, "reconnect", &text) &&
-			!str_is(text, "no"));
+		start(x, buf_str(&user), kick_part, finish_kick, 0, comes_back);
 	else
 		exchange_refuse(x, 400,
 		    "Name the user whose connections shall end: ?user=NAME.");

@@ -384,6 +384,20 @@ class Connections(Scenario):
                     self.assertEqual(closed.exception.code, code)
                 s.close()
 
+    def test_whether_it_comes_back_is_yes_or_no(self):
+        """`false` is no yes: who shall be gone for good would come back."""
+        with EventStream(self.gateway.port, "/stream/a") as stream:
+            stream.block()
+            id = self.list()[0]["id"]
+            for word in ("false", "0", "true", "YES", ""):
+                for path in (f"/v1/connections/{id}?", "/v1/connections?"
+                             "user=ann&"):
+                    status, problem = self.gateway.api(
+                        "DELETE", f"{path}reconnect={word}")
+                    self.assertEqual(status, 400, (path, word))
+                    self.assertIn("reconnect", problem["detail"])
+            self.assertEqual([c["id"] for c in self.list()], [id])
+
     def test_a_poll_that_is_kicked_is_answered(self):
         g = self.gateway
         head = g.publish("a", 1)["id"]
