@@ -116,10 +116,7 @@ api_paces(struct worker *w, const struct request *r, size_t events)
 	if (cost == 0)
 		return true;
 	scopes_of(w->conf, r, &place);
-	if (gateway_paces(w->gateway, place, loop_now_ms(w->loop), cost))
-		return true;
-	METRIC_LIMIT(w, LIMIT_PUBLISH_RATE);
-	return false;
+	return gateway_paces(w->gateway, place, loop_now_ms(w->loop), cost);
 }
 
 /* RFC 6750 3: what was wrong with the token, and what it should allow. */
@@ -161,17 +158,13 @@ int
 api_channel(struct worker *w, struct str name, struct channel **out)
 {
 	struct hub_channel *hc = hub_channel_find(&w->hub, name);
-	int err;
 
 	/* This worker knows it already: no lock. */
 	if (hc != NULL) {
 		*out = channel_ref(hc->channel);
 		return SW_OK;
 	}
-	err = channels_get(out, w->channels, name);
-	if (err == SW_ELIMIT)
-		METRIC_LIMIT(w, LIMIT_CHANNELS);
-	return err;
+	return channels_get(out, w->channels, name);
 }
 
 static void

@@ -20,12 +20,15 @@ int api_authorize(const struct conn *c, const struct request *r);
 
 /*
  * May whoever sent this publish so many events more by now? If not, it gets a
- * 429 with these words.
+ * 429 with these words, and that counts as LIMIT_PUBLISH_RATE.
  */
 bool api_paces(struct worker *w, const struct request *r, size_t events);
 #define API_TOO_FAST "This is above publish-rate: slow down."
 
-/* The channel of that name for publishing; a reference. As channels_get. */
+/*
+ * The channel of that name for publishing; a reference. As channels_get: a
+ * refusal for SW_ELIMIT counts as LIMIT_CHANNELS.
+ */
 int api_channel(struct worker *w, struct str name, struct channel **out);
 
 const char *durability_name(enum durability d);

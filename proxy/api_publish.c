@@ -85,6 +85,7 @@ submit(struct exchange *x, struct append *a, void (*done)(struct append *a))
 
 	if (!api_paces(x->worker, &x->request, a->count)) {
 		append_free(a);
+		METRIC_LIMIT(x->worker, LIMIT_PUBLISH_RATE);
 		METRIC_ADD(x->worker->metrics.publish_refused, 1);
 		exchange_refuse(x, 429, API_TOO_FAST);
 		return;

@@ -68,8 +68,12 @@ draft_event(struct draft *d, struct worker *w, struct append_item *item,
 		return draft_fault(
 		    f, 400, "The body is not the JSON that its type says.");
 	err = api_channel(w, d->channel, &channel);
-	if (err != SW_OK)
+	if (err == SW_ELIMIT) {
+		METRIC_LIMIT(w, LIMIT_CHANNELS);
 		return draft_fault(f, 503, channels_too_many);
+	}
+	if (err != SW_OK)
+		return draft_fault(f, 503, err_info(err)->sentence);
 	err =
 	    event_new(&item->event, channel, kind, d->type, type, d->data.len);
 	channel_unref(channel);

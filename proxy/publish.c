@@ -395,37 +395,56 @@ await_body(struct conn *c, const struct request *r, struct append *a,
 	return SW_OK;
 }
 
-/* What the head says of the event; false, and why not. */
+/*
+ * Why it is not taken, and what that counts as (LIMIT_COUNT: as no limit).
+ * While earlier requests wait for their answers this is found out, but not
+ * told, and again in its turn: so it is counted where it is told.
+ */
+struct denial {
+	struct refusal why;
+	enum limit limit;
+};
+
 static bool
-check_head(const struct request *r, struct worker *w, struct publication *p,
-    struct refusal *why)
+deny(struct denial *d, enum limit limit, int status, const char *detail)
 {
-	if (r->content_length > w->conf->message_max) {
-		METRIC_LIMIT(w, LIMIT_MESSAGE);
-		*why =
-		    (struct refusal){ 413, "The body is above message-max." };
-	} else if (event_type_check(&p->type) != SW_OK)
-		*why = (struct refusal){ 400,
-			"Event-Type has 1 to 128 bytes of text and does not "
-			"begin with `spillway.`." };
-	else if (p->key.p != NULL && (p->key.len == 0 || p->key.len > KEY_MAX))
-		*why = (struct refusal){ 400,
-			"Idempotency-Key has 1 to 255 characters." };
-	else if (p->content_type.len > EVENT_CONTENT_TYPE_MAX)
-		*why = (struct refusal){ 400,
-			"Content-Type is above 255 characters." };
-	else if (!api_paces(w, r, 1))
-		*why = (struct refusal){ 429, API_TOO_FAST };
-	else
-		return true;
+	*d = (struct denial){ { status, detail }, limit };
 	return false;
 }
 
-static int
-take(struct conn *c, const struct request *r, struct publication *p,
-    struct str body, bool whole)
+static bool
+deny_for(struct denial *d, int err)
 {
-	struct append *a;
+	*d = (struct denial){ refusal_of(err), LIMIT_COUNT };
+	return false;
+}
+
+/* What the head says of the event; false, and why not. */
+static bool
+check_head(const struct request *r, struct worker *w, struct publication *p,
+    struct denial *d)
+{
+	if (r->content_length > w->conf->message_max)
+		return deny(
+		    d, LIMIT_MESSAGE, 413, "The body is above message-max.");
+	if (event_type_check(&p->type) != SW_OK)
+		return deny(d, LIMIT_COUNT, 400,
+		    "Event-Type has 1 to 128 bytes of text and does not "
+		    "begin with `spillway.`.");
+	if (p->key.p != NULL && (p->key.len == 0 || p->key.len > KEY_MAX))
+		return deny(d, LIMIT_COUNT, 400,
+		    "Idempotency-Key has 1 to 255 characters.");
+	if (p->content_type.len > EVENT_CONTENT_TYPE_MAX)
+		return deny(d, LIMIT_COUNT, 400,
+		    "Content-Type is above 255 characters.");
+	return true;
+}
+
+/* Only what else is fine uses up the pace: last of all. */
+static bool
+check_rest(struct conn *c, const struct request *r, struct str name,
+    struct publication *p, struct str body, bool whole, struct denial *d)
+{
 	int err;
 
 	p->kept_type = p->content_type;
@@ -435,8 +454,24 @@ take(struct conn *c, const struct request *r, struct publication *p,
 		p->kept_type = CONTENT_BINARY;
 	if (whole &&
 	    (err = content_classify(body, &p->kept_type, &p->kind)) != SW_OK)
-		return err;
-	if ((err = make_append(&a, c, p, (size_t)r->content_length)) != SW_OK)
+		return deny_for(d, err);
+	err = api_channel(c->worker, name, &p->channel);
+	if (err == SW_ELIMIT)
+		return deny(d, LIMIT_CHANNELS, 503, channels_too_many);
+	if (err != SW_OK)
+		return deny_for(d, err);
+	return api_paces(c->worker, r, 1) ||
+	    deny(d, LIMIT_PUBLISH_RATE, 429, API_TOO_FAST);
+}
+
+static int
+take(struct conn *c, const struct request *r, const struct publication *p,
+    struct str body, bool whole)
+{
+	struct append *a;
+	int err = make_append(&a, c, p, (size_t)r->content_length);
+
+	if (err != SW_OK)
 		return err;
 	if (!whole)
 		return await_body(c, r, a, p->content_type, body);
@@ -444,6 +479,17 @@ take(struct conn *c, const struct request *r, struct publication *p,
 	if (body.len > 0)
 		memcpy(event_payload(a->items[0].event), body.p, body.len);
 	return submit(c, a, r->keep_alive);
+}
+
+/* Answers leave in the order of the requests. */
+static enum publish_result
+tell(struct conn *c, const struct denial *d, bool keep_alive)
+{
+	if (c->answers > 0)
+		return PUBLISH_WAIT;
+	if (d->limit != LIMIT_COUNT)
+		METRIC_LIMIT(c->worker, d->limit);
+	return refuse(c, &d->why, keep_alive);
 }
 
 enum publish_result
@@ -455,8 +501,8 @@ publish_take(
 		.content_type = request_header(r, "Content-Type"),
 		.key = request_header(r, "Idempotency-Key"),
 	};
-	bool whole = body.len >= r->content_length;
-	struct refusal why = { 0, NULL };
+	bool whole = body.len >= r->content_length, taken;
+	struct denial d;
 	int err;
 
 	if (!is_plain(r, p.content_type) || api_authorize(c, r) != SW_OK)
@@ -465,20 +511,14 @@ publish_take(
 		return PUBLISH_WAIT;
 	if (whole)
 		body.len = (size_t)r->content_length;
-	if (check_head(r, c->worker, &p, &why)) {
-		err = api_channel(c->worker, name, &p.channel);
-		if (err == SW_ELIMIT)
-			why = (struct refusal){ 503, channels_too_many };
-		else if (err != SW_OK ||
-		    (err = take(c, r, &p, body, whole)) != SW_OK)
-			why = refusal_of(err);
-		channel_unref(p.channel);
-	}
-	if (why.status == 0)
-		return whole ? PUBLISH_TAKEN : PUBLISH_BODY;
-	/* Answers leave in the order of the requests. */
-	return c->answers > 0 ? PUBLISH_WAIT :
-				refuse(c, &why, whole && r->keep_alive);
+	taken = check_head(r, c->worker, &p, &d) &&
+	    check_rest(c, r, name, &p, body, whole, &d);
+	if (taken && (err = take(c, r, &p, body, whole)) != SW_OK)
+		taken = deny_for(&d, err);
+	channel_unref(p.channel);
+	if (!taken)
+		return tell(c, &d, whole && r->keep_alive);
+	return whole ? PUBLISH_TAKEN : PUBLISH_BODY;
 }
 
 void

@@ -99,6 +99,13 @@ class Reached(Scenario):
                  "see the lines")):
             self.once("message-max", lambda r=post(path, body, headers),
                       t=text: self.says(413, t, r, api=True))
+        def pipelined():
+            with Wire(self.gateway.api_port) as w:
+                w.send(post("/v1/channels/a/events", "1") +
+                       post("/v1/channels/a/events", large))
+                self.assertEqual([w.response()[0] for _ in range(2)],
+                                 [201, 413])
+        self.once("message-max", pipelined)
         # Refused by its head: nothing of it is kept until it is whole.
         self.once("message-max", lambda: self.says(
             413, "message-max", request_head(
@@ -371,6 +378,17 @@ class PublishRate(Scenario):
             self.assertEqual(seen[:10], [201] * 10)
             self.assertEqual(seen[-1], 429)
         self.assertEqual(self.reached(), 2)
+
+    def test_what_is_refused_for_what_it_is_costs_nothing(self):
+        """However many requests are on their way at a time."""
+        head = [("Content-Type", "application/json"),
+                ("Authorization", "Bearer " + self.TOKENS[0])]
+        good, bad = (post("/v1/channels/a/events", body, head)
+                     for body in ("1", "no JSON"))
+        with Wire(self.gateway.api_port) as w:
+            w.send((good + bad) * 10)
+            self.assertEqual([w.response()[0] for _ in range(20)],
+                             [201, 400] * 10)
 
     def test_a_batch_counts_what_is_in_it(self):
         """One may be larger than the pace; then there is a pause."""
