@@ -614,7 +614,8 @@ const struct directive directives[] = {
 		    "such as Cookie, Authorization or User-Agent; of a "
 		    "WebSocket those of its upgrade. None: none. What belongs "
 		    "to a connection, to a body or to the event itself never "
-		    "does." },
+		    "does, nor do cookies of pages that only \"*\" in "
+		    "allow-origin lets in." },
 	{ "bridge-timeout", KIND_MSEC, GROUP_BRIDGE, GLOBAL(bridge_timeout_ms),
 	    .fallback = "30s", .min = 10, .max = HOUR,
 	    .help = "Time for the backend to answer completely, the wait for "

@@ -123,8 +123,7 @@ asking_begin(struct conn *c, const struct request *r, struct str rest,
 	if (a == NULL)
 		return SW_ENOMEM;
 	buf_init(&forwarded, SIZE_MAX / 2);
-	err = bridge_forward_put(
-	    &forwarded, r, conf->bridge_header, conf->bridge_header_count);
+	err = bridge_forward_put(&forwarded, conf, r);
 	number(a, req, auth->grant, buf_str(&forwarded));
 	ask.connection = a->connection;
 	if (err == SW_OK && req->transport->streams &&

@@ -7,6 +7,7 @@
 #include "conf/check_backend.h"
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
+#include "proxy/origin.h"
 
 static const char *const kind_names[BRIDGE_KINDS] = {
 	[BRIDGE_CONNECT] = "spillway.connect",
@@ -208,17 +209,28 @@ bridge_head_fini(struct bridge_head *h)
 	buf_fini(&h->text);
 }
 
-int
-bridge_forward_put(struct buf *out, const struct request *r, char *const *names,
-    size_t name_count)
+static bool
+is_named(const struct conf *conf, struct str name)
 {
+	for (size_t i = 0; i < conf->bridge_header_count; i++)
+		if (str_is_nocase(name, conf->bridge_header[i]))
+			return true;
+	return false;
+}
+
+int
+bridge_forward_put(
+    struct buf *out, const struct conf *conf, const struct request *r)
+{
+	/* A browser adds them by itself, whosever page it is that asks. */
+	bool cookies = origin_trusts_cookies(origin_judge(conf, r));
+
 	for (size_t i = 0; i < r->header_count; i++) {
 		const struct header *h = &r->headers[i];
-		bool wanted = false;
 
-		for (size_t k = 0; k < name_count && !wanted; k++)
-			wanted = str_is_nocase(h->name, names[k]);
-		if (!wanted || !bridge_header_passes(h->name))
+		if (!is_named(conf, h->name) ||
+		    !bridge_header_passes(h->name) ||
+		    (!cookies && str_is_nocase(h->name, "Cookie")))
 			continue;
 		buf_put_str(out, h->name);
 		buf_puts(out, ":");
@@ -230,14 +242,14 @@ bridge_forward_put(struct buf *out, const struct request *r, char *const *names,
 
 int
 bridge_forward_keep(
-    char **out, const struct request *r, char *const *names, size_t name_count)
+    char **out, const struct conf *conf, const struct request *r)
 {
 	struct buf text;
 	size_t len;
 	int err;
 
 	buf_init(&text, 1 << 16);
-	bridge_forward_put(&text, r, names, name_count);
+	bridge_forward_put(&text, conf, r);
 	if (buf_len(&text) > 0)
 		buf_put(&text, "", 1);
 	err = buf_error(&text);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "conf/conf.h"
 #include "proxy/base/buf.h"
 #include "transports/request.h"
 
@@ -59,12 +60,13 @@ void bridge_head_fini(struct bridge_head *h);
 /*
  * Append those headers of the request that the configuration names, as lines.
  * What belongs to a connection, to a body or to the event itself is left out,
- * whoever asks for it.
+ * whoever asks for it; and cookies that do not speak for the client, see
+ * origin_trusts_cookies.
  */
-int bridge_forward_put(struct buf *out, const struct request *r,
-    char *const *names, size_t name_count);
+int bridge_forward_put(
+    struct buf *out, const struct conf *conf, const struct request *r);
 /* The same as a string of its own in `*out`, which stays NULL for none. */
 int bridge_forward_keep(
-    char **out, const struct request *r, char *const *names, size_t name_count);
+    char **out, const struct conf *conf, const struct request *r);
 
 #endif

@@ -198,9 +198,7 @@ take_message(struct exchange *x, struct str channel)
 	}
 	m.grant = auth.grant;
 	buf_init(&forwarded, SIZE_MAX / 2);
-	bridge_forward_put(&forwarded, &x->request,
-	    x->worker->conf->bridge_header,
-	    x->worker->conf->bridge_header_count);
+	bridge_forward_put(&forwarded, x->worker->conf, &x->request);
 	m.forwarded = buf_str(&forwarded);
 	switch (client_send(x->worker, &m, &err, &why)) {
 	case SEND_QUEUED:

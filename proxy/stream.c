@@ -216,9 +216,8 @@ subscribe(struct subscriber **out, struct opening *o, bool linked)
 		err = s->poll.html ? SW_OK : SW_ENOMEM;
 	}
 	if (err == SW_OK && presence_wants_headers(s))
-		err = bridge_forward_keep(&s->forwarded, o->request,
-		    o->conn->worker->conf->bridge_header,
-		    o->conn->worker->conf->bridge_header_count);
+		err = bridge_forward_keep(
+		    &s->forwarded, o->conn->worker->conf, o->request);
 	if (err == SW_OK && linked)
 		err = visit_begin(s, o->request, req->session, o->asked,
 		    o->session_number, &o->auth.why);

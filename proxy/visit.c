@@ -62,11 +62,8 @@ sessions_of(const struct conn *c)
 static int
 read_forwarded(struct buf *out, const struct conn *c, const struct request *r)
 {
-	const struct conf *conf = c->worker->conf;
-
 	buf_init(out, SIZE_MAX / 2);
-	return bridge_forward_put(
-	    out, r, conf->bridge_header, conf->bridge_header_count);
+	return bridge_forward_put(out, c->worker->conf, r);
 }
 
 int

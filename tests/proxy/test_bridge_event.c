@@ -90,7 +90,9 @@ START_TEST(only_chosen_headers_are_forwarded)
 {
 	static char cookie[] = "cookie", length[] = "Content-Length",
 		    forged[] = "ce-user", signature[] = "Webhook-Signature";
-	char *const names[] = { cookie, length, forged, signature };
+	char *names[] = { cookie, length, forged, signature };
+	const struct conf conf = { .bridge_header = names,
+		.bridge_header_count = 4 };
 	const struct request r = {
 		.header_count = 6,
 		.headers = { { STR("Cookie"), STR("a=1; b=2") },
@@ -104,7 +106,7 @@ START_TEST(only_chosen_headers_are_forwarded)
 	char *text = NULL;
 	size_t before;
 
-	ck_assert_int_eq(bridge_forward_keep(&text, &r, names, 4), SW_OK);
+	ck_assert_int_eq(bridge_forward_keep(&text, &conf, &r), SW_OK);
 	ck_assert_str_eq(text, "Cookie:a=1; b=2\nCookie:\n");
 	ck_assert_int_eq(bridge_head_make(&h, &e, 0, NULL, 0), SW_OK);
 	before = h.count;

@@ -97,6 +97,32 @@ class Connect(Asked):
                 {"Cookie": "c=1"})[0]
         return codes
 
+    def test_cookies_of_pages_that_anybody_may_have_stay_here(self):
+        """The browser adds them, whosever page it is."""
+        self.gateway.close()
+        self.start(self.backend.port, 'allow-origin = { "http://friend.test", '
+                   '"*" }\nsend = bridge\n')
+        for origin, cookie in (("http://stranger.test", None), ("null", None),
+                               ("http://friend.test", "c=1")):
+            # The sessions are new each time, or nobody would be asked.
+            seen = len(self.backend.events)
+            head = {"Origin": origin, "Cookie": "c=1"}
+            ws = self.socket("asked", headers=head.items())
+            ws.command(op="subscribe", channel="asked-later")
+            self.message(ws, op="ok")
+            self.stream("asked", headers=head.items())
+            for method, path in (("GET", "/stream/asked"),
+                                 ("GET", f"/stream/asked?session={seen}"),
+                                 ("POST", f"/stream/asked?session={seen}")):
+                self.gateway.request(method, path, b"" if method == "POST"
+                                     else None, head)
+            # What was answered; presence is told whenever it is.
+            with self.backend.changed:
+                events = [e for e in self.backend.events[seen:] if e.type in
+                          ("spillway.connect", "spillway.message")]
+            self.assertEqual(len(events), 6, [e.type for e in events])
+            self.assertEqual({e.headers["Cookie"] for e in events}, {cookie})
+
     def test_whoever_asks_is_let_in_when_the_backend_says_so(self):
         self.assertEqual(self.ask_all("asked-1,told-2"), dict.fromkeys(
             ("ws", "sse", "short", "long"), 200))
