@@ -108,20 +108,27 @@ on_bridged(void *owner, const struct bridge_answer *a)
 	}
 }
 
-/* The session and the number of an idempotent message, if they are given. */
-static bool
-read_seq(struct exchange *x, struct client_message *m, char session[129])
+/*
+ * The session and the number of an idempotent message, if they are given. NULL,
+ * or what is wrong: without them its retry would be another message.
+ */
+static const char *
+read_seq(struct exchange *x, struct client_message *m,
+    char session[STREAM_SESSION_MAX + 1])
 {
 	struct str text;
 
-	if (request_param(&x->request, "session", &text) && text.len > 0 &&
-	    text.len <= 128) {
+	if (request_param(&x->request, "session", &text)) {
+		if (text.len == 0 || text.len > STREAM_SESSION_MAX)
+			return "`session` has 1 to 128 characters.";
 		memcpy(session, text.p, text.len);
 		session[text.len] = '\0';
 		m->session = session;
 	}
 	m->has_seq = request_param(&x->request, "seq", &text);
-	return !m->has_seq || str_to_u64(&m->seq, text, INT64_MAX) == SW_OK;
+	return m->has_seq && str_to_u64(&m->seq, text, INT64_MAX) != SW_OK ?
+	    "`seq` is a whole number." :
+	    NULL;
 }
 
 static void
@@ -171,7 +178,7 @@ take_message(struct exchange *x, struct str channel)
 	struct auth auth = {
 		.trusts_cookies = origin_trusts_cookies(x->origin),
 	};
-	char session[129];
+	char session[STREAM_SESSION_MAX + 1];
 	const char *why;
 	int err;
 
@@ -183,8 +190,8 @@ take_message(struct exchange *x, struct str channel)
 		exchange_refuse(x, 415, content_coded_help);
 		return;
 	}
-	if (!read_seq(x, &m, session)) {
-		exchange_refuse(x, 400, "`seq` is a whole number.");
+	if ((why = read_seq(x, &m, session)) != NULL) {
+		exchange_refuse(x, 400, why);
 		return;
 	}
 	err = auth_request(

@@ -7,7 +7,6 @@
 
 enum {
 	LAST_MAX = 1000000,
-	SESSION_MAX = 128,
 	HTML_LAST = 20, /* on a page that nobody told where to begin */
 };
 
@@ -395,7 +394,7 @@ read_options(struct stream_request *s, const struct request *r,
 	s->padding =
 	    request_param(r, "padding", &padding) && !str_is(padding, "0");
 	if (request_param(r, "session", &s->session) &&
-	    (s->session.len == 0 || s->session.len > SESSION_MAX))
+	    (s->session.len == 0 || s->session.len > STREAM_SESSION_MAX))
 		return refuse(
 		    refusal, 400, "`session` has 1 to 128 characters.");
 	return SW_OK;

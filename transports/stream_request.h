@@ -20,6 +20,9 @@ enum stream_start {
 	START_LAST,   /* the newest N, and what follows */
 };
 
+/* A session has 1 to so many characters; what a client sends may have one. */
+enum { STREAM_SESSION_MAX = 128 };
+
 struct stream_request {
 	const struct transport *transport;
 	bool raw;  /* payloads alone, instead of the envelope */

@@ -447,6 +447,8 @@ channel "echo*" { send = echo }
                 ("open", "{", [("Content-Type", "application/json")], "",
                  400),
                 ("open", "1", (), "?session=s&seq=x", 400),
+                ("open", "1", (), "?seq=1&session=" + "s" * 129, 400),
+                ("open", "1", (), "?seq=1&session=", 400),
                 ("no%20name", "1", (), "", 400), ("", "1", (), "", 400),
                 ("open", "1", [("Content-Encoding", "br")], "", 415)):
             status, headers, answer = self.send(channel, body, *head,
