@@ -1,8 +1,8 @@
 #include "proxy/hub.h"
 
 #include <stdlib.h>
-#include <time.h>
 
+#include "proxy/base/clock.h"
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "proxy/deliver.h"
@@ -390,11 +390,8 @@ hub_take(struct task *t)
 static void
 count_latency(struct hub *h, const struct hub_channel *hc)
 {
-	struct timespec ts;
-	uint64_t now;
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	now = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 	for (size_t t = 0; t < TRANSPORT_COUNT; t++) {
 		if (h->delivered[t] == 0)
 			continue;

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "proxy/base/clock.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
 #include "storage/writer.h"
@@ -17,15 +17,6 @@ struct undo {
 	struct record *record;
 	uint64_t key, head, number, total;
 };
-
-static uint64_t
-clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 void
 writer_set_health(struct writer *w, int err)
@@ -502,7 +493,7 @@ static int
 commit_once(struct writer *w, struct group *g)
 {
 	uint64_t start = clock_ns(CLOCK_MONOTONIC);
-	uint64_t now = clock_ns(CLOCK_REALTIME) / 1000000;
+	uint64_t now = clock_unix_ms();
 	int err;
 
 	/* Time never runs backwards in the log, whatever the clock does. */

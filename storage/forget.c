@@ -1,8 +1,8 @@
 #include "storage/forget.h"
 
 #include <inttypes.h>
-#include <time.h>
 
+#include "proxy/base/clock.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
 #include "storage/writer.h"
@@ -20,15 +20,6 @@ struct step {
 	unsigned asked;           /* for rows */
 	struct store_state state; /* of the store, afterwards */
 };
-
-static uint64_t
-unix_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static int
 save_state(struct writer *w, void *ctx)
@@ -50,7 +41,7 @@ set_mark(struct writer *w, uint64_t now_ms)
 void
 forget_once_a_second(struct forget *f, struct writer *w)
 {
-	uint64_t age = atomic_load(&f->age_ms), now = unix_ms();
+	uint64_t age = atomic_load(&f->age_ms), now = clock_unix_ms();
 
 	if (age == 0 || f->running)
 		return;
@@ -145,7 +136,7 @@ end_walk(struct forget *f, struct writer *w)
 	uint64_t n = atomic_load(&f->count) - f->had;
 
 	f->running = false;
-	set_mark(w, unix_ms());
+	set_mark(w, clock_unix_ms());
 	if (n > 0)
 		log_info("channels forgotten count=%" PRIu64
 			 ": idle for longer than channel-age, nothing kept",

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "proxy/base/clock.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
 #include "storage/state_sqlite.h"
@@ -61,15 +61,6 @@ struct groups_sqlite {
 	uint64_t next_ns;  /* when to try again to make one */
 	uint64_t busy_ns, hold_ns;
 };
-
-static uint64_t
-monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 static int
 run(struct groups_sqlite *g, enum statement which)
@@ -323,7 +314,7 @@ keep_in_tail(struct groups_sqlite *g, uint64_t now)
 int
 groups_commit(struct groups_sqlite *g)
 {
-	uint64_t now = monotonic_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	bool hurried = now - g->group_ns < g->busy_ns && !g->mixed && !g->sync;
 	int err = SW_OK;
 

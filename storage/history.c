@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "proxy/base/clock.h"
 #include "proxy/base/err.h"
 #include "proxy/base/heap.h"
 #include "proxy/base/log.h"
@@ -21,15 +21,6 @@ struct walk {
 	uint64_t hole; /* a row that is gone though an older one is kept */
 };
 
-static uint64_t
-unix_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /*
  * Begin at the channel's head, whose numbers say what is kept. It must have
  * been looked up before the view of the store began, which has it then.
@@ -46,9 +37,9 @@ walk_begin(struct walk *w, struct store_reader *r, const struct store_ops *ops,
 	*w = (struct walk){ .reader = r, .ops = ops };
 	err = ops->reader_row(r, head_id, &head);
 	if (err == SW_OK)
-		w->keep =
-		    retention_of(channel_policy(c), unix_ms(), head.number,
-			head.total, own_floor > floor ? own_floor : floor);
+		w->keep = retention_of(channel_policy(c), clock_unix_ms(),
+		    head.number, head.total,
+		    own_floor > floor ? own_floor : floor);
 	return err;
 }
 

@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include "proxy/base/clock.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
 #include "storage/retention.h"
@@ -34,15 +35,6 @@ enum {
 	IDLE_MS = 1000,
 	REST_MS = 60000, /* when there is nothing to watch either */
 };
-
-static uint64_t
-monotonic_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 void
 janitor_init(struct janitor *j)
@@ -488,7 +480,7 @@ janitor_step(struct janitor *j, struct writer *w, bool busy)
 		save_early,
 	};
 	enum { WORKS = sizeof(works) / sizeof(works[0]) };
-	uint64_t now = monotonic_ms();
+	uint64_t now = clock_monotonic_ms();
 
 	if (now >= j->next_second_ms) {
 		j->next_second_ms = now + IDLE_MS;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "proxy/base/clock.h"
 #include "proxy/base/err.h"
 #include "proxy/base/thread.h"
 #include "storage/commit.h"
@@ -23,19 +24,10 @@ enum {
 	SETTLE_MS = 20,
 };
 
-static uint64_t
-monotonic_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 uint64_t
 writer_stalled_ms(const struct writer *w)
 {
-	uint64_t since = atomic_load(&w->turn_ms), now = monotonic_ms();
+	uint64_t since = atomic_load(&w->turn_ms), now = clock_monotonic_ms();
 
 	return since != 0 && now > since + STALL_MS ? now - since : 0;
 }
@@ -241,7 +233,7 @@ writer_main(void *arg)
 		if (!took && w->stop)
 			break;
 		pthread_mutex_unlock(&w->lock);
-		atomic_store(&w->turn_ms, monotonic_ms());
+		atomic_store(&w->turn_ms, clock_monotonic_ms());
 		if (took)
 			commit_group(w, &g);
 		if (wanted || (!took && is_unsettled(w)))

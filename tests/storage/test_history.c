@@ -1,7 +1,6 @@
 #include "storage/history.h"
 
-#include <time.h>
-
+#include "proxy/base/clock.h"
 #include "proxy/base/err.h"
 #include "tests/storage/engines.h"
 #include "tests/suite.h"
@@ -52,15 +51,6 @@ struct town {
 	uint64_t random;
 };
 
-static uint64_t
-unix_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 static uint32_t
 below(struct town *t, uint32_t n)
 {
@@ -72,7 +62,7 @@ static void
 town_open(struct town *t, int engine, uint64_t seed)
 {
 	*t = (struct town){ .random = seed * 7919 + 1 };
-	t->time_ms = unix_ms() - 24 * (uint64_t)HOUR_MS;
+	t->time_ms = clock_unix_ms() - 24 * (uint64_t)HOUR_MS;
 	scratch_make();
 	world_init(&t->world);
 	t->store = engine_open(engine);
@@ -109,7 +99,8 @@ town_close(struct town *t)
 static void
 town_judge(struct town *t)
 {
-	uint64_t newer[ROOMS] = { 0 }, bytes[ROOMS] = { 0 }, now = unix_ms();
+	uint64_t newer[ROOMS] = { 0 }, bytes[ROOMS] = { 0 },
+		 now = clock_unix_ms();
 
 	for (size_t i = t->count; i > 0; i--) {
 		struct entry *e = &t->entries[i - 1];
@@ -460,7 +451,7 @@ START_TEST(answers_are_those_of_a_naive_model)
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		/* What is older than this is too old for "recent". */
 		if (round == ROUNDS / 2)
-			t.time_ms = unix_ms() - HOUR_MS / 2;
+			t.time_ms = clock_unix_ms() - HOUR_MS / 2;
 		town_write(&t, 1 + below(&t, 80));
 		ask_a_lot(&t);
 		town_sweep(&t, sweep_percent(&t, seed));
@@ -477,7 +468,7 @@ START_TEST(nothing_at_or_below_a_floor_is_history)
 	struct town t;
 
 	town_open(&t, _i % ENGINES, seed + 1000);
-	t.time_ms = unix_ms() - HOUR_MS / 2;
+	t.time_ms = clock_unix_ms() - HOUR_MS / 2;
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		unsigned room = below(&t, ROOMS);
 
@@ -510,7 +501,7 @@ START_TEST(a_policy_that_keeps_more_finds_what_is_left)
 	struct town t;
 
 	town_open(&t, _i % ENGINES, seed + 2000);
-	t.time_ms = unix_ms() - HOUR_MS / 2;
+	t.time_ms = clock_unix_ms() - HOUR_MS / 2;
 	town_write(&t, 300);
 	town_sweep(&t, 100);
 	for (unsigned i = 0; i < ROOMS; i++)
@@ -536,7 +527,7 @@ START_TEST(the_newest_of_a_channel_are_found_whatever_was_removed)
 	struct town t;
 
 	town_open(&t, _i, 3);
-	t.time_ms = unix_ms() - HOUR_MS / 2;
+	t.time_ms = clock_unix_ms() - HOUR_MS / 2;
 	town_write(&t, 300);
 	for (unsigned swept = 0; swept < 2; swept++) {
 		for (uint64_t n = 1; n <= 50 * ROOMS; n++) {
