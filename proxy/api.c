@@ -5,6 +5,7 @@
 
 #include "proxy/api_channels.h"
 #include "proxy/api_connections.h"
+#include "proxy/api_history.h"
 #include "proxy/api_outbox.h"
 #include "proxy/api_presence.h"
 #include "proxy/api_publish.h"
@@ -165,6 +166,23 @@ api_channel(struct worker *w, struct str name, struct channel **out)
 		return SW_OK;
 	}
 	return channels_get(out, w->channels, name);
+}
+
+bool
+api_read_limit(
+    struct exchange *x, uint64_t fallback, uint64_t max, uint64_t *out)
+{
+	struct str text;
+
+	*out = fallback;
+	if (request_param(&x->request, "limit", &text) &&
+	    (str_to_u64(out, text, UINT32_MAX) != SW_OK || *out == 0)) {
+		exchange_refuse(x, 400, "`limit` is a number, from 1.");
+		return false;
+	}
+	if (*out > max)
+		*out = max;
+	return true;
 }
 
 static void

@@ -31,6 +31,13 @@ bool api_paces(struct worker *w, const struct request *r, size_t events);
  */
 int api_channel(struct worker *w, struct str name, struct channel **out);
 
+/*
+ * How many things are asked for: `limit`, or `fallback` without it, and `max`
+ * at most. False: it was refused.
+ */
+bool api_read_limit(
+    struct exchange *x, uint64_t fallback, uint64_t max, uint64_t *out);
+
 const char *durability_name(enum durability d);
 
 #endif

@@ -7,6 +7,5 @@
 void api_channels_list(struct exchange *x);
 void api_channel_describe(struct exchange *x, struct str name);
 void api_channel_delete(struct exchange *x, struct str name);
-void api_history(struct exchange *x, struct str name);
 
 #endif
