@@ -87,11 +87,10 @@ const struct directive directives[] = {
 	    .example = "/etc/spillway/example.org.pem",
 	    .help = "Files of certificates in PEM, each with the server's own "
 		    "first and its chain behind it. There may be several: a "
-		    "client gets the one with the name that it asks for, be "
-		    "it exactly or by a wildcard, of the kind that it "
+		    "client gets the one with the name that it asks for, "
+		    "exactly or by a wildcard, of the kind that it "
 		    "understands (ECDSA or RSA), and else the first. Read "
-		    "again on SIGHUP, which changes nothing when anything is "
-		    "wrong with one of them." },
+		    "again on SIGHUP, which changes nothing if one is wrong." },
 	{ "tls-key", KIND_PATHS, GROUP_TLS, LIST(tls_key),
 	    .example = "/etc/spillway/example.org.key",
 	    .help = "Files of private keys in PEM, without a passphrase, in "
@@ -371,12 +370,10 @@ const struct directive directives[] = {
 	{ "channel-age", KIND_MSEC, GROUP_STORE, GLOBAL(channel_age_ms),
 	    .fallback = "30d", .min = SECOND, .max = 3650 * DAY,
 	    .zero = "for ever",
-	    .help = "How long a channel without any history left and without "
-		    "subscribers is remembered; it is forgotten when it was "
-		    "idle for one to two times that. A client that comes back "
-		    "with a cursor older than a channel that was forgotten is "
-		    "told of a gap on each channel that is not known: it may "
-		    "have missed something." },
+	    .help = "How long an idle channel is remembered of which no "
+		    "history is left and to which nobody listens; up to twice "
+		    "that. To a cursor from before, each channel that is not "
+		    "known has a gap: it may have missed something." },
 	{ "corrupt-store", KIND_WORD, GROUP_STORE, GLOBAL(corrupt_store),
 	    .restart = true, .fallback = "refuse", .words = CORRUPT_STORES,
 	    .help = "What to do at start with a store that is damaged: do not "
@@ -402,13 +399,12 @@ const struct directive directives[] = {
 
 	{ "proxy-protocol", KIND_NETWORKS, GROUP_REQUESTS,
 	    LIST(proxy_protocol_text), .example = "10.0.0.0/8",
-	    .help = "Load balancers whose connections to listen and listen-tls "
-		    "begin with a header of the PROXY protocol, version 1 or "
-		    "2, that tells of the client: addresses, networks, and "
-		    "\"unix\" for those who connect to a Unix socket. Every "
-		    "connection from there has to have one, and is the "
-		    "client's from then on; nobody else's may. None: there "
-		    "are no such headers." },
+	    .help = "Load balancers (addresses, networks, and \"unix\" for "
+		    "those who connect to a Unix socket) whose connections to "
+		    "listen and listen-tls begin with a header of the PROXY "
+		    "protocol, version 1 or 2. Every one from there has to "
+		    "have it, and is the client's that it tells of; nobody "
+		    "else's may. None: there are no such headers." },
 	{ "header-max", KIND_BYTES, GROUP_REQUESTS, GLOBAL(header_max),
 	    .restart = true, .fallback = "12k", .min = 2 * KIB, .max = 64 * KIB,
 	    .help = "Largest head of a request: its first line and headers, "
@@ -449,11 +445,9 @@ const struct directive directives[] = {
 	{ "demo", KIND_FLAG, GROUP_REQUESTS, GLOBAL(demo), .restart = true,
 	    .fallback = "no",
 	    .help = "Whether the page /spillway/compare/ may measure: have "
-		    "events published, have the bytes of its requests "
-		    "counted, and have its own connections broken as "
-		    "networks and proxies break them. For a machine that "
-		    "nobody else reaches: all addresses have to be loopback "
-		    "or Unix sockets." },
+		    "events published, its bytes counted, and its own "
+		    "connections broken as networks and proxies break them. "
+		    "All addresses have to be loopback or Unix sockets then." },
 
 	{ "backend", KIND_BACKENDS, GROUP_BACKEND, ROUTE_LIST(backend),
 	    .restart = true, .example = "http://127.0.0.1:3000",
@@ -573,13 +567,12 @@ const struct directive directives[] = {
 		    "in the log." },
 	{ "strip-prefix", KIND_FLAG, GROUP_BACKEND, ROUTE(strip_prefix),
 	    .fallback = "no",
-	    .help = "Whether the backend gets the path without what is "
-		    "before the star of its route: of \"/api/*\" /api/a?b is "
-		    "/a?b for it, /api and /api/ are /. It is told in "
-		    "X-Forwarded-Prefix what was taken away, and has to "
-		    "write links, cookies' paths and redirects by that: what "
-		    "it says of paths in its responses, such as a Location, "
-		    "is not changed." },
+	    .help = "Whether the backend gets the path without what is before "
+		    "the star of its route: of \"/api/*\" /api/a?b is /a?b "
+		    "for it, /api and /api/ are /. It is told in "
+		    "X-Forwarded-Prefix what was taken away, and has to write "
+		    "links, cookies' paths and redirects by that: its "
+		    "responses are not changed." },
 	{ "request-header", KIND_HEADERS, GROUP_BACKEND,
 	    ROUTE_LIST(request_header), .example = "X-Team: a",
 	    .help = "Headers that the backend gets with each request, "
@@ -612,10 +605,9 @@ const struct directive directives[] = {
 	    .example = "Cookie",
 	    .help = "Headers of the client's own request that come along, "
 		    "such as Cookie, Authorization or User-Agent; of a "
-		    "WebSocket those of its upgrade. None: none. What belongs "
-		    "to a connection, to a body or to the event itself never "
-		    "does, nor do cookies of pages that only \"*\" in "
-		    "allow-origin lets in." },
+		    "WebSocket those of its upgrade. What belongs to a "
+		    "connection, a body or the event never does, nor cookies "
+		    "of pages that only \"*\" in allow-origin lets in." },
 	{ "bridge-timeout", KIND_MSEC, GROUP_BRIDGE, GLOBAL(bridge_timeout_ms),
 	    .fallback = "30s", .min = 10, .max = HOUR,
 	    .help = "Time for the backend to answer completely, the wait for "
@@ -695,11 +687,9 @@ const struct directive directives[] = {
 	{ "max-channels", KIND_COUNT, GROUP_LIMITS, GLOBAL(max_channels),
 	    .restart = true, .fallback = "1000000", .min = 1,
 	    .max = 100 * MILLION,
-	    .help = "Most channels that exist: those that somebody listens "
-		    "to, and those that had an event, since where their "
-		    "history ended stays known (about 1 kB each) until they "
-		    "are forgotten (channel-age). A further one is refused "
-		    "with 503." },
+	    .help = "Most channels that exist: those with subscribers, and "
+		    "those that had an event and are not forgotten yet "
+		    "(channel-age), about 1 kB each. A further one gets 503." },
 	{ "max-sessions", KIND_COUNT, GROUP_LIMITS, GLOBAL(max_sessions),
 	    .fallback = "100000", .min = 1, .max = 100 * MILLION,
 	    .help = "Most clients with a session at a time (session-lease). A "
