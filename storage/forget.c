@@ -82,8 +82,8 @@ has_row(struct step *s, struct writer *w, const struct record *r)
 }
 
 /*
- * The channel with the highest key stays: the next start goes on behind that,
- * and rows that are left over must not be taken for those of another.
+ * The channel with the highest key in the store stays: the next start goes on
+ * behind that, and rows that are left over must not be another's.
  */
 static bool
 is_due(const struct forget *f, struct step *s, struct writer *w,
@@ -91,7 +91,7 @@ is_due(const struct forget *f, struct step *s, struct writer *w,
 {
 	return r != NULL && r->head <= f->upto && list_empty(&r->dirty) &&
 	    (!r->stored || r->head <= w->state.saved) &&
-	    (r->key == 0 || r->key + 1 != w->records.next_key) &&
+	    (r->key == 0 || r->key != w->records.top_key) &&
 	    !channel_is_shared(r->channel) && !has_row(s, w, r);
 }
 

@@ -71,8 +71,6 @@ load_channel(void *ctx, const struct store_channel *c)
 	r->head = c->head;
 	r->number = c->number;
 	r->total = c->total;
-	if (rs->next_key <= c->key)
-		rs->next_key = c->key + 1;
 	atomic_store(&r->channel->head, c->head);
 	atomic_store(&r->channel->floor, c->floor);
 	return records_bind(rs, r);

@@ -82,9 +82,14 @@ records_bind(struct records *rs, struct record *r)
 {
 	int err = table_reach(&rs->by_key, &rs->keys, r->key);
 
-	if (err == SW_OK)
-		rs->by_key[r->key] = r;
-	return err;
+	if (err != SW_OK)
+		return err;
+	rs->by_key[r->key] = r;
+	if (rs->top_key < r->key)
+		rs->top_key = r->key;
+	if (rs->next_key <= r->key)
+		rs->next_key = r->key + 1;
+	return SW_OK;
 }
 
 uint64_t

@@ -28,7 +28,7 @@ struct records {
 	size_t numbers;
 	struct record **by_key;
 	size_t keys;
-	uint64_t next_key;
+	uint64_t next_key, top_key; /* to be taken; the highest bound, ever */
 	size_t count;
 	struct list dirty;
 };

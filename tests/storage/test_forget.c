@@ -283,6 +283,24 @@ START_TEST(a_clock_that_was_wrong_does_not_matter_for_long)
 }
 END_TEST
 
+/* A group that was refused has taken a key, which nothing in the store has. */
+START_TEST(a_key_that_was_taken_in_vain_is_not_the_highest)
+{
+	struct house h;
+
+	open_house(&h, _i);
+	store_old(&h, "aged-1", 1);
+	store_old(&h, "aged-2", 1);
+	ck_assert_uint_eq(records_take_key(&h.writer.records), 3);
+	sweep(&h);
+	mark(&h, 2);
+	house_second(&h);
+	ck_assert(!is_known(&h, "aged-1"));
+	ck_assert(is_known(&h, "aged-2"));
+	house_close(&h);
+}
+END_TEST
+
 /* A row that lay behind the patrol when the last one was removed. */
 START_TEST(rows_that_are_left_over_are_swept)
 {
@@ -439,6 +457,7 @@ SUITE("storage/forget",
     LOOP(many_are_forgotten_in_small_steps, ENGINES),
     LOOP(never_means_never, ENGINES),
     LOOP(a_clock_that_was_wrong_does_not_matter_for_long, ENGINES),
+    LOOP(a_key_that_was_taken_in_vain_is_not_the_highest, ENGINES),
     LOOP(rows_that_are_left_over_are_swept, ENGINES),
     LOOP(a_channel_that_is_asked_for_meanwhile_stays_as_it_is, ENGINES),
     LOOP(a_store_that_fails_forgets_nothing, ENGINES),
