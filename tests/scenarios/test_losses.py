@@ -8,7 +8,6 @@ away has to be told what it missed for good, and nothing else.
 import os
 import random
 import threading
-import time
 
 from gateway import STREAMS, TRANSPORTS, LongSubscriber, Scenario, main
 
@@ -101,7 +100,11 @@ channel "aged*" { history-age = 1s }
                 name, "x" * chance.choice(SIZES), Content_Type="text/plain")
             self.log.append((number(receipt["id"]), name))
             if n % (EVENTS // 4) == 0:
-                time.sleep(1.2)  # what is old now is told as gone
+                self.gateway.until(self.all_aged_is_gone)
+
+    def all_aged_is_gone(self):
+        aged = ",".join(c for c in CHANNELS if c.startswith("aged"))
+        return not self.gateway.poll(aged, after="start")["events"]
 
     def follow(self, chance, over):
         try:
