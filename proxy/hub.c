@@ -24,6 +24,8 @@ enum {
 	LOOKED_AT = 64,
 	LOOK_MS = 1000,
 	PREFETCH = 4,
+	/* A close is a last word and some calls of the system. */
+	CLOSED_AT_ONCE = 64,
 };
 
 static void drop_stale(struct timer *t);
@@ -38,6 +40,7 @@ hub_init(struct hub *h, struct worker *w)
 	map_init(&h->by_name, seed);
 	list_init(&h->dirty);
 	list_init(&h->recent);
+	list_init(&h->deleted);
 	list_init(&h->replays);
 	list_init(&h->kept_replays);
 	timer_init(&h->look, drop_stale);
@@ -46,11 +49,19 @@ hub_init(struct hub *h, struct worker *w)
 	return h->poll_cache == NULL ? SW_ENOMEM : SW_OK;
 }
 
+/* It is not found any more; another one may have its name. */
 static void
-channel_free(struct hub *h, struct hub_channel *hc)
+hide(struct hub *h, struct hub_channel *hc)
 {
 	map_remove(&h->by_name, &hc->entry);
 	h->by_number[hc->channel->number] = NULL;
+}
+
+static void
+channel_free(struct hub *h, struct hub_channel *hc)
+{
+	if (!hc->deleted)
+		hide(h, hc);
 	h->bytes -= hc->window.bytes;
 	h->events -= hc->window.count;
 	list_remove(&hc->dirty);
@@ -306,7 +317,11 @@ take_event(struct hub *h, struct event *e, uint64_t committed_ns)
 	mark_dirty(h, hc);
 }
 
-/* The channel's history was dropped: whoever listens is told, and leaves. */
+/*
+ * The channel's history was dropped: whoever listens is told, and leaves. They
+ * may be thousands, so it is put aside, and goes with the last of them. What is
+ * published under its name from now on is not for them.
+ */
 static void
 take_clear(struct hub *h, struct channel *c)
 {
@@ -317,12 +332,27 @@ take_clear(struct hub *h, struct channel *c)
 		return;
 	while (hc->window.count > 0)
 		pop_oldest(h, hc);
-	/* The channel goes with the last of them. */
-	while ((hc = h->by_number[c->number]) != NULL && hc->link_count > 0)
+	/* What they have not read is no loss to be told any more. */
+	hc->window.after = 0;
+	list_remove(&hc->dirty);
+	hide(h, hc);
+	hc->deleted = true;
+	list_append(&h->deleted, &hc->recent);
+	release_if_idle(h, hc);
+}
+
+/* They go with their last links, as `release_if_idle` does it. */
+static void
+close_deleted(struct hub *h)
+{
+	for (unsigned i = 0; i < CLOSED_AT_ONCE && !list_empty(&h->deleted);
+	     i++) {
+		struct hub_channel *hc =
+		    container_of(h->deleted.next, struct hub_channel, recent);
+
 		subscriber_close(
 		    hc->links[hc->link_count - 1]->subscriber, CLOSE_DELETED);
-	if (hc != NULL)
-		release_if_idle(h, hc);
+	}
 }
 
 static void
@@ -454,7 +484,8 @@ hub_deliver(struct hub *h, unsigned budget)
 		else
 			release_if_idle(h, hc);
 	}
-	return !list_empty(&h->dirty);
+	close_deleted(h);
+	return !list_empty(&h->dirty) || !list_empty(&h->deleted);
 }
 
 /* Links. */

@@ -35,7 +35,8 @@ struct hub_channel {
 	bool begun;         /* it has visited some */
 	bool again;         /* more events came since then */
 	struct list dirty;  /* being delivered */
-	struct list recent; /* by age of the newest event, if it has any */
+	struct list recent; /* by age of the newest event, if it has any, */
+	bool deleted;       /* or among those that are left, see hub.deleted */
 };
 
 /* A subscriber on a channel: everything up to `pos` was written to it. */
@@ -69,6 +70,11 @@ struct hub {
 	 */
 	uint64_t generation;
 	struct list dirty, recent;
+	/*
+	 * Channels that were deleted: no longer found, they have no events, and
+	 * those who listen are closed, some in each turn.
+	 */
+	struct list deleted;
 	struct timer look;                  /* for stale windows, */
 	size_t hand;                        /* from this number on */
 	size_t bytes, events;               /* in the windows */
@@ -100,8 +106,8 @@ struct hub_channel *hub_channel_find(const struct hub *h, struct str name);
 void hub_take(struct task *t);
 
 /*
- * Write to subscribers whose channels have news, about `budget` of them; true
- * if there are more.
+ * Write to subscribers whose channels have news, about `budget` of them, and
+ * close some whose channels were deleted; true if there are more.
  */
 bool hub_deliver(struct hub *h, unsigned budget);
 

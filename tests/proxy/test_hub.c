@@ -284,16 +284,60 @@ START_TEST(who_listens_to_a_channel_that_is_cleared_is_closed)
 	hub_world_publish(&w, "a", 1);
 	hub_world_publish(&w, "b", 1);
 	hub_world_commit(&w, NULL, 0, world_channel(&w.world, "a"));
+	ck_assert(!hub_deliver(w.hub, 1000));
 	ck_assert_uint_eq(closed_count, 30);
 	ck_assert_int_eq(closed_why, CLOSE_DELETED);
 	for (size_t i = 0; i < 60; i++)
 		ck_assert_int_eq(links[i].channel == NULL, i < 30);
-	ck_assert(!hub_deliver(w.hub, 1000));
 	ck_assert_uint_eq(woken_count, 30);
 	ck_assert_ptr_null(hub_channel_find(w.hub, STR("a")));
 	/* A channel that nobody here has heard of. */
 	hub_world_commit(&w, NULL, 0, world_channel(&w.world, "unheard-of"));
 	ck_assert_uint_eq(closed_count, 30);
+	clean_up();
+}
+END_TEST
+
+/* And the turns between belong to the others, under its name too. */
+START_TEST(thousands_who_listened_are_closed_in_portions)
+{
+	size_t turns = 1, before = 0;
+
+	set_up();
+	link_all("a", 0, 190);
+	hub_world_publish(&w, "a", 1);
+	hub_world_commit(&w, NULL, 0, world_channel(&w.world, "a"));
+	ck_assert_ptr_null(hub_channel_find(w.hub, STR("a")));
+	link_all("a", 190, 10);
+	hub_world_publish(&w, "a", 1);
+	while (hub_deliver(w.hub, 1000)) {
+		ck_assert_uint_gt(closed_count, before);
+		ck_assert_uint_lt(closed_count - before, 100);
+		before = closed_count;
+		for (size_t i = 0; i < 190; i++)
+			ck_assert(links[i].channel == NULL ||
+			    !link_has_news(&links[i]));
+		turns++;
+	}
+	ck_assert_uint_ge(turns, 2);
+	ck_assert_uint_eq(closed_count, 190);
+	ck_assert_uint_eq(woken_count, 10);
+	for (size_t i = 0; i < LINKS; i++)
+		ck_assert_int_eq(links[i].channel == NULL, i < 190);
+	clean_up();
+}
+END_TEST
+
+/* One goes by itself before its turn, and with the last the channel. */
+START_TEST(who_leaves_a_deleted_channel_is_not_closed)
+{
+	set_up();
+	link_all("a", 0, 2);
+	hub_world_commit(&w, NULL, 0, world_channel(&w.world, "a"));
+	hub_unlink(w.hub, &links[1]);
+	hub_unlink(w.hub, &links[0]);
+	ck_assert(!hub_deliver(w.hub, 1000));
+	ck_assert_uint_eq(closed_count, 0);
 	clean_up();
 }
 END_TEST
@@ -382,6 +426,8 @@ SUITE("hub", TEST(each_link_of_the_channel_hears_of_news_once),
     TEST(a_channel_has_a_share_of_the_memory),
     TEST(an_event_that_was_missed_ends_what_was_before),
     TEST(who_listens_to_a_channel_that_is_cleared_is_closed),
+    TEST(thousands_who_listened_are_closed_in_portions),
+    TEST(who_leaves_a_deleted_channel_is_not_closed),
     TEST(a_channel_goes_when_nobody_needs_it),
     TEST(no_window_is_ever_like_one_before),
     TEST(a_window_without_history_goes_unless_somebody_may_need_it))
