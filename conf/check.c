@@ -267,8 +267,8 @@ check_taken(const struct check *k, const struct setting *s)
 			    "%s:%u",
 			    s->directive->name, t->directive->name, t->at.path,
 			    t->at.line);
-	for (size_t i = 0; i < directive_count; i++) {
-		const struct directive *d = &directives[i];
+	for (size_t i = 0; i < directive_count(); i++) {
+		const struct directive *d = directive_at(i);
 
 		if (d->kind == KIND_ADDRESSES && find_setting(k, d) == NULL &&
 		    address_of(&b, d->fallback) && same_address(&a, &b))

@@ -215,10 +215,11 @@ on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 static size_t
 describe_directives(cfg_opt_t *out, size_t n, enum block_kind kind)
 {
-	for (size_t i = 0; i < directive_count; i++)
-		if (directive_stands_in(&directives[i], kind))
-			out[n++] = (cfg_opt_t)CFG_STR_LIST_CB(
-			    directives[i].name, NULL, CFGF_NODEFAULT, on_value);
+	for (size_t i = 0; i < directive_count(); i++)
+		if (directive_stands_in(directive_at(i), kind))
+			out[n++] =
+			    (cfg_opt_t)CFG_STR_LIST_CB(directive_at(i)->name,
+				NULL, CFGF_NODEFAULT, on_value);
 	return n;
 }
 
@@ -230,7 +231,7 @@ static cfg_t *
 describe(void)
 {
 	enum { EXTRA = BLOCK_KINDS + 2 };
-	cfg_opt_t *all = calloc(directive_count + EXTRA, sizeof(*all));
+	cfg_opt_t *all = calloc(directive_count() + EXTRA, sizeof(*all));
 	cfg_opt_t *blocks[BLOCK_KINDS] = { NULL };
 	char any_value[] = "{ x }";
 	cfg_t *cfg = NULL;
@@ -238,7 +239,7 @@ describe(void)
 	size_t n = 0;
 
 	for (size_t i = BLOCK_CHANNEL; i < BLOCK_KINDS && fine; i++) {
-		blocks[i] = calloc(directive_count + EXTRA, sizeof(*all));
+		blocks[i] = calloc(directive_count() + EXTRA, sizeof(*all));
 		fine = blocks[i] != NULL;
 		if (!fine)
 			break;
@@ -339,9 +340,9 @@ conf_base(const struct conf *c, const struct directive *d)
 static void
 route_clear(struct route *r)
 {
-	for (size_t i = 0; i < directive_count; i++)
-		if (directives[i].route)
-			field_clear(&directives[i], r);
+	for (size_t i = 0; i < directive_count(); i++)
+		if (directive_at(i)->route)
+			field_clear(directive_at(i), r);
 	free(r->pattern);
 	free(r->bare);
 	*r = (struct route){ .pattern = NULL };
@@ -361,9 +362,9 @@ conf_free(struct conf *c)
 {
 	if (c == NULL)
 		return;
-	for (size_t i = 0; i < directive_count; i++)
-		if (!directives[i].channel && !directives[i].route)
-			field_clear(&directives[i], c);
+	for (size_t i = 0; i < directive_count(); i++)
+		if (!directive_at(i)->channel && !directive_at(i)->route)
+			field_clear(directive_at(i), c);
 	free_routes(c);
 	while (c->api_token_count > 0)
 		api_token_fini(&c->api_token[--c->api_token_count]);
@@ -397,9 +398,9 @@ put_policy(const struct policy *p, struct buf *out)
 	buf_puts(out, "\nchannel ");
 	field_put_quoted(out, p->pattern);
 	buf_puts(out, " {\n");
-	for (size_t i = 0; i < directive_count; i++)
-		if (directives[i].channel)
-			put_directive(&directives[i], p, "\t", out);
+	for (size_t i = 0; i < directive_count(); i++)
+		if (directive_at(i)->channel)
+			put_directive(directive_at(i), p, "\t", out);
 	buf_puts(out, "}\n");
 }
 
@@ -409,8 +410,8 @@ put_route(const struct route *r, struct buf *out)
 	buf_puts(out, "\nroute ");
 	field_put_quoted(out, r->pattern);
 	buf_puts(out, " {\n");
-	for (size_t i = 0; i < directive_count; i++) {
-		const struct directive *d = &directives[i];
+	for (size_t i = 0; i < directive_count(); i++) {
+		const struct directive *d = directive_at(i);
 
 		/* To name a backend is to have one of one's own. */
 		if (d->route &&
@@ -423,10 +424,10 @@ put_route(const struct route *r, struct buf *out)
 int
 conf_print(const struct conf *c, struct buf *out)
 {
-	for (size_t i = 0; i < directive_count; i++) {
-		const struct directive *d = &directives[i];
+	for (size_t i = 0; i < directive_count(); i++) {
+		const struct directive *d = directive_at(i);
 
-		if (i == 0 || d->group != directives[i - 1].group)
+		if (i == 0 || d->group != directive_at(i - 1)->group)
 			buf_printf(out, "%s# %s\n", i == 0 ? "" : "\n",
 			    directive_groups[d->group]);
 		put_directive(d, conf_base(c, d), "", out);
@@ -477,8 +478,8 @@ int
 conf_needs_restart(
     const struct conf *now, const struct conf *next, struct buf *names)
 {
-	for (size_t i = 0; i < directive_count; i++) {
-		const struct directive *d = &directives[i];
+	for (size_t i = 0; i < directive_count(); i++) {
+		const struct directive *d = directive_at(i);
 
 		if (d->restart &&
 		    !field_same(d, conf_base(now, d), conf_base(next, d)))
@@ -495,9 +496,9 @@ route_copy(struct route *to, const struct route *from)
 	int err = SW_OK;
 
 	*to = (struct route){ .own = from->own };
-	for (size_t i = 0; i < directive_count && err == SW_OK; i++)
-		if (directives[i].route)
-			err = field_copy(&directives[i], to, from);
+	for (size_t i = 0; i < directive_count() && err == SW_OK; i++)
+		if (directive_at(i)->route)
+			err = field_copy(directive_at(i), to, from);
 	to->pattern = strdup(from->pattern);
 	to->bare = from->bare == NULL ? NULL : strdup(from->bare);
 	return err != SW_OK || to->pattern == NULL ||
@@ -540,8 +541,8 @@ conf_keep(struct conf *next, const struct conf *now)
 {
 	int err = keep_routes(next, now);
 
-	for (size_t i = 0; i < directive_count && err == SW_OK; i++) {
-		const struct directive *d = &directives[i];
+	for (size_t i = 0; i < directive_count() && err == SW_OK; i++) {
+		const struct directive *d = directive_at(i);
 
 		if (d->restart)
 			err = field_copy(

@@ -1,5 +1,7 @@
 #include "conf/directives.h"
 
+#include "conf/directive_rows.h"
+
 const char *const block_names[BLOCK_KINDS] = {
 	[BLOCK_CHANNEL] = "channel",
 	[BLOCK_ROUTE] = "route",
@@ -29,12 +31,50 @@ const struct directive_pair directive_pairs[] = {
 const size_t directive_pair_count =
     sizeof(directive_pairs) / sizeof(directive_pairs[0]);
 
+static const struct directive_rows *const parts[] = {
+	&directives_gateway,
+	&directives_backend,
+	&directives_limits,
+};
+
+enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
+
+const struct directive *
+directive_at(size_t i)
+{
+	size_t p = 0;
+
+	while (p + 1 < PARTS && i >= parts[p]->count)
+		i -= parts[p++]->count;
+	return &parts[p]->rows[i];
+}
+
+size_t
+directive_count(void)
+{
+	size_t n = 0;
+
+	for (size_t p = 0; p < PARTS; p++)
+		n += parts[p]->count;
+	return n;
+}
+
+size_t
+directive_index(const struct directive *d)
+{
+	size_t i = 0;
+
+	while (directive_at(i) != d)
+		i++;
+	return i;
+}
+
 const struct directive *
 directive_find(struct str name)
 {
-	for (size_t i = 0; i < directive_count; i++)
-		if (str_is(name, directives[i].name))
-			return &directives[i];
+	for (size_t i = 0; i < directive_count(); i++)
+		if (str_is(name, directive_at(i)->name))
+			return directive_at(i);
 	return NULL;
 }
 
@@ -85,8 +125,8 @@ directive_nearest(struct str name, enum block_kind kind)
 			return block_names[i];
 	if (kind == BLOCK_NONE && edit_distance(name, STR("include")) < best)
 		return "include";
-	for (size_t i = 0; i < directive_count; i++) {
-		const struct directive *d = &directives[i];
+	for (size_t i = 0; i < directive_count(); i++) {
+		const struct directive *d = directive_at(i);
 		size_t distance = edit_distance(name, str_of(d->name));
 
 		if (distance < best && directive_stands_in(d, kind)) {

@@ -5,6 +5,20 @@
 #include <stdint.h>
 
 #include "conf/conf.h"
+#include "conf/directives.h"
+
+/*
+ * The table of directives in its parts, which stand in this order: so do the
+ * documents.
+ */
+struct directive_rows {
+	const struct directive *rows;
+	size_t count;
+};
+
+extern const struct directive_rows directives_gateway;
+extern const struct directive_rows directives_backend;
+extern const struct directive_rows directives_limits;
 
 /* What the rows of the table of directives are written with. */
 

@@ -75,8 +75,10 @@ struct directive {
 	const char *help;
 };
 
-extern const struct directive directives[];
-extern const size_t directive_count;
+/* In the order of the documents, group by group; `i` below their number. */
+const struct directive *directive_at(size_t i);
+size_t directive_count(void);
+size_t directive_index(const struct directive *d); /* of one of them */
 
 /* What a group is called. */
 extern const char *const directive_groups[GROUP_COUNT];

@@ -386,13 +386,15 @@ int
 docs_sample(struct buf *out)
 {
 	buf_puts(out, sample_head);
-	for (size_t i = 0; i < directive_count; i++) {
-		const struct directive *d = &directives[i];
-		bool first = i == 0 || d->group != directives[i - 1].group;
+	for (size_t i = 0; i < directive_count(); i++) {
+		const struct directive *d = directive_at(i);
+		bool first = i == 0 || d->group != directive_at(i - 1)->group;
 
-		if (first && i > 0 && directives[i - 1].group == GROUP_CHANNELS)
+		if (first && i > 0 &&
+		    directive_at(i - 1)->group == GROUP_CHANNELS)
 			buf_puts(out, sample_channels);
-		if (first && i > 0 && directives[i - 1].group == GROUP_BACKEND)
+		if (first && i > 0 &&
+		    directive_at(i - 1)->group == GROUP_BACKEND)
 			buf_puts(out, sample_routes);
 		if (first)
 			buf_printf(out, "\n\n# ---- %s ----\n",
@@ -502,12 +504,12 @@ int
 docs_manual(struct buf *out)
 {
 	buf_puts(out, manual_head);
-	for (size_t i = 0; i < directive_count; i++) {
-		const struct directive *d = &directives[i];
+	for (size_t i = 0; i < directive_count(); i++) {
+		const struct directive *d = directive_at(i);
 
-		if (i > 0 && d->group != directives[i - 1].group)
+		if (i > 0 && d->group != directive_at(i - 1)->group)
 			buf_puts(out, ".El\n");
-		if (i == 0 || d->group != directives[i - 1].group)
+		if (i == 0 || d->group != directive_at(i - 1)->group)
 			buf_printf(out, ".Ss %s\n.Bl -tag -width Ds\n",
 			    directive_groups[d->group]);
 		put_manual_directive(d, out);

@@ -222,7 +222,7 @@ static void
 apply_setting(struct build *b, const struct setting *s)
 {
 	const struct directive *d = s->directive;
-	const struct setting **seen = &b->seen[d - directives];
+	const struct setting **seen = &b->seen[directive_index(d)];
 
 	if (!s->adds && *seen != NULL) {
 		faults_add(b->faults, s->at,
@@ -246,7 +246,7 @@ apply_setting(struct build *b, const struct setting *s)
 static void
 forget_seen(struct build *b)
 {
-	for (size_t i = 0; i < directive_count; i++)
+	for (size_t i = 0; i < directive_count(); i++)
 		b->seen[i] = NULL;
 }
 
@@ -257,8 +257,8 @@ apply_globals(struct build *b, const struct settings *s)
 	struct buf advice;
 
 	buf_init(&advice, 1024);
-	for (size_t i = 0; i < directive_count; i++) {
-		const struct directive *d = &directives[i];
+	for (size_t i = 0; i < directive_count(); i++) {
+		const struct directive *d = directive_at(i);
 
 		if (d->fallback != NULL && b->error == SW_OK)
 			b->error = field_set(
@@ -274,8 +274,8 @@ apply_globals(struct build *b, const struct settings *s)
 static void
 inherit(struct build *b, size_t block)
 {
-	for (size_t i = 0; i < directive_count; i++) {
-		const struct directive *d = &directives[i];
+	for (size_t i = 0; i < directive_count(); i++) {
+		const struct directive *d = directive_at(i);
 
 		if (b->error == SW_OK &&
 		    directive_stands_in(d, b->settings->blocks[block].kind))
@@ -382,7 +382,7 @@ make_room(struct build *b)
 	struct conf *c = calloc(1, sizeof(*c));
 
 	b->conf = c;
-	b->seen = calloc(directive_count, sizeof(*b->seen));
+	b->seen = calloc(directive_count(), sizeof(*b->seen));
 	if (c == NULL || b->seen == NULL)
 		return false;
 	c->policies = calloc(counts[BLOCK_CHANNEL] + 1, sizeof(*c->policies));

@@ -204,7 +204,7 @@ check_refused(const struct directive *d, uint64_t value)
 
 START_TEST(each_number_is_accepted_within_its_limits_only)
 {
-	const struct directive *d = &directives[_i];
+	const struct directive *d = directive_at((size_t)_i);
 
 	if (!is_number(d))
 		return;
@@ -224,7 +224,7 @@ END_TEST
 
 START_TEST(each_word_is_accepted_and_no_other)
 {
-	const struct directive *d = &directives[_i];
+	const struct directive *d = directive_at((size_t)_i);
 	char text[256];
 	struct conf *c;
 
@@ -256,7 +256,7 @@ END_TEST
 
 START_TEST(each_flag_is_yes_or_no)
 {
-	const struct directive *d = &directives[_i];
+	const struct directive *d = directive_at((size_t)_i);
 	char text[256];
 	struct conf *c;
 
@@ -327,7 +327,7 @@ END_TEST
 
 START_TEST(each_directive_is_set_once)
 {
-	const struct directive *d = &directives[_i];
+	const struct directive *d = directive_at((size_t)_i);
 	char text[512];
 
 	snprintf(text, sizeof(text), "%s = \"%s\"\n\n%s = \"%s\"\n%s", d->name,
@@ -344,7 +344,7 @@ END_TEST
 
 START_TEST(each_duration_wants_a_unit)
 {
-	const struct directive *d = &directives[_i];
+	const struct directive *d = directive_at((size_t)_i);
 	char text[256];
 
 	if (d->kind != KIND_MSEC)
@@ -362,7 +362,7 @@ END_TEST
 /* What is set in a block holds there, and nowhere else. */
 START_TEST(only_directives_of_channels_stand_in_blocks)
 {
-	const struct directive *d = &directives[_i];
+	const struct directive *d = directive_at((size_t)_i);
 	char text[512];
 	struct conf *c, *defaults = load(NULL);
 
@@ -461,11 +461,11 @@ START_TEST(an_empty_file_gives_the_defaults)
 {
 	struct conf *c = load_text(""), *defaults = load(NULL);
 
-	for (size_t i = 0; i < directive_count; i++)
+	for (size_t i = 0; i < directive_count(); i++)
 		ck_assert_msg(
-		    field_same(&directives[i], base_of(c, &directives[i]),
-			base_of(defaults, &directives[i])),
-		    "%s", directives[i].name);
+		    field_same(directive_at(i), base_of(c, directive_at(i)),
+			base_of(defaults, directive_at(i))),
+		    "%s", directive_at(i)->name);
 	conf_free(c);
 	conf_free(defaults);
 }
@@ -878,8 +878,8 @@ check_same(const struct conf *a, const struct conf *b)
 	for (size_t i = 0; i < a->api_token_count; i++)
 		ck_assert_str_eq(
 		    a->api_token[i].secret, b->api_token[i].secret);
-	for (size_t i = 0; i < directive_count; i++) {
-		const struct directive *d = &directives[i];
+	for (size_t i = 0; i < directive_count(); i++) {
+		const struct directive *d = directive_at(i);
 
 		if (!d->channel)
 			ck_assert_msg(
@@ -908,11 +908,11 @@ START_TEST(the_rich_example_differs_from_every_default)
 {
 	struct conf *c = load_text(rich), *defaults = load(NULL);
 
-	for (size_t i = 0; i < directive_count; i++)
+	for (size_t i = 0; i < directive_count(); i++)
 		ck_assert_msg(
-		    !field_same(&directives[i], base_of(c, &directives[i]),
-			base_of(defaults, &directives[i])),
-		    "%s", directives[i].name);
+		    !field_same(directive_at(i), base_of(c, directive_at(i)),
+			base_of(defaults, directive_at(i))),
+		    "%s", directive_at(i)->name);
 	ck_assert_str_eq(c->store, "/tmp/a b\x01");
 	ck_assert_str_eq(
 	    c->api_token[0].secret, "quoted\"${backslash\\and-more");
@@ -933,11 +933,11 @@ check_round_trip(const struct conf *c)
 	scratch_write("printed.conf", buf_head(&out), buf_len(&out));
 	again = load("printed.conf");
 	check_same(c, again);
-	for (size_t i = 0; i < directive_count; i++) {
+	for (size_t i = 0; i < directive_count(); i++) {
 		buf_put(&out, "", 1);
-		ck_assert_msg(
-		    strstr((char *)buf_head(&out), directives[i].name) != NULL,
-		    "%s", directives[i].name);
+		ck_assert_msg(strstr((char *)buf_head(&out),
+				  directive_at(i)->name) != NULL,
+		    "%s", directive_at(i)->name);
 	}
 	conf_free(again);
 	buf_fini(&out);
@@ -1088,7 +1088,7 @@ END_TEST
 static void
 add_table_tests(TCase *tc)
 {
-	int n = (int)directive_count;
+	int n = (int)directive_count();
 
 	tcase_add_loop_test(
 	    tc, each_number_is_accepted_within_its_limits_only, 0, n);

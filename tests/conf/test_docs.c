@@ -94,8 +94,8 @@ check_defaults(const struct conf *c)
 
 	ck_assert_uint_eq(c->policy_count, 1);
 	ck_assert_uint_eq(c->route_count, 1);
-	for (size_t i = 0; i < directive_count; i++) {
-		const struct directive *d = &directives[i];
+	for (size_t i = 0; i < directive_count(); i++) {
+		const struct directive *d = directive_at(i);
 
 		ck_assert_msg(
 		    field_same(d, conf_base(c, d), conf_base(defaults, d)),
@@ -128,8 +128,8 @@ START_TEST(the_sample_loads_to_the_defaults_without_its_comment_signs)
 			settings++;
 		}
 	}
-	for (size_t i = 0; i < directive_count; i++)
-		defaults += directives[i].fallback != NULL;
+	for (size_t i = 0; i < directive_count(); i++)
+		defaults += directive_at(i)->fallback != NULL;
 	ck_assert_uint_eq(settings, defaults);
 	c = load_text(text);
 	check_defaults(c);
@@ -140,7 +140,7 @@ END_TEST
 
 START_TEST(each_directive_is_in_the_documents)
 {
-	const struct directive *d = &directives[_i];
+	const struct directive *d = directive_at((size_t)_i);
 	char *sample = document(docs_sample);
 	char *manual = replace(document(docs_manual), "\\-", "-");
 	char text[256];
@@ -159,17 +159,18 @@ END_TEST
 /* One after the other, so that each group has one heading. */
 START_TEST(the_table_is_in_the_order_of_its_groups)
 {
-	for (size_t i = 1; i < directive_count; i++)
-		ck_assert_int_le(directives[i - 1].group, directives[i].group);
-	ck_assert_int_eq(directives[0].group, GROUP_EVERYDAY);
+	for (size_t i = 1; i < directive_count(); i++)
+		ck_assert_int_le(
+		    directive_at(i - 1)->group, directive_at(i)->group);
+	ck_assert_int_eq(directive_at(0)->group, GROUP_EVERYDAY);
 	ck_assert_int_eq(
-	    directives[directive_count - 1].group, GROUP_COUNT - 1);
+	    directive_at(directive_count() - 1)->group, GROUP_COUNT - 1);
 }
 END_TEST
 
 START_TEST(each_directive_has_its_own_name_and_a_sentence)
 {
-	const struct directive *d = &directives[_i];
+	const struct directive *d = directive_at((size_t)_i);
 
 	ck_assert_ptr_eq(directive_find(str_of(d->name)), d);
 	ck_assert_ptr_nonnull(d->help);
@@ -212,7 +213,7 @@ main(void)
 {
 	Suite *suite = suite_create("conf/docs");
 	TCase *tc = tcase_create("docs");
-	int n = (int)directive_count;
+	int n = (int)directive_count();
 
 	tcase_add_checked_fixture(tc, scratch_make, scratch_remove);
 	tcase_add_test(tc, the_sample_is_what_the_table_says);

@@ -353,7 +353,7 @@ END_TEST
 /* What is set in a block holds there, and nowhere else. */
 START_TEST(only_directives_of_routes_stand_in_their_blocks)
 {
-	const struct directive *d = &directives[_i];
+	const struct directive *d = directive_at((size_t)_i);
 	char text[512];
 
 	snprintf(text, sizeof(text), "route \"/x/*\" {\n%s = \"%s\"\n%s }\n",
@@ -536,7 +536,7 @@ main(void)
 	    tc, a_header_has_a_name_and_perhaps_a_value, 0, COUNT(headers));
 	tcase_add_test(tc, a_route_inherits_what_it_does_not_set);
 	tcase_add_loop_test(tc, only_directives_of_routes_stand_in_their_blocks,
-	    0, (int)directive_count);
+	    0, (int)directive_count());
 	tcase_add_loop_test(
 	    tc, what_is_wrong_with_routes_is_said, 0, COUNT(faulty));
 	tcase_add_test(tc, there_are_not_too_many_headers);
