@@ -287,6 +287,15 @@ static const struct directive rows[] = {
 	    .help = "A subscriber whose socket takes nothing for so long is "
 		    "closed; it catches up when it comes back. So is a client "
 		    "that does not read its answer." },
+	{ "notsent-lowat", KIND_BYTES, GROUP_STREAMS, GLOBAL(notsent_lowat),
+	    .fallback = "128k", .min = 16 * KIB, .max = GIB,
+	    .zero = "as many as the system allows",
+	    .help = "Bytes that the system keeps of a TCP connection, besides "
+		    "what is on its way (TCP_NOTSENT_LOWAT); the rest stays "
+		    "where it costs nothing. Without it each client that "
+		    "does not read may hold 4 MB of the system's memory "
+		    "(tcp_wmem), which all programs share. For connections "
+		    "that are opened from then on." },
 	{ "close-timeout", KIND_MSEC, GROUP_STREAMS, GLOBAL(close_timeout_ms),
 	    .fallback = "5s", .min = 100, .max = MINUTE,
 	    .help = "Time for a peer to answer the close of its WebSocket." },

@@ -216,6 +216,14 @@ on_connections(struct io *io, uint32_t events)
 		accept_some(container_of(io, struct listener, io), ACCEPT_MAX);
 }
 
+void
+listener_configure(const struct listener *l)
+{
+	/* Inherited; what is no TCP refuses it, and has no need of it. */
+	set(l->io.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+	    (int)l->worker->conf->notsent_lowat);
+}
+
 int
 listener_open(struct listener **out, struct worker *w, int fd,
     enum listener_queue queue, enum listener_kind kind)
@@ -233,6 +241,7 @@ listener_open(struct listener **out, struct worker *w, int fd,
 		free(l);
 		return SW_EIO;
 	}
+	listener_configure(l);
 	*out = l;
 	return SW_OK;
 }

@@ -26,6 +26,8 @@ const char *listener_path(const char *address);
 /* Begin to accept; takes `fd`. */
 int listener_open(struct listener **out, struct worker *w, int fd,
     enum listener_queue queue, enum listener_kind kind);
+/* What its worker's configuration says of connections accepted from now on. */
+void listener_configure(const struct listener *l);
 /*
  * Accept no more than who is in the queue by now. Its memory stays until it is
  * freed: the loop may have an event for it in hand.

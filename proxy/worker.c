@@ -84,6 +84,8 @@ worker_configure(struct worker *w, const struct conf *conf)
 	ws_deflate_set_level(w->codec.deflate, (int)conf->deflate_level);
 	if (w->routes != NULL)
 		routes_configure(w->routes);
+	for (size_t i = 0; i < w->listener_count; i++)
+		listener_configure(w->listeners[i]);
 }
 
 /* News and answers came while a turn's events are being handled: at once. */

@@ -840,7 +840,7 @@ static const char rich[] =
     "upgrade = { websocket, x } upgrade-idle-timeout = 11s\n"
     "trusted-proxy = { 10.0.0.0/8, \"fd00::/8\", unix }\n"
     "proxy-protocol = 10.1.1.1\n"
-    "stall-timeout = 1h close-timeout = 60s drain-time = 0\n"
+    "stall-timeout = 1h notsent-lowat = 0 close-timeout = 60s drain-time = 0\n"
     "deflate = no deflate-min = 0 deflate-level = 9 poll-wait = 0\n"
     "poll-wait-max = 90s poll-limit = 5 poll-limit-max = 6\n"
     "max-connections = 7 max-connections-per-address = 8\n"

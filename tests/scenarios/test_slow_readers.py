@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import signal
 import socket
 import threading
 
@@ -108,6 +109,27 @@ heartbeat = "10m"
         ids = [self.publish(1, "abc"[n % 3])[0] for n in range(300)]
         for s in slow:
             self.assertEqual([e["id"] for e in s.events(300)], ids)
+
+    def test_what_the_system_holds_of_a_slow_reader_is_bounded(self):
+        """And a reload says otherwise for those who come then."""
+        g = self.gateway
+
+        def taken(channel):
+            """Of six megabytes, while nobody reads."""
+            (s,) = self.subscribe((SlowSse,), channel)
+            ids = self.publish(120, channel)
+            cursors = {a["name"]: a["cursor"] for c in
+                       g.api("GET", "/v1/connections")[1]["connections"]
+                       for a in c["channels"]}
+            last = cursors[channel]
+            self.assertEqual([e["id"] for e in s.events(120)], ids)
+            return ids.index(last) + 1 if last in ids else 0
+
+        self.assertLess(taken("a"), 10)
+        g.configure(self.conf + 'notsent-lowat = "3m"\n')
+        g.signal(signal.SIGHUP)
+        g.wait_log("info configuration reloaded")
+        self.assertGreater(taken("b"), 20)
 
     def test_commands_are_answered_behind_the_event_that_was_begun(self):
         (s,) = self.subscribe((SlowWs,), "a")
