@@ -185,6 +185,17 @@ api_read_limit(
 	return true;
 }
 
+void
+api_answer_list(struct exchange *x)
+{
+	if (buf_error(&x->reply) == SW_OK)
+		exchange_answer(x, 200, "application/json");
+	else
+		exchange_refuse(x, 503,
+		    "The list has no room in memory: ask for less of it, with "
+		    "`limit`.");
+}
+
 static void
 method_not_allowed(struct exchange *x, const char *allow)
 {

@@ -38,6 +38,9 @@ int api_channel(struct worker *w, struct str name, struct channel **out);
 bool api_read_limit(
     struct exchange *x, uint64_t fallback, uint64_t max, uint64_t *out);
 
+/* The reply is a list, and whole, unless memory ran out. */
+void api_answer_list(struct exchange *x);
+
 const char *durability_name(enum durability d);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "proxy/api.h"
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
 #include "proxy/gateway.h"
@@ -80,11 +81,10 @@ list_part(struct survey_part *p)
 
 		if (s == NULL || c->id <= survey->after)
 			continue;
-		if (p->count > survey->number)
+		if (p->count++ > survey->number || !survey_has_room(p))
 			return;
 		put_connection(&p->out, c, s);
 		survey_item(p, c->id, from);
-		p->count++;
 	}
 }
 
@@ -100,7 +100,7 @@ finish_list(struct survey *s)
 	count = survey_put_items(s, s->number, &x->reply);
 	buf_printf(&x->reply, "],\"count\":%" PRIu64 "%s}\n", count,
 	    found > count ? ",\"more\":true" : "");
-	exchange_answer(x, 200, "application/json");
+	api_answer_list(x);
 	survey_free(s);
 }
 
@@ -130,14 +130,10 @@ api_connections_list(struct exchange *x)
 {
 	struct survey *s;
 	struct str text;
-	uint64_t limit = LIST_DEFAULT, after = 0;
+	uint64_t limit, after = 0;
 
-	if (request_param(&x->request, "limit", &text) &&
-	    (str_to_u64(&limit, text, LIST_MAX) != SW_OK || limit == 0)) {
-		exchange_refuse(x, 400,
-		    "`limit` is a number of connections, from 1 to 100000.");
+	if (!api_read_limit(x, LIST_DEFAULT, LIST_MAX, &limit))
 		return;
-	}
 	if (request_param(&x->request, "after", &text) &&
 	    str_to_u64(&after, text, UINT64_MAX) != SW_OK) {
 		exchange_refuse(x, 400, "`after` is a connection's id.");

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "proxy/api.h"
 #include "proxy/api_connections.h"
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
@@ -112,7 +113,7 @@ finish_list(struct survey *s)
 	buf_printf(out, "{\"channel\":\"%s\",\"members\":[", q->name);
 	survey_put_items(s, s->number, out);
 	buf_printf(out, "],\"count\":%" PRIu64 "}\n", count);
-	exchange_answer(x, 200, "application/json");
+	api_answer_list(x);
 	survey_free(s);
 	free(q);
 }
@@ -182,16 +183,10 @@ start(struct exchange *x, struct str name, void (*ask)(struct survey_part *p),
 void
 api_presence(struct exchange *x, struct str channel)
 {
-	struct str text;
-	uint64_t limit = LIST_DEFAULT;
+	uint64_t limit;
 
-	if (request_param(&x->request, "limit", &text) &&
-	    (str_to_u64(&limit, text, LIST_MAX) != SW_OK || limit == 0)) {
-		exchange_refuse(x, 400,
-		    "`limit` is a number of members, from 1 to 100000.");
-		return;
-	}
-	start(x, channel, list_part, finish_list, limit, false);
+	if (api_read_limit(x, LIST_DEFAULT, LIST_MAX, &limit))
+		start(x, channel, list_part, finish_list, limit, false);
 }
 
 void

@@ -6,7 +6,11 @@
 #include "proxy/base/err.h"
 #include "proxy/gateway.h"
 
-enum { PART_MAX = 64 << 20 };
+enum {
+	PART_MAX = 64 << 20,
+	/* Who listens meanwhile waits for some milliseconds. */
+	FULL = 1 << 20,
+};
 
 struct survey *
 survey_new(struct worker *asker, void (*ask)(struct survey_part *p),
@@ -83,6 +87,32 @@ survey_item(struct survey_part *p, uint64_t id, size_t from)
 	buf_put(&p->items, &item, sizeof(item));
 }
 
+bool
+survey_has_room(struct survey_part *p)
+{
+	p->full = buf_len(&p->out) >= FULL;
+	return !p->full;
+}
+
+/* Behind the last item of a full part, others of that part are missing. */
+static uint64_t
+complete_until(const struct survey *s)
+{
+	uint64_t until = UINT64_MAX;
+
+	for (size_t i = 0; i < s->parts_count; i++) {
+		struct str items = buf_str(&s->parts[i].items);
+		struct item last;
+
+		if (!s->parts[i].full)
+			continue;
+		memcpy(&last, items.p + items.len - sizeof(last), sizeof(last));
+		if (last.id < until)
+			until = last.id;
+	}
+	return until;
+}
+
 static int
 compare_items(const void *a, const void *b)
 {
@@ -130,12 +160,14 @@ uint64_t
 survey_put_items(struct survey *s, uint64_t limit, struct buf *out)
 {
 	size_t n, i;
+	uint64_t until;
 	struct item *items = collect_items(s, out, &n);
 
 	if (items == NULL)
 		return 0;
+	until = complete_until(s);
 	qsort(items, n, sizeof(*items), compare_items);
-	for (i = 0; i < n && i < limit; i++) {
+	for (i = 0; i < n && i < limit && items[i].id <= until; i++) {
 		struct str text = buf_str(&items[i].part->out);
 
 		buf_puts(out, i == 0 ? "" : ",");

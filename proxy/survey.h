@@ -16,6 +16,7 @@ struct survey_part {
 	struct buf out;
 	struct buf items; /* where they are in it, if it is a list */
 	uint64_t count;   /* whatever the question counts */
+	bool full;        /* there are more items behind its last one */
 };
 
 struct survey {
@@ -43,9 +44,14 @@ void survey_free(struct survey *s);
 /* A list: what was written to `out` from there on is an item of that id. */
 void survey_item(struct survey_part *p, uint64_t id, size_t from);
 /*
+ * May the next item, in the order of ids, be written? False: enough for one
+ * turn was, and the part is full.
+ */
+bool survey_has_room(struct survey_part *p);
+/*
  * Append the items of all parts in the order of their ids, with commas, but no
- * more than `limit`. Returns how many; when memory ran out, also that of a
- * part, `out` has the error.
+ * more than `limit`, and none behind what a full part has. Returns how many;
+ * when memory ran out, also that of a part, `out` has the error.
  */
 uint64_t survey_put_items(struct survey *s, uint64_t limit, struct buf *out);
 

@@ -313,6 +313,21 @@ class Connections(Scenario):
             s.close()
         g.until(lambda: self.list() == [])
 
+    def pages(self, limit):
+        """All ids, and how many pages there were."""
+        found, count, more = [], 0, True
+        while more:
+            status, page = self.gateway.get("/v1/connections" + query(
+                {"limit": limit, "after": found[-1] if found else 0}),
+                api=True)
+            self.assertEqual(status, 200)
+            self.assertEqual(page["count"], len(page["connections"]))
+            more = page.get("more", False)
+            self.assertTrue(0 < page["count"] <= limit)
+            found += [int(c["id"]) for c in page["connections"]]
+            count += 1
+        return found, count
+
     def test_they_are_listed_in_pages_whichever_worker_has_them(self):
         g = self.gateway
         streams = [SseSubscriber(g, "a") for _ in range(30)]
@@ -323,20 +338,29 @@ class Connections(Scenario):
         self.assertEqual(ids, sorted(ids))
         self.assertEqual({c["worker"] for c in self.list()}, {0, 1})
         for limit in (1, 7, 29, 30, 31):
-            found, more = [], True
-            while more:
-                status, page = g.get("/v1/connections" + query(
-                    {"limit": limit, "after": found[-1] if found else 0}),
-                    api=True)
-                self.assertEqual(status, 200)
-                self.assertEqual(page["count"], len(page["connections"]))
-                more = page.get("more", False)
-                self.assertTrue(page["count"] == limit or not more)
-                found += [int(c["id"]) for c in page["connections"]]
+            found, pages = self.pages(limit)
+            self.assertEqual(pages, -(-30 // limit))
             self.assertEqual(found, ids, limit)
         for bad in "limit=0", "limit=x", "after=x", "after=-1", "after=":
             self.assertEqual(g.get("/v1/connections?" + bad, api=True)[0],
                              400, bad)
+        for s in streams:
+            s.close()
+
+    def test_a_page_is_no_longer_than_others_like_to_wait(self):
+        """Each names many channels: some have room in a megabyte."""
+        g = self.gateway
+        g.configure("header-max = 64k\nchannels-per-connection = 1000\n")
+        g.restart()
+        names = ",".join("%0100d" % n for n in range(500))
+        streams = [EventStream(g.port, "/stream/" + names)
+                   for _ in range(60)]
+        for s in streams:
+            s.block()
+        found, pages = self.pages(100000)
+        self.assertEqual(len(found), 60)
+        self.assertEqual(found, sorted(found))
+        self.assertGreater(pages, 1)
         for s in streams:
             s.close()
 
