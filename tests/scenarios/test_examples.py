@@ -4,12 +4,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import unittest
 
 from bridge_backend import SECRET
-from gateway import EventStream, Gateway, WebSocket, free_ports
+from gateway import GUARD, EventStream, Gateway, WebSocket, free_ports
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 
@@ -55,6 +56,7 @@ channel "chat" {{
             self.gateway.request("GET", "/nothing")[0] == 404,
             "the example at work")
         self.assertIsNone(process.poll())
+        return process
 
     def file(self, name, text):
         path = os.path.join(self.gateway.dir, name)
@@ -120,6 +122,31 @@ class Demo(Example):
         self.addCleanup(ticks.close)
         while ticks.block()[0] != "message":
             pass
+
+    def test_who_is_told_to_end_again_and_again_ends(self):
+        """As Ctrl-C does it: the terminal tells all, ./bootstrap as well."""
+        secret = self.file("secret", SECRET + "\n")
+        url = f"http://127.0.0.1:{self.gateway.api_port}"
+        app, publisher = (
+            self.run_backend(
+                sys.executable, os.path.join(ROOT, "web/demo/app.py"),
+                "--listen", f"127.0.0.1:{self.port}", "--secret", secret,
+                "--tick", url, "demo"),
+            subprocess.Popen([
+                sys.executable, os.path.join(ROOT, "web/demo/ticker.py"),
+                url, "told"], stderr=subprocess.DEVNULL))
+        self.addCleanup(publisher.wait)
+        self.addCleanup(publisher.kill)
+        told = EventStream(self.gateway.port, "/stream/told?after=start")
+        self.addCleanup(told.close)
+        while told.block()[0] != "message":
+            pass
+        for process in app, publisher:
+            for _ in range(100000):
+                if process.poll() is not None:
+                    break
+                process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(GUARD), 0)
 
 
 class Readme(Example):

@@ -20,7 +20,6 @@ import http.cookies
 import http.server
 import json
 import logging
-import signal
 import sys
 import threading
 import time
@@ -148,9 +147,7 @@ def main():
     host, _, port = options.listen.rpartition(":")
     server = http.server.ThreadingHTTPServer((host, int(port)), Handler)
     server.daemon_threads = True
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = ticker.told_to_stop()
     threads = [threading.Thread(target=server.serve_forever)]
     if options.tick:
         threads.append(threading.Thread(target=ticker.tick, args=(

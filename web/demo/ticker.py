@@ -123,6 +123,24 @@ def tick(publisher, every, stop):
     return n - 1
 
 
+def told_to_stop():
+    """Set by SIGTERM and SIGINT; to be called before other threads begin.
+
+    By a thread that waits for them: a handler might be called while it is
+    called, inside of set(), and wait for itself.
+    """
+    stop = threading.Event()
+    signals = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+
+    def wait():
+        signal.sigwait(signals)
+        stop.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    return stop
+
+
 def run(description, publish):
     """A program that publishes until it is told to stop."""
     parser = argparse.ArgumentParser(description=description)
@@ -133,9 +151,7 @@ def run(description, publish):
 
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s",
                         level=logging.INFO)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = told_to_stop()
     try:
         publisher = Publisher(options.url, options.channel)
         log.info("publishing to %s as channel %s", options.url, options.channel)
