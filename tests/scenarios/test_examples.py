@@ -116,6 +116,9 @@ class Demo(Example):
         self.assertEqual((status, headers["Content-Type"]),
                          (200, "text/html; charset=utf-8"))
         self.assertIn(b"/spillway/spillway.js", body)
+        # As wide as the phone, however long a word is.
+        self.assertIn(b'<meta name="viewport"', body)
+        self.assertIn(b"overflow-wrap: anywhere", body)
         self.chat()
         self.nobody_else()
         ticks = EventStream(self.gateway.port, "/stream/demo?last=1")

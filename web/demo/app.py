@@ -29,10 +29,13 @@ import ticker
 
 PAGE = """<!doctype html>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
 <title>A chat behind Spillway</title>
+<style>li { overflow-wrap: anywhere }</style>
 <script src="/spillway/spillway.js"></script>
 <ul id="said"></ul>
-<form id="say"><input id="text" autofocus maxlength="500"> <button>Say</button>
+<form id="say"><input id="text" aria-label="Message" autofocus maxlength="500"> <button>Say</button>
 </form>
 <script>
 document.cookie = 'name=' + encodeURIComponent(
