@@ -109,6 +109,9 @@ read_options(struct options *o, int argc, char **argv, int *status)
 		}
 	}
 	if (optind < argc) {
+		fprintf(stderr,
+		    "%s: what is \"%s\"? -c FILE names a configuration\n",
+		    argv[0], argv[optind]);
 		usage(stderr);
 		*status = EXIT_USAGE;
 		return false;

@@ -24,6 +24,8 @@ command_line_read(
 	}
 	if (optind == argc)
 		return true;
+	fprintf(stderr, "%s: what is \"%s\"? Options begin with --\n", argv[0],
+	    argv[optind]);
 	l->usage(stderr);
 	return false;
 }

@@ -52,6 +52,18 @@ class CommandLine(unittest.TestCase):
             self.assertEqual((status, out), (2, ""), args)
             self.assertIn("Usage: spillway", err)
 
+    def test_a_word_that_is_no_option_is_named(self):
+        for args, help_ in ((["stop"], "-c FILE"),
+                            (["-t", self.path], "-c FILE"),
+                            (["token", "ann"], "--"),
+                            (["compare", "--quiet", "here"], "--")):
+            status, out, err = run(*args)
+            self.assertEqual((status, out), (2, ""), args)
+            told, usage = err.split("\n", 1)
+            self.assertIn(f'what is "{args[-1]}"? ', told)
+            self.assertIn(help_, told)
+            self.assertTrue(usage.startswith("Usage: spillway"), err)
+
     def test_a_sound_file_is_fine(self):
         for option in ("-t", "--test"):
             status, out, err = run(option, "-c", self.path)
