@@ -15,6 +15,8 @@ static const struct scope {
 	{ "admin", API_ADMIN, API_ALL },
 };
 
+enum { TOKEN_MIN = 16 };
+
 enum { SCOPES = sizeof(scopes) / sizeof(scopes[0]) };
 
 int
@@ -30,7 +32,7 @@ api_token_read(struct api_token *out, struct str text, struct buf *advice)
 			out->scopes = scopes[i].allows;
 			text = rest;
 		}
-	return secret_resolve(&out->secret, text, advice);
+	return secret_resolve(&out->secret, text, "token", TOKEN_MIN, advice);
 }
 
 void

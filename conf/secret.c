@@ -15,34 +15,47 @@ is_printable(struct str text)
 	return true;
 }
 
-/* `path` is the file that the token is in, or NULL. */
+static void
+advise_length(struct buf *advice, const char *what, size_t least)
+{
+	if (least > 0)
+		buf_printf(advice, "write a %s of %zu to %d characters", what,
+		    least, SECRET_MAX);
+	else
+		buf_printf(advice, "write a %s of at most %d characters", what,
+		    SECRET_MAX);
+}
+
+/* `path` is the file that the secret is in, or NULL. */
 static int
-take(char **out, struct str token, const char *path, struct buf *advice)
+take(char **out, struct str secret, const char *path, const char *what,
+    size_t least, struct buf *advice)
 {
 	const char *into = path == NULL ? "" : " into ";
 
 	if (path == NULL)
 		path = "";
-	if (token.len < SECRET_MIN || token.len > SECRET_MAX) {
-		buf_printf(advice, "write a token of %d to %d characters%s%s",
-		    SECRET_MIN, SECRET_MAX, into, path);
+	if (secret.len < least || secret.len > SECRET_MAX) {
+		advise_length(advice, what, least);
+		buf_printf(advice, "%s%s", into, path);
 		return SW_EINVAL;
 	}
-	if (!is_printable(token)) {
+	if (!is_printable(secret)) {
 		buf_printf(advice,
-		    "write a token of ASCII characters without blanks%s%s",
+		    "write a %s of ASCII characters without blanks%s%s", what,
 		    into, path);
 		return SW_EINVAL;
 	}
-	*out = strndup(token.p, token.len);
+	*out = strndup(secret.p, secret.len);
 	return *out == NULL ? SW_ENOMEM : SW_OK;
 }
 
 static int
-take_file(char **out, const char *path, struct buf *advice)
+take_file(char **out, const char *path, const char *what, size_t least,
+    struct buf *advice)
 {
 	char line[SECRET_MAX + 64] = "";
-	struct str token;
+	struct str secret;
 	FILE *file;
 
 	if (*path != '/') {
@@ -59,22 +72,23 @@ take_file(char **out, const char *path, struct buf *advice)
 		return SW_EINVAL;
 	}
 	fclose(file);
-	token = (struct str){ line, strcspn(line, "\r\n") };
-	return take(out, str_trim(token), path, advice);
+	secret = (struct str){ line, strcspn(line, "\r\n") };
+	return take(out, str_trim(secret), path, what, least, advice);
 }
 
 int
-secret_resolve(char **out, struct str text, struct buf *advice)
+secret_resolve(char **out, struct str text, const char *what, size_t least,
+    struct buf *advice)
 {
 	char path[4096];
 
 	if (!str_starts(text, "file:"))
-		return take(out, text, NULL, advice);
+		return take(out, text, NULL, what, least, advice);
 	if (text.len - 5 >= sizeof(path)) {
 		buf_puts(advice, "write a shorter path");
 		return SW_EINVAL;
 	}
 	memcpy(path, text.p + 5, text.len - 5);
 	path[text.len - 5] = '\0';
-	return take_file(out, path, advice);
+	return take_file(out, path, what, least, advice);
 }

@@ -4,15 +4,17 @@
 #include "proxy/base/buf.h"
 #include "proxy/base/str.h"
 
-/* Tokens that stand in the configuration, or in files that it names. */
-enum { SECRET_MIN = 16, SECRET_MAX = 1024 };
+/* What stands in the configuration, or in files that it names. */
+enum { SECRET_MAX = 1024 };
 
 /*
- * The token that `text` is, or the first line of the file if it is file:/path,
+ * The secret that `text` is, or the first line of the file if it is file:/path,
  * without blanks around it. A malloc'd copy in `*out`. SW_EINVAL, with what to
- * write instead appended to `advice`, or SW_ENOMEM. The advice never has the
- * token in it.
+ * write instead appended to `advice`, or SW_ENOMEM. The advice calls it `what`,
+ * asks for `least` characters (0: the caller sees to that), and never has the
+ * secret in it.
  */
-int secret_resolve(char **out, struct str text, struct buf *advice);
+int secret_resolve(char **out, struct str text, const char *what, size_t least,
+    struct buf *advice);
 
 #endif

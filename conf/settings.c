@@ -121,7 +121,8 @@ keep_bridge_secret(struct conf *c, struct str text, struct buf *advice)
 	if (secrets == NULL)
 		return SW_ENOMEM;
 	c->bridge_secret = secrets;
-	err = secret_resolve(&secrets[c->bridge_secret_count], text, advice);
+	err = secret_resolve(
+	    &secrets[c->bridge_secret_count], text, "secret", 0, advice);
 	if (err != SW_OK)
 		return err;
 	text = str_of(secrets[c->bridge_secret_count++]);

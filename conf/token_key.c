@@ -46,7 +46,7 @@ static int
 read_secret(struct buf *out, struct str source, struct buf *advice)
 {
 	char *secret;
-	int err = secret_resolve(&secret, source, advice);
+	int err = secret_resolve(&secret, source, "secret", 0, advice);
 
 	if (err != SW_OK)
 		return err;

@@ -313,7 +313,7 @@ static const struct {
 	{ "token-key = { none, \"HS256:0123456789abcdef\",\n"
 	  "\"RS256:secret\", \"HS384:file:/x\",\n"
 	  "\"HS256:kid=:0123456789abcdef\",\n"
-	  "\"ES256:file:/nonexistent/key\" }\n",
+	  "\"ES256:file:/nonexistent/key\", \"HS256:short\" }\n",
 	    ":1: token-key: write HS256, RS256, ES256 or PS256, a colon and "
 	    "the key, such as HS256:file:/etc/spillway/token-key\n"
 	    ":1: token-key: write a secret of 32 characters or more: `openssl "
@@ -324,7 +324,16 @@ static const struct {
 	    ":3: token-key: write an id of 1 to 128 characters behind kid=, a "
 	    "colon and the key\n"
 	    ":4: token-key: /nonexistent/key cannot be read: No such file or "
-	    "directory\n" },
+	    "directory\n"
+	    ":4: token-key: write a secret of 32 characters or more: `openssl "
+	    "rand -hex 32` makes one\n" },
+	{ "bridge-secret = { short, \"whsec_c2hvcnQ=\", \"a b\" }\n",
+	    ":1: bridge-secret: write whsec_ and base64 behind it: `echo "
+	    "whsec_$(openssl rand -base64 32)` makes one\n"
+	    ":1: bridge-secret: write whsec_ and base64 behind it: `echo "
+	    "whsec_$(openssl rand -base64 32)` makes one\n"
+	    ":1: bridge-secret: write a secret of ASCII characters without "
+	    "blanks\n" },
 	/* Channels that ask for what nobody could have. */
 	{ "subscribe = token\nchannel \"a\" {\nsend-access = token\n}\n",
 	    ":1: write token-key = \"...\" as well: without a key no token "

@@ -283,7 +283,7 @@ token-issuer = "me"
     def test_the_command_says_what_it_needs(self):
         for args, word in (
                 ((), "Usage"), (("--key", "/nonexistent"), "no such file"),
-                (("--key", self.keys.path("rsa.key")), "write a token"),
+                (("--key", self.keys.path("rsa.key")), "write a secret"),
                 (("--key", self.keys.path("rsa.pem"), "--alg", "RS256"),
                  "private key"),
                 (("--key", self.keys.path("rsa.key"), "--alg", "none"),
