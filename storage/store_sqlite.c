@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -152,12 +153,19 @@ static void
 explain_failure(const struct store_sqlite *s, int err)
 {
 	char dir[4096];
+	struct stat st;
 	char *slash;
 
 	if (err == SW_ECORRUPT) {
 		log_error("store: %s is damaged (%s): restore a copy, or set "
 			  "corrupt-store = \"move-aside\" to begin a new one",
 		    s->path, s->base.reason);
+		return;
+	}
+	if (stat(s->path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		log_error("store: %s is a directory: set `store` to a file in "
+			  "it, such as %s/spillway.db",
+		    s->path, s->path);
 		return;
 	}
 	snprintf(dir, sizeof(dir), "%s", s->path);

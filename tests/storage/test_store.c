@@ -784,6 +784,21 @@ START_TEST(a_directory_that_does_not_exist_is_named)
 }
 END_TEST
 
+START_TEST(a_directory_in_the_place_of_the_file_is_named)
+{
+	struct store *s = NULL;
+
+	scratch_make();
+	ck_assert_int_eq(mkdir(scratch_path("store"), 0700), 0);
+	said_listen();
+	ck_assert_int_eq(
+	    store_sqlite_open(&s, scratch_path("store"), true), SW_ESTORE);
+	said_check("is a directory: set `store` to a file in it");
+	ck_assert_ptr_null(s);
+	scratch_remove();
+}
+END_TEST
+
 START_TEST(files_that_are_moved_aside_stay_whole)
 {
 	struct store *s;
@@ -833,4 +848,5 @@ SUITE("storage/store", LOOP(a_committed_row_reads_back_as_it_was, ENGINES),
     TEST(a_closed_store_leaves_one_file_and_its_lock),
     TEST(a_second_opener_is_told_who_has_the_store),
     TEST(a_directory_that_does_not_exist_is_named),
+    TEST(a_directory_in_the_place_of_the_file_is_named),
     TEST(files_that_are_moved_aside_stay_whole))
