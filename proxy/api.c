@@ -196,13 +196,6 @@ api_answer_list(struct exchange *x)
 		    "`limit`.");
 }
 
-static void
-method_not_allowed(struct exchange *x, const char *allow)
-{
-	x->allow = allow;
-	exchange_refuse(x, 405, "See the Allow header.");
-}
-
 /* Metrics and statistics. */
 
 static struct metrics_info
@@ -262,6 +255,18 @@ cut_part(struct str *rest, const char *part)
 	return true;
 }
 
+static void
+refuse_channel_method(struct exchange *x)
+{
+	if (x->request.method != METHOD_POST) {
+		exchange_refuse_method(x, "GET, HEAD, DELETE");
+		return;
+	}
+	x->allow = "GET, HEAD, DELETE";
+	exchange_refuse(
+	    x, 405, "Events are POSTed to /v1/channels/CHANNEL/events.");
+}
+
 /* /v1/channels/NAME, with /events or /presence behind it */
 static void
 handle_channel(struct exchange *x, struct str rest)
@@ -271,6 +276,12 @@ handle_channel(struct exchange *x, struct str rest)
 	bool of_events = cut_part(&rest, "/events");
 	bool of_presence = !of_events && cut_part(&rest, "/presence");
 
+	if (memchr(rest.p, '/', rest.len) != NULL) {
+		exchange_refuse(x, 404,
+		    "Of a channel there is /v1/channels/CHANNEL, and with "
+		    "/events or /presence behind it.");
+		return;
+	}
 	if (!percent_plain(&rest, x->channel, sizeof(x->channel)) ||
 	    !channel_name_valid(rest)) {
 		exchange_refuse(x, 400,
@@ -283,17 +294,17 @@ handle_channel(struct exchange *x, struct str rest)
 	else if (of_events && reads)
 		api_history(x, rest);
 	else if (of_events)
-		method_not_allowed(x, "GET, HEAD, POST");
+		exchange_refuse_method(x, "GET, HEAD, POST");
 	else if (of_presence && reads)
 		api_presence(x, rest);
 	else if (of_presence)
-		method_not_allowed(x, "GET, HEAD");
+		exchange_refuse_method(x, "GET, HEAD");
 	else if (reads)
 		api_channel_describe(x, rest);
 	else if (x->request.method == METHOD_DELETE)
 		api_channel_delete(x, rest);
 	else
-		method_not_allowed(x, "GET, HEAD, DELETE");
+		refuse_channel_method(x);
 }
 
 static void
@@ -310,7 +321,7 @@ handle_connection(struct exchange *x, struct str rest)
 	else if (x->request.method == METHOD_DELETE)
 		api_connection_close(x, id);
 	else
-		method_not_allowed(x, "GET, HEAD, DELETE");
+		exchange_refuse_method(x, "GET, HEAD, DELETE");
 }
 
 /* The calls whose path is fixed. */
@@ -325,7 +336,7 @@ handle_fixed(struct exchange *x)
 		if (x->request.method == METHOD_POST)
 			api_publish_batch(x);
 		else
-			method_not_allowed(x, "POST");
+			exchange_refuse_method(x, "POST");
 		return true;
 	}
 	if (!str_is(path, "/v1/channels") && !str_is(path, "/v1/connections") &&
@@ -335,9 +346,9 @@ handle_fixed(struct exchange *x)
 	    x->request.method == METHOD_DELETE)
 		api_presence_kick(x);
 	else if (!reads && str_is(path, "/v1/connections"))
-		method_not_allowed(x, "GET, HEAD, DELETE");
+		exchange_refuse_method(x, "GET, HEAD, DELETE");
 	else if (!reads)
-		method_not_allowed(x, "GET, HEAD");
+		exchange_refuse_method(x, "GET, HEAD");
 	else if (str_is(path, "/v1/channels"))
 		api_channels_list(x);
 	else if (str_is(path, "/v1/connections"))
@@ -376,6 +387,7 @@ api_handle(struct exchange *x)
 	} else {
 		exchange_refuse(x, 404,
 		    "The API is at /v1/channels, /v1/events, "
-		    "/v1/connections, /v1/outbox, /v1/stats and /metrics.");
+		    "/v1/connections, /v1/outbox, /v1/stats and /metrics; "
+		    "streams are at the addresses of listen.");
 	}
 }

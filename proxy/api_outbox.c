@@ -196,8 +196,7 @@ api_outbox(struct exchange *x, struct str rest)
 	} else if (rest.len == 0 && lists) {
 		describe(x);
 	} else if (rest.len == 0) {
-		x->allow = "GET, HEAD";
-		exchange_refuse(x, 405, "See the Allow header.");
+		exchange_refuse_method(x, "GET, HEAD");
 	} else if (str_is(rest, "/dead")) {
 		handle_dead(x, 0);
 	} else if (str_starts(rest, dead) &&

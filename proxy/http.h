@@ -77,6 +77,8 @@ struct exchange {
 /* Answer now or later: exactly once, in the worker's thread. */
 void exchange_answer(struct exchange *x, int status, const char *content_type);
 void exchange_refuse(struct exchange *x, int status, const char *detail);
+/* 405, with the methods that there are, such as "GET, HEAD". */
+void exchange_refuse_method(struct exchange *x, const char *allow);
 /* To another place: what stands in Location. */
 void exchange_redirect(struct exchange *x, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

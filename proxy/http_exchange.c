@@ -80,6 +80,16 @@ exchange_refuse(struct exchange *x, int status, const char *detail)
 }
 
 void
+exchange_refuse_method(struct exchange *x, const char *allow)
+{
+	char detail[128];
+
+	x->allow = allow;
+	snprintf(detail, sizeof(detail), "Allowed here: %s.", allow);
+	exchange_refuse(x, 405, detail);
+}
+
+void
 exchange_redirect(struct exchange *x, int status, const char *format, ...)
 {
 	va_list args;

@@ -274,7 +274,8 @@ handle_public(struct exchange *x)
 		web_handle(x);
 	} else {
 		exchange_refuse(x, 404,
-		    "Streams are at /stream/CHANNEL, the pages at /spillway/.");
+		    "Streams are at /stream/CHANNEL, the pages at /spillway/; "
+		    "the API is at the addresses of api-listen.");
 	}
 }
 
@@ -299,8 +300,7 @@ handle_ours(struct exchange *x)
 	bool ready = str_is(x->request.path, "/readyz");
 
 	if ((alive || ready) && !reads) {
-		x->allow = "GET, HEAD";
-		exchange_refuse(x, 405, "See the Allow header.");
+		exchange_refuse_method(x, "GET, HEAD");
 	} else if (str_is(x->request.path, "*")) {
 		options(x);
 	} else if (alive) {

@@ -460,6 +460,9 @@ class Errors(Scenario):
                 (True, "GET", "/v1/connections/1", 404, None),
                 (True, "GET", "/v1/connections/x", 404, None),
                 (True, "GET", "/v1/channels/no%20name", 400, None),
+                (True, "GET", "/v1/channels/a/", 404, None),
+                (True, "GET", "/v1/channels//events", 404, None),
+                (True, "POST", "/v1/channels/a/b/events", 404, None),
                 (True, "GET", "/v1/connections?limit=0", 400, None),
                 (False, "GET", "/nowhere", 404, None),
                 (False, "GET", "/metrics", 404, None),
@@ -479,6 +482,40 @@ class Errors(Scenario):
                 else:
                     self.assertEqual({m.strip() for m in
                                       headers["allow"].split(",")}, allow)
+
+    def test_who_takes_the_wrong_way_is_told_the_right_one(self):
+        g = self.gateway
+        of_a_channel = "Of a channel there is /v1/channels/CHANNEL, and " \
+            "with /events or /presence behind it."
+        for api, method, path, expected, detail in (
+                (True, "PUT", "/v1/channels/a/events", 405,
+                 "Allowed here: GET, HEAD, POST."),
+                (True, "POST", "/metrics", 405, "Allowed here: GET, HEAD."),
+                (False, "POST", "/readyz", 405, "Allowed here: GET, HEAD."),
+                (True, "POST", "/v1/channels/a", 405,
+                 "Events are POSTed to /v1/channels/CHANNEL/events."),
+                (True, "POST", "/v1/channels/a/", 404, of_a_channel),
+                (True, "POST", "/v1/channels/a/events/", 404, of_a_channel),
+                (True, "POST", "/v1/channels/a/publish", 404, of_a_channel),
+                (True, "GET", "/v1/channels/a/event", 404, of_a_channel),
+                (True, "POST", "/v1/channels/a%2Fb/events", 400,
+                 "A channel's name has 1 to 128 characters of "
+                 "A-Z a-z 0-9 . _ ~ : -"),
+                (True, "GET", "/stream/a", 404, "The API is at /v1/channels, "
+                 "/v1/events, /v1/connections, /v1/outbox, /v1/stats and "
+                 "/metrics; streams are at the addresses of listen."),
+                (False, "POST", "/v1/channels/a/events", 404,
+                 "Streams are at /stream/CHANNEL, the pages at /spillway/; "
+                 "the API is at the addresses of api-listen.")):
+            port = g.api_port if api else g.port
+            with self.subTest(request=f"{method} {path}"), Wire(port) as w:
+                w.send(request_head(path, [("Content-Length", "1")],
+                                    method=method) + b"x"
+                       if method == "POST" else
+                       request_head(path, method=method))
+                status, _, body = w.response()
+                self.assertEqual((status, json.loads(body)["detail"]),
+                                 (expected, detail))
 
     def test_head_answers_like_get_without_a_body(self):
         g = self.gateway
