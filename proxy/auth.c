@@ -2,8 +2,10 @@
 
 #include "proxy/base/err.h"
 
+/* Also the reason of a WebSocket's close: 123 bytes at most. */
 static const char need_token[] =
-    "This channel needs a token; see token-key in spillway.conf(5).";
+    "This channel needs a token: `Authorization: Bearer TOKEN`, the protocol "
+    "bearer.TOKEN, or ?token= with token-in-url = yes.";
 
 /* The token of a header such as `Authorization: Bearer eyJ...`. */
 static struct str

@@ -345,6 +345,26 @@ token-in-url = yes
                               ("/stream/room-1", {"Cookie": f"off={token}"})):
             self.assertEqual(g.get(path, headers)[0], 401)
 
+    def test_a_token_in_the_wrong_place_is_told_the_right_ones(self):
+        """As those are who come from a server that takes it there."""
+        g, token = self.gateway, self.reader()
+        g.configure(CONF)
+        g.restart()
+        places = ("This channel needs a token: `Authorization: Bearer TOKEN`, "
+                  "the protocol bearer.TOKEN, or ?token= with token-in-url = "
+                  "yes.")
+        for path, headers in ((f"/stream/room-1?token={token}", {}),
+                              (f"/stream/room-1?access_token={token}", {}),
+                              ("/stream/room-1", {"Authorization": token})):
+            status, _, body = g.request("GET", path, None, headers)
+            self.assertEqual((status, json.loads(body)["detail"]),
+                             (401, places))
+        ws = self.ws(f"/stream/room-1?token={token}")
+        with self.assertRaises(Closed) as closed:
+            ws.message()
+        self.assertEqual((closed.exception.code, closed.exception.reason),
+                         (4401, places))
+
     def test_the_first_message_brings_what_the_upgrade_asked_for(self):
         g = self.gateway
         ids = [g.publish("room-1", n)["id"] for n in range(3)]
