@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 
 #include "conf/fields.h"
+#include "conf/pattern.h"
 #include "conf/values.h"
 #include "proxy/base/err.h"
 
@@ -344,6 +345,41 @@ check_certificates(const struct check *k)
 		    "order, with \"none\" where there is none");
 }
 
+static bool
+has_all_of(const struct check *k, const struct block *b, const struct block *it)
+{
+	struct str pattern = str_of(it->pattern);
+
+	if (b->kind != it->kind || strcmp(b->pattern, it->pattern) == 0)
+		return false;
+	return b->kind == BLOCK_ROUTE ?
+	    route_matches(&k->conf->routes[b->index], pattern) :
+	    pattern_matches(b->pattern, pattern);
+}
+
+/*
+ * Where a pattern matches the text of another one, star by star, it matches all
+ * that this one does.
+ */
+static void
+check_reachable(const struct check *k, const struct block *it)
+{
+	bool of_route = it->kind == BLOCK_ROUTE;
+	char quoted[LOG_QUOTED];
+
+	for (const struct block *b = &k->settings->blocks[1]; b < it; b++) {
+		if (!has_all_of(k, b, it))
+			continue;
+		faults_add(k->faults, it->at,
+		    "write this %s before %s at %s:%u, which has all of its "
+		    "%s: the first one that matches holds",
+		    of_route ? "route" : "block",
+		    log_quote(quoted, str_of(b->pattern)), b->at.path,
+		    b->at.line, of_route ? "paths" : "channels");
+		return;
+	}
+}
+
 void
 settings_check(
     const struct settings *s, const struct conf *c, struct faults *faults)
@@ -353,6 +389,8 @@ settings_check(
 	for (size_t i = 0; i < directive_pair_count; i++)
 		check_pair(&k, &directive_pairs[i]);
 	check_certificates(&k);
+	for (size_t i = 1; i < s->block_count; i++)
+		check_reachable(&k, &s->blocks[i]);
 	routes_check(s, c, faults);
 	backend_check(s, faults);
 	for (size_t i = 0; i < s->count; i++) {

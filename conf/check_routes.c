@@ -28,34 +28,6 @@ check_ours(const struct check *k, const struct block *it)
 		    log_quote(quoted, pattern));
 }
 
-/*
- * Where a pattern matches the text of another one, star by star, it matches all
- * that this one does.
- */
-static void
-check_reachable(const struct check *k, const struct block *it)
-{
-	char quoted[LOG_QUOTED];
-
-	for (size_t i = 1; i < k->settings->block_count; i++) {
-		const struct block *before = &k->settings->blocks[i];
-
-		if (before == it)
-			return;
-		if (before->kind != BLOCK_ROUTE ||
-		    strcmp(before->pattern, it->pattern) == 0 ||
-		    !route_matches(
-			&k->conf->routes[before->index], str_of(it->pattern)))
-			continue;
-		faults_add(k->faults, it->at,
-		    "write this route before %s at %s:%u, which has all of "
-		    "its paths: the first one that matches holds",
-		    log_quote(quoted, str_of(before->pattern)), before->at.path,
-		    before->at.line);
-		return;
-	}
-}
-
 static void
 check_strip(const struct check *k, const struct block *it)
 {
@@ -135,7 +107,6 @@ routes_check(
 		if (it->kind != BLOCK_ROUTE)
 			continue;
 		check_ours(&k, it);
-		check_reachable(&k, it);
 		check_strip(&k, it);
 	}
 }

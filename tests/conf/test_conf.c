@@ -517,7 +517,7 @@ START_TEST(the_first_pattern_that_matches_holds)
 	struct conf *c = load_text("channel \"room-7\" { history-events = 1 }\n"
 				   "channel \"room-*\" { history-events = 2 }\n"
 				   "channel \"*-7\" { history-events = 3 }\n"
-				   "channel \"room-8\" { history-events = 4 }\n"
+				   "channel \"*-8\" { history-events = 4 }\n"
 				   "history-events = 5\n");
 	static const struct {
 		const char *channel;
@@ -527,6 +527,7 @@ START_TEST(the_first_pattern_that_matches_holds)
 		{ "room-8", 2 },
 		{ "room-", 2 },
 		{ "lobby-7", 3 },
+		{ "lobby-8", 4 },
 		{ "room", 5 },
 		{ "Room-7", 3 },
 		{ "x", 5 },

@@ -327,6 +327,14 @@ static const struct {
 	    "directory\n"
 	    ":4: token-key: write a secret of 32 characters or more: `openssl "
 	    "rand -hex 32` makes one\n" },
+	/* Blocks that could never hold. */
+	{ "channel \"*\" {\n}\nchannel \"room-1\" {\nsubscribe = anyone\n}\n",
+	    ":3: write this block before \"*\" at F:1, which has "
+	    "all of its channels: the first one that matches holds\n" },
+	{ "channel \"a\" {\n}\nchannel \"a*\" {\n}\nchannel \"*b\" {\n}\n"
+	  "channel \"ab*c\" {\n}\n",
+	    ":7: write this block before \"a*\" at F:3, which has "
+	    "all of its channels: the first one that matches holds\n" },
 	{ "bridge-secret = { short, \"whsec_c2hvcnQ=\", \"a b\" }\n",
 	    ":1: bridge-secret: write whsec_ and base64 behind it: `echo "
 	    "whsec_$(openssl rand -base64 32)` makes one\n"
