@@ -300,6 +300,18 @@ check_alone(const struct check *k, const struct setting *s)
 	}
 }
 
+/* SQLite's own word: each connection would have a database of its own. */
+static void
+check_store(const struct check *k)
+{
+	const struct setting *s = find_setting(k, directive_find(STR("store")));
+
+	if (s != NULL && strcmp(s->text, ":memory:") == 0)
+		faults_add(k->faults, s->at,
+		    "store = \":memory:\": write memory, or the path of a "
+		    "file");
+}
+
 /* One directive that is of no use without another. */
 static void
 check_needs(const struct check *k, const char *name, bool lacks,
@@ -389,6 +401,7 @@ settings_check(
 	for (size_t i = 0; i < directive_pair_count; i++)
 		check_pair(&k, &directive_pairs[i]);
 	check_certificates(&k);
+	check_store(&k);
 	for (size_t i = 1; i < s->block_count; i++)
 		check_reachable(&k, &s->blocks[i]);
 	routes_check(s, c, faults);

@@ -327,6 +327,9 @@ static const struct {
 	    "directory\n"
 	    ":4: token-key: write a secret of 32 characters or more: `openssl "
 	    "rand -hex 32` makes one\n" },
+	/* What SQLite has a meaning of its own for. */
+	{ "store = \":memory:\"\n",
+	    ":1: store = \":memory:\": write memory, or the path of a file\n" },
 	/* Blocks that could never hold. */
 	{ "channel \"*\" {\n}\nchannel \"room-1\" {\nsubscribe = anyone\n}\n",
 	    ":3: write this block before \"*\" at F:1, which has "
