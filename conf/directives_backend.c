@@ -117,7 +117,7 @@ static const struct directive rows[] = {
 	{ "access-log", KIND_FLAG, GROUP_BACKEND, ROUTE(access_log),
 	    .fallback = "no",
 	    .help = "Whether each request that went to the backend is a line "
-		    "in the log." },
+		    "in the log, target and query as they came." },
 	{ "strip-prefix", KIND_FLAG, GROUP_BACKEND, ROUTE(strip_prefix),
 	    .fallback = "no",
 	    .help = "Whether the backend gets the path without what is before "
