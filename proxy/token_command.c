@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "conf/pattern.h"
 #include "conf/token_key.h"
@@ -142,23 +143,37 @@ read_wish(struct wish *w, int argc, char **argv, int *status)
 	return w->key != NULL;
 }
 
+/*
+ * `path` as token-key has it, which is absolute. Not resolved: a pipe such as
+ * that of <(...) in a shell has no name to resolve to.
+ */
+static int
+put_source(struct buf *out, const char *path)
+{
+	char cwd[PATH_MAX];
+
+	buf_puts(out, "file:");
+	if (*path != '/') {
+		if (getcwd(cwd, sizeof(cwd)) == NULL)
+			return SW_EIO;
+		buf_printf(out, "%s/", cwd);
+	}
+	return buf_puts(out, path);
+}
+
 static bool
 read_key(struct signature_key **out, const struct wish *w)
 {
-	char path[PATH_MAX];
 	struct buf advice, material, source;
-	int err = SW_EINVAL;
+	int err;
 
 	buf_init(&advice, 8192);
 	buf_init(&material, 1 << 16);
 	buf_init(&source, PATH_MAX + 8);
-	if (realpath(w->key, path) == NULL) {
-		buf_puts(&advice, "there is no such file");
-	} else {
-		buf_printf(&source, "file:%s", path);
+	err = put_source(&source, w->key);
+	if (err == SW_OK)
 		err = token_key_material(
 		    &material, w->alg, buf_str(&source), &advice);
-	}
 	if (err == SW_OK)
 		err = signature_key_new_private(
 		    out, w->alg, buf_str(&material), &advice);

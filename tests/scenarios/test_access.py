@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import subprocess
+import tempfile
 import time
 import unittest
 
 import tokens
-from gateway import (Closed, EventStream, Gateway, Scenario, WebSocket,
+from gateway import (DAEMON, Closed, EventStream, Gateway, Scenario, WebSocket,
                      Wire, main, request_head)
 from post import is_problem, post
 from tokens import OTHER_SECRET, SECRET, bearer
@@ -280,9 +282,25 @@ token-issuer = "me"
                 g.get("/stream/bc", dict(bearer(token)))[0], 200)
             self.assertEqual(g.get("/stream/c", dict(bearer(token)))[0], 403)
 
+    def test_a_key_may_come_from_anywhere(self):
+        """By a relative path, and by a pipe, which has none."""
+        with tempfile.TemporaryDirectory() as place:
+            with open(os.path.join(place, "key"), "w",
+                      encoding="ascii") as f:
+                f.write(SECRET)
+            for key in "key", "/dev/stdin":
+                out = subprocess.run(
+                    [os.path.abspath(DAEMON), "token", "--key", key],
+                    check=False, cwd=place, input=SECRET,
+                    capture_output=True, text=True)
+                self.assertEqual((out.returncode, out.stderr), (0, ""), key)
+                self.assertEqual(out.stdout.count("."), 2)
+
     def test_the_command_says_what_it_needs(self):
         for args, word in (
-                ((), "Usage"), (("--key", "/nonexistent"), "no such file"),
+                ((), "Usage"), (("--key", "/nonexistent"), "No such file"),
+                (("--key", self.keys.path("rsa.key") + "/x"),
+                 "Not a directory"),
                 (("--key", self.keys.path("rsa.key")), "write a secret"),
                 (("--key", self.keys.path("rsa.pem"), "--alg", "RS256"),
                  "private key"),
