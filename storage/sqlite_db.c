@@ -1,9 +1,11 @@
 #include "storage/sqlite_db.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proxy/base/err.h"
 
@@ -129,6 +131,23 @@ configure(void)
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
+/*
+ * SQLite would let everybody read it; the files beside it get its mode. One
+ * that is there is left alone: to close it would drop the locks of a
+ * connection.
+ */
+static void
+make_private(const char *path)
+{
+	int fd;
+
+	if (strcmp(path, ":memory:") == 0)
+		return;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	if (fd >= 0)
+		close(fd);
+}
+
 int
 db_open(struct db *d, const char *path, enum db_mode mode, char *reason)
 {
@@ -141,6 +160,8 @@ db_open(struct db *d, const char *path, enum db_mode mode, char *reason)
 	*d = (struct db){ .reason = reason };
 	flags |= writes ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE :
 			  SQLITE_OPEN_READONLY;
+	if (writes)
+		make_private(path);
 	code = sqlite3_open_v2(
 	    path, &d->handle, flags, alone ? "unix-excl" : NULL);
 	if (code != SQLITE_OK) {

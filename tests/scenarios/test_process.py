@@ -1,5 +1,6 @@
 """The process: who it is, what it may do, and what it leaves behind."""
 
+import glob
 import grp
 import os
 import pwd
@@ -12,8 +13,9 @@ import subprocess
 import sys
 import unittest
 
+from bridge_backend import SECRET
 from certificates import certificate
-from gateway import DAEMON, GUARD, Gateway, TRANSPORTS, main
+from gateway import DAEMON, GUARD, Gateway, TRANSPORTS, free_ports, main
 from post import Publisher
 
 USER = "nobody"
@@ -304,6 +306,26 @@ class Becoming(unittest.TestCase):
             fds = re.search(rb"^process_open_fds (\d+)$", metrics, re.M)
             self.assertGreater(int(fds.group(1)), 8)
             g.stop()
+
+
+class Files(unittest.TestCase):
+    def test_the_store_is_not_for_everybody_to_read(self):
+        """Whatever the umask, and whichever of its files has a payload."""
+        backend, = free_ports(1)
+        g = Gateway(f"""
+backend = "http://127.0.0.1:{backend}"
+bridge-secret = "{SECRET}"
+""", wrap=["sh", "-c", 'umask 0 && exec "$@"', "sh"])
+        self.addCleanup(g.close)
+        g.start()
+        g.publish("a", 1)
+        g.publish("a", "x" * 100000)
+        modes = {path: stat.S_IMODE(os.stat(path).st_mode)
+                 for path in glob.glob(g.store + "*") +
+                 glob.glob(g.store + "*/*")}
+        self.assertTrue({g.store, g.store + "-outbox"} <= set(modes))
+        self.assertEqual({path: oct(mode) for path, mode in modes.items()
+                          if mode & (stat.S_IWGRP | stat.S_IRWXO)}, {})
 
 
 class Standard(unittest.TestCase):
