@@ -124,32 +124,41 @@ put_json_text(struct line *l, const char *p, size_t n)
 	}
 }
 
+/* Where the fields begin that the message ends with, or its end. */
+static const char *
+fields_at_end(const char *message)
+{
+	const char *p = message, *fields = NULL;
+
+	while (*p != '\0') {
+		size_t key_len, n = field_length(p, &key_len);
+
+		if (n == 0)
+			fields = NULL; /* a sentence goes on behind them */
+		else if (fields == NULL)
+			fields = p;
+		p += n > 0 ? n : strcspn(p, " ");
+		p += strspn(p, " ");
+	}
+	return fields == NULL ? p : fields;
+}
+
 /* "words key=value ..." as members of a JSON object. */
 static void
 put_json(struct line *l, const char *message)
 {
-	const char *p = message;
-	size_t words = 0;
+	const char *p = fields_at_end(message);
+	size_t words = (size_t)(p - message);
 
-	/* The words end where the first field begins. */
-	for (size_t key_len = 0; p[words] != '\0'; words++)
-		if ((words == 0 || p[words - 1] == ' ') &&
-		    field_length(p + words, &key_len) > 0)
-			break;
 	line_puts(l, ",\"message\":\"");
-	put_json_text(
-	    l, p, words > 0 && p[words - 1] == ' ' ? words - 1 : words);
+	put_json_text(l, message,
+	    words > 0 && message[words - 1] == ' ' ? words - 1 : words);
 	line_puts(l, "\"");
-	p += words;
 	while (*p != '\0') {
 		size_t key_len = 0;
 		size_t n = field_length(p, &key_len);
 		const char *value = p + key_len + 1;
 
-		if (n == 0) {
-			p++;
-			continue;
-		}
 		line_puts(l, ",\"");
 		line_put(l, p, key_len);
 		line_puts(l, "\":");

@@ -10,7 +10,8 @@
  *
  * A line is a few words, then `key=value` fields, so that it is complete on its
  * own: "closed id=42 transport=sse why=stalled". A value with blanks is written
- * as key="...". As JSON the words become "message" and every field a member.
+ * as key="...". As JSON the fields at its end become members, and what is in
+ * front of them "message".
  * Any thread may log at any time; a line leaves in one write. When nobody takes
  * lines for a second they are lost, and counted, until somebody does.
  */
