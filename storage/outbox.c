@@ -258,12 +258,12 @@ outbox_open(
 		 o->db, false, 0, INT64_MAX, outbox_lane_load, o)) != SW_OK ||
 	    (err = outbox_db_visit(o->db, true, 0, INT64_MAX, load_dead, o)) !=
 		SW_OK) {
-		log_error("outbox: %s", outbox_db_reason(o->db));
+		log_error("outbox: %s", outbox_db_reason(o->db, err));
 		goto fail;
 	}
 	o->wills.left = true;
-	if (outbox_wills_execute(o) != SW_OK)
-		outbox_leave_store_alone(o, "reading wills");
+	if ((err = outbox_wills_execute(o)) != SW_OK)
+		outbox_leave_store_alone(o, "reading wills", err);
 	if (o->stats.waiting > 0)
 		log_info("outbox waiting=%" PRIu64 " dead=%" PRIu64,
 		    o->stats.waiting, o->stats.dead);

@@ -7,11 +7,11 @@
 enum { STORE_RETRY_MS = 1000 };
 
 void
-outbox_leave_store_alone(struct outbox *o, const char *doing)
+outbox_leave_store_alone(struct outbox *o, const char *doing, int err)
 {
 	if (!atomic_exchange(&o->stats.failing, true))
 		log_error("outbox: %s: %s; it is tried again", doing,
-		    outbox_db_reason(o->db));
+		    outbox_db_reason(o->db, err));
 	loop_set_timer(
 	    o->loop, &o->store_retry, loop_now_ms(o->loop) + STORE_RETRY_MS);
 }
@@ -46,13 +46,15 @@ obey(struct outbox *o, struct outbox_query *q)
 static void
 load_revived(struct outbox *o)
 {
+	int err;
+
 	if (o->revived.count == 0)
 		return;
 	atomic_fetch_add(&o->stats.stored, o->revived.count);
 	o->wills.last = o->revived.last;
 	o->wills.loaded = o->revived.last - o->revived.count;
-	if (outbox_wills_execute(o) != SW_OK)
-		outbox_leave_store_alone(o, "reading letters");
+	if ((err = outbox_wills_execute(o)) != SW_OK)
+		outbox_leave_store_alone(o, "reading letters", err);
 }
 
 /*
@@ -232,8 +234,8 @@ give_up(struct outbox *o, struct outbox_put *p, int err)
 		outbox_lane_free_idle(p->lane);
 	}
 	if (p->stored == NULL && p->what == OUTBOX_LETTER)
-		log_error(
-		    "outbox: a letter is lost: %s", outbox_db_reason(o->db));
+		log_error("outbox: a letter is lost: %s",
+		    outbox_db_reason(o->db, err));
 	answer_put(o, p, err);
 }
 
@@ -245,7 +247,7 @@ group_failed(struct outbox *o, int err)
 	struct list *node;
 
 	list_init(&kept);
-	outbox_leave_store_alone(o, "storing letters");
+	outbox_leave_store_alone(o, "storing letters", err);
 	outbox_wills_settle(o, false);
 	while ((node = list_shift(&o->puts)) != NULL) {
 		struct outbox_put *p =

@@ -200,7 +200,7 @@ outbox_carry(struct outbox *o)
 			continue;
 		}
 		list_append(&o->ready, &l->ready);
-		outbox_leave_store_alone(o, "reading a letter");
+		outbox_leave_store_alone(o, "reading a letter", err);
 	}
 }
 

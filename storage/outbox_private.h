@@ -105,7 +105,7 @@ void outbox_conclude(struct outbox *o, struct outbox_delivery *d);
 void outbox_brake_init(struct outbox *o);
 
 /* The file has failed: leave it alone for a while. */
-void outbox_leave_store_alone(struct outbox *o, const char *doing);
+void outbox_leave_store_alone(struct outbox *o, const char *doing, int err);
 
 /* Groups. */
 

@@ -158,6 +158,14 @@ open_file(struct outbox_db *o, const char *path)
 	return err;
 }
 
+const char *
+outbox_db_reason(const struct outbox_db *o, int err)
+{
+	return err == SW_ENOMEM || o->reason[0] == '\0' ?
+	    err_info(err)->sentence :
+	    o->reason;
+}
+
 int
 outbox_db_open(struct outbox_db **out, const char *path)
 {
@@ -180,7 +188,7 @@ outbox_db_open(struct outbox_db **out, const char *path)
 			  "empty outbox",
 		    buf_error(&name) == SW_OK ? (const char *)buf_head(&name) :
 						path,
-		    o->reason[0] != '\0' ? o->reason : err_info(err)->sentence);
+		    outbox_db_reason(o, err));
 		outbox_db_close(o);
 		o = NULL;
 	}
@@ -198,12 +206,6 @@ outbox_db_close(struct outbox_db *o)
 		sqlite3_finalize(o->statements[i]);
 	db_close(&o->db);
 	free(o);
-}
-
-const char *
-outbox_db_reason(const struct outbox_db *o)
-{
-	return o->reason;
 }
 
 uint64_t

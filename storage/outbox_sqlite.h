@@ -17,7 +17,8 @@ struct outbox_db;
 /* `path` is that of the store, or "memory". Failures are logged. */
 int outbox_db_open(struct outbox_db **out, const char *path);
 void outbox_db_close(struct outbox_db *db); /* accepts NULL */
-const char *outbox_db_reason(const struct outbox_db *db);
+/* Why something has failed just now with `err`. */
+const char *outbox_db_reason(const struct outbox_db *db, int err);
 /* What former runs have reserved. */
 uint64_t outbox_db_reserved(const struct outbox_db *db);
 

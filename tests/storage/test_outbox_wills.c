@@ -185,6 +185,28 @@ START_TEST(numbers_of_connections_are_set_aside)
 }
 END_TEST
 
+/* Nobody had the number yet, and nobody may get it from the next start. */
+START_TEST(a_number_that_could_not_be_set_aside_is_set_aside_later)
+{
+	scratch_make();
+	live("");
+	run_sql("CREATE TRIGGER broken BEFORE UPDATE ON connections "
+		"BEGIN SELECT RAISE(ABORT, 'a test says so'); END");
+	will(5 << 20, "a", "z");
+	await(&carrier.failed, 1);
+	ck_assert_uint_eq(stats().bytes, 0); /* it takes no letter's room */
+	run_sql("DROP TRIGGER broken");
+	will(5 << 20, "a", "y");
+	await(&carrier.stored, 1);
+	stop();
+	live("");
+	ck_assert_uint_gt(outbox_connections(outbox), 5 << 20);
+	await_seen(1);
+	stop();
+	scratch_remove();
+}
+END_TEST
+
 /* As the version before this one has left it. */
 START_TEST(a_file_of_the_first_version_is_taken_over)
 {
@@ -301,6 +323,8 @@ story(void *arg)
 
 START_TEST(a_start_without_memory_loses_no_will)
 {
+	char *said;
+
 	scratch_make();
 	live("wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww");
 	for (unsigned i = 1; i <= LEFT - 2; i++)
@@ -310,7 +334,15 @@ START_TEST(a_start_without_memory_loses_no_will)
 	await_stored(LEFT);
 	stop();
 	ck_assert(copy(scratch_path("store-outbox"), scratch_path("kept")));
+	said_listen();
 	oom_tell_coping(story, NULL);
+	said = said_end();
+	/* Each line says why. */
+	ck_assert_ptr_nonnull(strstr(said, "outbox: memory ran out\n"));
+	ck_assert_ptr_nonnull(strstr(said, "wills: memory ran out; it is"));
+	ck_assert_ptr_null(strstr(said, "outbox: \n"));
+	ck_assert_ptr_null(strstr(said, ": ;"));
+	free(said);
 	scratch_remove();
 }
 END_TEST
@@ -319,6 +351,7 @@ SUITE("outbox_wills", TEST(a_will_is_executed_behind_the_letters_of_its_lane),
     TEST(the_letter_that_tells_of_the_end_makes_the_will_void),
     TEST(a_will_takes_the_place_of_the_one_before),
     TEST(numbers_of_connections_are_set_aside),
+    TEST(a_number_that_could_not_be_set_aside_is_set_aside_later),
     TEST(a_file_of_the_first_version_is_taken_over),
     TEST(a_file_that_fails_has_neither_the_letter_nor_the_void_will),
     TEST(wills_of_this_run_are_not_taken_for_those_of_the_one_before),
