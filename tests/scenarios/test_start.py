@@ -279,6 +279,25 @@ class InTheWay(Scenario):
         with open(other.store, "rb") as f:
             self.assertEqual(f.read(), theirs)
 
+    def test_files_of_a_newer_release(self):
+        g = self.gateway
+        g.stop()
+        g.configure('backend = "http://127.0.0.1:1"')
+        g.start()
+        g.stop()
+        for suffix in ("", "-outbox"):
+            with self.subTest(suffix):
+                db = sqlite3.connect(g.store + suffix)
+                version = db.execute("PRAGMA user_version").fetchone()[0]
+                db.execute("PRAGMA user_version = 1000")
+                g.start(expect_failure=True)
+                self.assertEqual(g.wait_end(), 1)
+                g.wait_log(re.escape(g.store + suffix) + ": .*newer Spillway")
+                db.execute(f"PRAGMA user_version = {version}")
+                db.close()
+        g.start()
+        self.works()
+
 
 class LocalSockets(unittest.TestCase):
     """Unix sockets, for both listeners."""

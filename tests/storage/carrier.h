@@ -18,7 +18,7 @@ struct carrier {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	const char *script;
+	const char *script, *why;
 	char seen[256]; /* what letters said, a character each */
 	size_t count;
 	size_t stored, failed;
@@ -55,7 +55,7 @@ carry(struct task *t)
 		say == 'r' ? OUTBOX_REFUSED :
 		say == 'a' ? OUTBOX_AGAIN :
 			     OUTBOX_AWAY,
-	    "so it was written");
+	    c->why);
 }
 
 static inline void
@@ -78,7 +78,10 @@ start_at(const char *path, const char *script, const struct outbox_limits *l)
 {
 	struct outbox_carrier to = { .run = carry, .ctx = &carrier };
 
-	carrier = (struct carrier){ .script = script };
+	carrier = (struct carrier){
+		.script = script,
+		.why = "so it was written",
+	};
 	pthread_mutex_init(&carrier.lock, NULL);
 	pthread_cond_init(&carrier.changed, NULL);
 	ck_assert_int_eq(loop_new(&carrier.loop), SW_OK);

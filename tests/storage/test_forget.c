@@ -141,6 +141,26 @@ START_TEST(what_is_in_use_stays)
 }
 END_TEST
 
+/* Whichever of them comes last in the walk. */
+START_TEST(the_newest_end_of_those_that_are_forgotten_is_known)
+{
+	struct house h;
+
+	open_house(&h, _i);
+	store_old(&h, "aged-1", 1);
+	store_old(&h, "aged-2", 1);
+	store_old(&h, "aged-1", 1);
+	house_store(&h, "stays", 1, 10, h.now_ms);
+	sweep(&h);
+	mark(&h, 4);
+	house_second(&h);
+	ck_assert_uint_eq(forgotten_count(&h), 2);
+	ck_assert_uint_eq(h.writer.state.forgotten, 3);
+	ck_assert(has_gap(&h, "aged-1", 2));
+	house_close(&h);
+}
+END_TEST
+
 START_TEST(a_channel_that_is_not_saved_yet_stays)
 {
 	struct house h;
@@ -274,10 +294,13 @@ START_TEST(a_clock_that_was_wrong_does_not_matter_for_long)
 	open_house(&h, _i);
 	store_old(&h, "aged-1", 1);
 	sweep(&h);
-	h.writer.state.mark = 0;
+	house_store(&h, "stays", 1, 10, h.now_ms);
+	mark(&h, 1);
 	h.writer.state.mark_ms = h.now_ms + 1000 * (uint64_t)AGE_MS;
 	house_second(&h);
-	ck_assert_uint_eq(h.writer.state.mark, 1);
+	/* What was due by that clock has its time once more. */
+	ck_assert_uint_eq(forgotten_count(&h), 0);
+	ck_assert_uint_eq(h.writer.state.mark, 2);
 	ck_assert_uint_le(h.writer.state.mark_ms, h.now_ms + AGE_MS);
 	house_close(&h);
 }
@@ -451,6 +474,7 @@ END_TEST
 SUITE("storage/forget",
     LOOP(an_idle_channel_without_history_is_forgotten, ENGINES),
     LOOP(what_is_in_use_stays, ENGINES),
+    LOOP(the_newest_end_of_those_that_are_forgotten_is_known, ENGINES),
     LOOP(a_channel_that_is_not_saved_yet_stays, ENGINES),
     LOOP(cursors_from_before_are_told_of_a_loss, ENGINES),
     LOOP(channels_in_memory_are_forgotten_too, ENGINES),

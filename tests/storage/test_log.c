@@ -1,5 +1,7 @@
 #include "storage/log.h"
 
+#include <sqlite3.h>
+
 #include "tests/storage/office.h"
 #include "tests/suite.h"
 
@@ -181,6 +183,34 @@ START_TEST(a_log_that_was_closed_goes_on_as_if_it_had_not)
 }
 END_TEST
 
+/* A channel that is new may be one of those that were. */
+START_TEST(what_was_forgotten_is_so_in_the_next_life)
+{
+	struct office *o = office_open("log.db");
+	struct channel *c;
+	sqlite3 *db;
+
+	publish(o, "a", 10, NULL);
+	office_stop(o);
+	ck_assert_int_eq(sqlite3_open(scratch_path("log.db"), &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db,
+			     "UPDATE state SET value = 7"
+			     " WHERE name = 'forgotten'",
+			     NULL, NULL, NULL),
+	    SQLITE_OK);
+	ck_assert_int_eq(sqlite3_changes(db), 1);
+	sqlite3_close(db);
+	office_start(o, "log.db");
+	c = world_channel(&o->world, "new");
+	ck_assert_uint_eq(channel_head(c), 7);
+	channel_unref(c);
+	c = world_channel(&o->world, "a");
+	ck_assert_uint_eq(channel_head(c), 1);
+	channel_unref(c);
+	office_close(o);
+}
+END_TEST
+
 /* The files as a crash leaves them, at the moment of the answer. */
 START_TEST(no_crash_takes_an_answered_event_back_or_its_id)
 {
@@ -275,6 +305,24 @@ START_TEST(a_cleared_channel_begins_anew)
 		check_history(o, "a", &after, 1);
 		check_history(o, "b", &other, 1);
 	}
+	office_close(o);
+}
+END_TEST
+
+/* However little there is to commit before. */
+START_TEST(what_was_said_just_before_is_cleared_as_well)
+{
+	struct office *o = office_open(files[_i]);
+	struct append *a = request_new(o, 0, 0);
+
+	say(o, "a", 1, NULL);
+	a->clear = world_channel(&o->world, "a");
+	stage(o, a);
+	settle(o);
+	check_answers(o, 0, SW_OK);
+	desk_wait(&o->desks[0], DELIVERED, 1);
+	desk_wait(&o->desks[0], CLEARED, 1);
+	check_history(o, "a", NULL, 0);
 	office_close(o);
 }
 END_TEST
@@ -535,9 +583,11 @@ SUITE("log", LOOP(answers_and_batches_come_after_the_commit_in_order_of_ids, 2),
     LOOP(who_was_answered_finds_the_event, 2),
     TEST(what_was_answered_just_now_is_history),
     TEST(a_log_that_was_closed_goes_on_as_if_it_had_not),
+    TEST(what_was_forgotten_is_so_in_the_next_life),
     TEST(no_crash_takes_an_answered_event_back_or_its_id),
     TEST(events_kept_in_memory_never_reach_the_store),
     LOOP(a_cleared_channel_begins_anew, 2),
+    LOOP(what_was_said_just_before_is_cleared_as_well, 2),
     TEST(a_cleared_channel_stays_so_after_a_crash),
     TEST(one_that_cannot_be_stored_fails_alone),
     TEST(a_request_that_cannot_be_stored_leaves_nothing),

@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include "proxy/base/clock.h"
+#include "proxy/base/utf8.h"
 #include "tests/storage/carrier.h"
 #include "tests/suite.h"
 
@@ -256,6 +258,62 @@ START_TEST(a_letter_whose_revival_fails_is_dead_once)
 }
 END_TEST
 
+struct told {
+	char reason[300], lane[8];
+	uint64_t created_ms, died_ms, size;
+};
+
+static int
+tell(void *ctx, const struct outbox_letter *letter)
+{
+	struct told *t = ctx;
+
+	t->created_ms = letter->created_ms;
+	t->died_ms = letter->died_ms;
+	t->size = letter->size;
+	snprintf(t->reason, sizeof(t->reason), "%.*s", (int)letter->reason.len,
+	    letter->reason.p);
+	snprintf(t->lane, sizeof(t->lane), "%.*s", (int)letter->lane.len,
+	    letter->lane.p);
+	return SW_OK;
+}
+
+/* Its reason has at most so many bytes, and whole characters. */
+START_TEST(a_dead_letter_is_told_with_its_times_and_its_reason)
+{
+	struct outbox_limits l = limits;
+	uint64_t before = clock_unix_ms();
+	struct told told = { .size = 0 };
+	char why[400] = "";
+	struct outbox_query q;
+
+	/* Each place of a character is where it has to be cut. */
+	memset(why, 'x', (size_t)_i);
+	while (strlen(why) < 300)
+		strcat(why, "\xe2\x82\xac");
+	l.max_age_ms = 0;
+	scratch_make();
+	start_at(scratch_path("store"), "a", &l);
+	carrier.why = why;
+	ck_assert_int_eq(put("lane", "1", false), SW_OK);
+	ck_assert_int_eq(put("lane", "2", false), SW_OK);
+	await_seen(2);
+	run_sql("UPDATE letter SET created = 5");
+	ask(&q, OUTBOX_LIST, tell, &told);
+	await(&carrier.answered, 1);
+	ck_assert_uint_eq(carrier.found, 1);
+	ck_assert_str_eq(told.lane, "lane");
+	ck_assert_uint_eq(told.size, 1);
+	ck_assert_uint_eq(told.created_ms, 5);
+	ck_assert_uint_ge(told.died_ms, before);
+	ck_assert_uint_le(told.died_ms, clock_unix_ms());
+	ck_assert_uint_ge(strlen(told.reason), 253);
+	ck_assert(utf8_valid(told.reason, strlen(told.reason)));
+	stop();
+	scratch_remove();
+}
+END_TEST
+
 START_TEST(all_dead_letters_are_sent_again_however_many)
 {
 	enum { LETTERS = OUTBOX_LETTERS_MAX + 10 };
@@ -313,5 +371,6 @@ SUITE("outbox", TEST(letters_of_a_lane_arrive_in_their_order),
     TEST(the_write_ahead_log_starts_over),
     LOOP(a_list_that_fails_fails_nothing_else, 2),
     TEST(a_letter_whose_revival_fails_is_dead_once),
+    LOOP(a_dead_letter_is_told_with_its_times_and_its_reason, 3),
     TEST(all_dead_letters_are_sent_again_however_many),
     TEST(what_waits_for_a_file_that_failed_is_answered_at_the_end))

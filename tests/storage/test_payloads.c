@@ -36,7 +36,8 @@ depot_open(struct depot *t)
 	world_init(&t->world);
 	t->store = engine_open(ENGINE_SQLITE);
 	engine_begin(t->store);
-	scribe_init(&t->room, t->store, world_channel(&t->world, "room"), 1);
+	/* Its key is not the number of a file. */
+	scribe_init(&t->room, t->store, world_channel(&t->world, "room"), 7);
 	engine_commit(t->store);
 }
 
@@ -381,6 +382,34 @@ START_TEST(a_reader_keeps_what_its_view_shows)
 }
 END_TEST
 
+/* What is read next may be in another file than what was read just now. */
+START_TEST(a_reader_goes_from_file_to_file)
+{
+	static const uint64_t ids[] = { 1, PER_FILE + 1, MANY, 2 };
+	struct store_reader *r;
+	struct depot t;
+
+	depot_open(&t);
+	fill(&t);
+	r = engine_reader(t.store);
+	ck_assert_int_eq(t.store->ops->reader_begin(r), SW_OK);
+	for (size_t i = 0; i < COUNT(ids); i++) {
+		struct event *want = make_large(t.room.channel, ids[i], MEGA);
+		struct event *e;
+
+		ck_assert_int_eq(
+		    t.store->ops->reader_event(r, ids[i], t.room.channel, &e),
+		    SW_OK);
+		ck_assert_mem_eq(event_payload(e), event_payload(want), MEGA);
+		event_unref(want);
+		event_unref(e);
+	}
+	t.store->ops->reader_end(r);
+	t.store->ops->reader_close(r);
+	depot_close(&t);
+}
+END_TEST
+
 static uint64_t seen_floor;
 
 static int
@@ -553,6 +582,7 @@ SUITE("storage/payloads", TEST(a_payload_of_any_size_reads_back),
     TEST(a_file_that_is_not_needed_waits_for_no_sync),
     TEST(only_so_many_spare_files_are_kept),
     TEST(a_reader_keeps_what_its_view_shows),
+    TEST(a_reader_goes_from_file_to_file),
     TEST(history_begins_behind_payloads_that_were_lost),
     TEST(payloads_that_were_not_written_are_told_from_what_was_there),
     TEST(what_a_sync_failed_to_cover_is_never_taken_for_synced),
