@@ -235,6 +235,17 @@ START_TEST(no_text_is_no_json)
 }
 END_TEST
 
+/* What stands behind a text is nobody's, and may be a quote. */
+START_TEST(a_text_ends_where_it_ends)
+{
+	ck_assert(!json_valid((struct str){ "\"ab\"", 3 }));
+	ck_assert(!json_valid((struct str){ "[1]", 2 }));
+	ck_assert(!json_valid((struct str){ "true", 3 }));
+	ck_assert(json_valid((struct str){ "12", 1 }));
+	ck_assert(json_valid((struct str){ "1 x", 2 }));
+}
+END_TEST
+
 /* Values that end only at their last byte, cut before it. */
 START_TEST(no_part_of_a_value_is_one)
 {
@@ -647,7 +658,8 @@ END_TEST
 
 SUITE("json", LOOP(valid_json_is_accepted, COUNT(valid)),
     LOOP(invalid_json_is_refused, COUNT(invalid)), TEST(no_text_is_no_json),
-    LOOP(no_part_of_a_value_is_one, 6), LOOP(nesting_ends_at_its_limit, 4),
+    TEST(a_text_ends_where_it_ends), LOOP(no_part_of_a_value_is_one, 6),
+    LOOP(nesting_ends_at_its_limit, 4),
     LOOP(brackets_close_what_they_opened, 4),
     TEST(a_million_brackets_cost_no_stack),
     TEST(members_come_in_their_order_as_they_stand),

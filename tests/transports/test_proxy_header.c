@@ -85,6 +85,18 @@ START_TEST(cut_after_any_byte_it_asks_for_more)
 }
 END_TEST
 
+/* The first byte that cannot be right is not waited behind. */
+START_TEST(another_version_is_refused_at_its_byte)
+{
+	struct proxy_header h;
+
+	ck_assert_int_eq(proxy_header_parse(&h, (struct str){ V2 "\x31", 13 }),
+	    PROXY_HEADER_WRONG);
+	ck_assert_int_eq(proxy_header_parse(&h, (struct str){ V2 "\x31", 12 }),
+	    PROXY_HEADER_MORE);
+}
+END_TEST
+
 START_TEST(a_local_socket_of_the_client_has_no_address)
 {
 	static char bytes[16 + 216];
@@ -153,5 +165,6 @@ END_TEST
 SUITE("proxy_header", LOOP(a_header_tells_of_the_client, COUNT(headers)),
     LOOP(what_stands_behind_it_is_not_its_own, COUNT(headers)),
     LOOP(cut_after_any_byte_it_asks_for_more, COUNT(headers)),
+    TEST(another_version_is_refused_at_its_byte),
     TEST(a_local_socket_of_the_client_has_no_address),
     LOOP(anything_else_is_refused, COUNT(wrong)))

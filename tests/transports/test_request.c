@@ -193,6 +193,8 @@ START_TEST(a_host_is_a_name_or_an_address_with_a_port)
 		{ BYTES("a_b~c"), true },
 		{ BYTES("%41"), true },
 		{ BYTES("a,b"), false },
+		{ BYTES(",a"), false },
+		{ BYTES("a,"), false },
 		{ BYTES("a b"), false },
 		{ BYTES("a/b"), false },
 		{ BYTES("a?b"), false },
@@ -208,6 +210,26 @@ START_TEST(a_host_is_a_name_or_an_address_with_a_port)
 	for (size_t i = 0; i < COUNT(hosts); i++)
 		if (host_valid(hosts[i].host) != hosts[i].valid)
 			ck_abort_msg("%s", bytes_show(hosts[i].host));
+}
+END_TEST
+
+START_TEST(a_text_without_escapes_is_taken_as_it_is)
+{
+	static const struct {
+		const char *text, *plain; /* NULL: refused */
+	} texts[] = { { "", "" }, { "a+b", "a+b" }, { "%41b%2B", "Ab+" },
+		{ "1234%35", "12345" }, { "12345%36", NULL }, { "%4", NULL },
+		{ "%g1", NULL }, { "%", NULL } };
+
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		struct str text = str_of(texts[i].text);
+		char room[5];
+
+		ck_assert(percent_plain(&text, room, sizeof(room)) ==
+		    (texts[i].plain != NULL));
+		assert_text(text,
+		    texts[i].plain != NULL ? texts[i].plain : texts[i].text);
+	}
 }
 END_TEST
 
@@ -240,4 +262,5 @@ SUITE("request", TEST(methods_are_known_by_their_exact_names),
     LOOP(parameters_of_a_query_are_found, COUNT(params)),
     LOOP(percent_escapes_are_decoded_once, COUNT(escapes)),
     TEST(what_is_decoded_has_a_limit),
-    TEST(a_host_is_a_name_or_an_address_with_a_port), TEST(memory_may_run_out))
+    TEST(a_host_is_a_name_or_an_address_with_a_port),
+    TEST(a_text_without_escapes_is_taken_as_it_is), TEST(memory_may_run_out))

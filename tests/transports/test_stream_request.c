@@ -106,6 +106,7 @@ static const struct {
 	{ "/stream/a", "Prefer: wait=7; foo=\"bar\"\r\n", TRANSPORT_LONG, false,
 	    7000 },
 	{ "/stream/a", "Prefer: wait=\"\r\n", TRANSPORT_SHORT, false, 0 },
+	{ "/stream/a", "Prefer: depth=7, =7\r\n", TRANSPORT_SHORT, false, 0 },
 	/* A page, whatever a browser accepts; `wait` is until the next one. */
 	{ "/stream/a?format=html", "", TRANSPORT_SHORT, false, 0 },
 	{ "/stream/a?format=html&wait=9", SSE "Accept: text/html\r\n",
@@ -240,6 +241,10 @@ START_TEST(the_longest_names_fit)
 }
 END_TEST
 
+#define LONG_TEXT_64                                               \
+	"ssssssssssssssssssssssssssssssssssssssssssssssssssssssss" \
+	"ssssssss"
+
 START_TEST(options_have_defaults_and_bounds)
 {
 	struct stream_request *s = ask("/stream/a", "");
@@ -253,6 +258,9 @@ START_TEST(options_have_defaults_and_bounds)
 	ck_assert(s->padding);
 	assert_text(s->session, "abc");
 	stream_request_fini(s);
+	s = ask("/stream/a?session=" LONG_TEXT_64 LONG_TEXT_64, "");
+	ck_assert_uint_eq(s->session.len, STREAM_SESSION_MAX);
+	stream_request_fini(s);
 	s = ask("/stream/a?limit=4294967295&padding=0", "");
 	ck_assert_uint_eq(s->limit, 1000);
 	ck_assert(!s->padding);
@@ -262,10 +270,6 @@ START_TEST(options_have_defaults_and_bounds)
 	stream_request_fini(s);
 }
 END_TEST
-
-#define LONG_TEXT_64                                               \
-	"ssssssssssssssssssssssssssssssssssssssssssssssssssssssss" \
-	"ssssssss"
 
 static const struct {
 	const char *target, *headers;
