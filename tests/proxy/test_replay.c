@@ -205,9 +205,62 @@ START_TEST(a_channel_that_is_cleared_is_forgotten)
 }
 END_TEST
 
+static const struct {
+	size_t found; /* by the store, of the events 1, 3 and 5 */
+	bool more;    /* than that */
+	uint32_t limit;
+	size_t given; /* of all events, from 1 on */
+	bool left;
+} merges[] = {
+	{ 3, false, 10, 6, false },
+	/* What the store has behind them may be older than the window's. */
+	{ 2, true, 10, 3, true },
+	{ 1, true, 10, 1, true },
+	{ 3, false, 3, 3, true },
+	{ 0, false, 10, 0, false },
+};
+
+/* Of a channel that memory keeps, beside one that the store has. */
+START_TEST(events_of_windows_are_merged_in_the_order_of_ids)
+{
+	struct subscriber *s = &subscribers[0];
+	struct link kept = { .subscriber = s, .reads = true };
+	struct replay r = { .upto = merges[_i].found == 0 ? 1 : 6 };
+	struct history_query *q = &r.read.query;
+	struct hub_channel *stored;
+
+	set_up(true);
+	stored = s->first.channel;
+	s->first.reads = s->first.reads_store = true;
+	s->first.next = &kept;
+	ck_assert_int_eq(
+	    hub_link(w.hub, &kept, hub_world_channel(&w, "m"), 0), SW_OK);
+	for (size_t i = 0; i < 6; i++)
+		hub_world_publish(&w, i % 2 == 0 ? "a" : "m", 10);
+	q->limit = merges[_i].limit;
+	q->more = merges[_i].more;
+	q->events = calloc(3, sizeof(*q->events));
+	for (; q->count < merges[_i].found; q->count++)
+		q->events[q->count] =
+		    event_ref(window_at(&stored->window, (uint32_t)q->count));
+	ck_assert_int_eq(replay_add_memory(s, &r), SW_OK);
+	ck_assert_uint_eq(q->count, merges[_i].given);
+	ck_assert(q->more == merges[_i].left);
+	for (size_t i = 0; i < q->count; i++) {
+		ck_assert_uint_eq(q->events[i]->id, i + 1);
+		event_unref(q->events[i]);
+	}
+	free(q->events);
+	s->first.next = NULL;
+	hub_unlink(w.hub, &kept);
+	clean_up();
+}
+END_TEST
+
 SUITE("replay", TEST(who_stands_at_the_same_place_shares_a_read),
     TEST(who_stands_elsewhere_has_its_own), TEST(who_leaves_is_served_nothing),
     TEST(what_is_kept_has_a_bound_in_bytes),
     TEST(what_is_kept_has_a_bound_in_number),
     TEST(that_nothing_was_found_is_not_kept),
-    TEST(a_channel_that_is_cleared_is_forgotten))
+    TEST(a_channel_that_is_cleared_is_forgotten),
+    LOOP(events_of_windows_are_merged_in_the_order_of_ids, COUNT(merges)))
