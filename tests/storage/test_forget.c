@@ -112,6 +112,7 @@ START_TEST(what_is_in_use_stays)
 {
 	struct house h;
 	struct channel *listened;
+	char *said;
 
 	open_house(&h, _i);
 	store_old(&h, "aged-listened", 1);
@@ -121,10 +122,16 @@ START_TEST(what_is_in_use_stays)
 	listened = world_channel(&h.world, "aged-listened");
 	sweep(&h);
 	check_rows(&h, 2, 2);
+	said_listen();
+	log_set(LOG_INFO, false);
 	mark(&h, 2);
 	house_second(&h);
 	mark(&h, 2);
 	house_second(&h);
+	log_set(LOG_ERROR, false);
+	said = said_end();
+	ck_assert_str_eq(said, "");
+	free(said);
 	ck_assert_uint_eq(forgotten_count(&h), 0);
 	ck_assert_uint_eq(h.writer.state.forgotten, 0);
 	/* Once nobody listens, and time has passed: */
