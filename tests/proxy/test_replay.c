@@ -257,10 +257,40 @@ START_TEST(events_of_windows_are_merged_in_the_order_of_ids)
 }
 END_TEST
 
+/* One link has caught up apart from the others, which are live. */
+START_TEST(what_is_read_for_one_link_concerns_no_other)
+{
+	struct subscriber *s = &subscribers[0];
+	struct link late = { .subscriber = s, .alone = true };
+
+	set_up(true);
+	s->first.next = &late;
+	s->first.pos = 2;
+	ck_assert_int_eq(
+	    hub_link(w.hub, &late, hub_world_channel(&w, "late"), 1), SW_OK);
+	ck_assert_int_eq(replay_start(w.hub, s, &late, 0, 0), SW_OK);
+	ck_assert_uint_eq(asked[0]->query.part_count, 1);
+	ck_assert_ptr_eq(
+	    asked[0]->query.parts[0].channel, late.channel->channel);
+	replay_advance(s, 7);
+	ck_assert_uint_eq(late.pos, 7);
+	ck_assert_uint_eq(s->first.pos, 2);
+	/* Nor does any go back. */
+	replay_advance(s, 6);
+	ck_assert_uint_eq(late.pos, 7);
+	replay_leave(s);
+	answer(0, 0);
+	s->first.next = NULL;
+	hub_unlink(w.hub, &late);
+	clean_up();
+}
+END_TEST
+
 SUITE("replay", TEST(who_stands_at_the_same_place_shares_a_read),
     TEST(who_stands_elsewhere_has_its_own), TEST(who_leaves_is_served_nothing),
     TEST(what_is_kept_has_a_bound_in_bytes),
     TEST(what_is_kept_has_a_bound_in_number),
     TEST(that_nothing_was_found_is_not_kept),
     TEST(a_channel_that_is_cleared_is_forgotten),
+    TEST(what_is_read_for_one_link_concerns_no_other),
     LOOP(events_of_windows_are_merged_in_the_order_of_ids, COUNT(merges)))

@@ -30,7 +30,7 @@ struct note {
 	enum kind kind;
 	int err;
 	bool duplicate, explained;
-	uint64_t id, number;
+	uint64_t id, number, total;
 	uint64_t head;  /* of the log, at that moment */
 	uint64_t batch; /* a DELIVERED's: its batch's head */
 	char name[16];  /* of the channel */
@@ -101,6 +101,7 @@ desk_delivered(struct task *t)
 			.kind = DELIVERED,
 			.id = e->id,
 			.number = e->number,
+			.total = e->total,
 			.batch = b->head,
 		    },
 		    e->channel);

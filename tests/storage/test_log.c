@@ -217,6 +217,7 @@ START_TEST(no_crash_takes_an_answered_event_back_or_its_id)
 	struct office *o = office_open("log.db");
 	struct epoch epoch = *log_epoch(o->log);
 	uint64_t ids[3], newest;
+	struct note last;
 
 	ids[0] = publish(o, "a", 10, NULL).id;
 	ids[1] = publish(o, "a", 10, "k").id;
@@ -232,6 +233,11 @@ START_TEST(no_crash_takes_an_answered_event_back_or_its_id)
 	ids[2] = publish(o, "a", 10, NULL).id;
 	ck_assert_uint_gt(ids[2], newest);
 	check_history(o, "a", ids, 3);
+	/* What history may have is counted on from there. */
+	desk_wait(&o->desks[0], DELIVERED, 1);
+	last = desk_nth(&o->desks[0], DELIVERED, 0);
+	ck_assert_uint_eq(last.number, 3);
+	ck_assert_uint_eq(last.total, 30);
 	office_close(o);
 }
 END_TEST
