@@ -269,6 +269,8 @@ START_TEST(what_is_read_for_one_link_concerns_no_other)
 	ck_assert_int_eq(
 	    hub_link(w.hub, &late, hub_world_channel(&w, "late"), 1), SW_OK);
 	ck_assert_int_eq(replay_start(w.hub, s, &late, 0, 0), SW_OK);
+	/* The others need not wait for it. */
+	ck_assert(s->replay->alone);
 	ck_assert_uint_eq(asked[0]->query.part_count, 1);
 	ck_assert_ptr_eq(
 	    asked[0]->query.parts[0].channel, late.channel->channel);

@@ -18,6 +18,16 @@ class Gaps(Scenario):
         return self.gateway.batch([{"channel": channel, "data": n}
                                    for n in range(count)])
 
+    def without_gap(self, s, count):
+        """The ids of so many events, with no loss told before the last."""
+        ids = []
+        while len(ids) < count:
+            e = s.next()
+            self.assertNotEqual(e["type"], "spillway.gap", e)
+            if "id" in e:
+                ids.append(e["id"])
+        return ids
+
     def test_a_cursor_older_than_what_is_kept(self):
         ids = self.fill("short", 50)
         kept = ids[-10:]
@@ -36,11 +46,7 @@ class Gaps(Scenario):
         ids = self.fill("short", 50)
         for transport in self.each():
             s = transport(self.gateway, "short", ids[39])
-            got = [s.next() for _ in range(11 if s in STREAMS else 10)]
-            events = [e for e in got if "id" in e]
-            self.assertEqual([e["id"] for e in events],
-                             ids[40:40 + len(events)])
-            self.assertFalse([e for e in got if e["type"] == "spillway.gap"])
+            self.assertEqual(self.without_gap(s, 10), ids[40:])
             s.close()
 
     def test_replaying_all_that_is_kept_is_no_loss(self):
@@ -54,10 +60,10 @@ class Gaps(Scenario):
     def check_replay_of_all_that_is_kept(self, ids):
         for transport in self.each():
             s = transport(self.gateway, "short", "start")
-            self.assertEqual([e["id"] for e in s.events(10)], ids[-10:])
+            self.assertEqual(self.without_gap(s, 10), ids[-10:])
             s.close()
             s = transport(self.gateway, "short", None, last=30)
-            self.assertEqual([e["id"] for e in s.events(10)], ids[-10:])
+            self.assertEqual(self.without_gap(s, 10), ids[-10:])
             s.close()
 
     def test_a_cursor_of_another_log(self):

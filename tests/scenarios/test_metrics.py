@@ -446,6 +446,23 @@ channel "echo" { send = echo }
             self.gateway.until(lambda: not self.gateway.get(
                 "/v1/connections", api=True)[1]["connections"])
 
+    def test_an_event_stream_that_is_read_late(self):
+        """Its socket takes some events of several, and a part of the next."""
+        self.kind = "sse"
+        s = MeteredStream(self.gateway.port, "/stream/a", receive_buffer=4096)
+        id = json.loads(s.block()[1])["connection"]
+        s.block()
+        for _ in range(4):
+            self.gateway.batch([{"channel": "a", "data": "x" * 9998}] * 200)
+        seen = 0
+        while seen < 800:
+            name, data = s.block()
+            if name == "message":
+                self.assertEqual(len(data), 10000)
+                seen += 1
+        self.settled(s, id, {"payload": 8000000, "handshake": 0})
+        s.close()
+
     def test_polls_through_both_doors(self):
         g = self.gateway
         payload = self.publish([1, 100, 70000])
