@@ -393,7 +393,9 @@ begin(
 		METRIC_LIMIT(x->worker, LIMIT_HEADER);
 		return refuse_at_once(p, 431, "See header-max.");
 	}
-	if (c->listener == LISTENER_PUBLIC && x->request.method == METHOD_GET &&
+	if (c->listener == LISTENER_PUBLIC &&
+	    (x->request.method == METHOD_GET ||
+		x->request.method == METHOD_HEAD) &&
 	    x->request.path.len > n &&
 	    memcmp(x->request.path.p, stream_prefix, n) == 0) {
 		if (x->request.content_length > 0 ||

@@ -19,8 +19,8 @@ enum {
 	ANSWER_BYTES = 1 << 20,
 };
 
-static const char json_headers[] = "Content-Type: application/json\r\n"
-				   "Cache-Control: no-store, no-transform\r\n";
+const char poll_headers[] = "Content-Type: application/json\r\n"
+			    "Cache-Control: no-store, no-transform\r\n";
 
 /* The events of an answer, and where they end. */
 struct answer {
@@ -154,7 +154,7 @@ put_response(
 	if (err != SW_OK)
 		return err;
 	response_begin(out, w, 200, s->poll.keep_alive);
-	buf_puts(out, s->poll.html ? html_headers : json_headers);
+	buf_puts(out, s->poll.html ? html_headers : poll_headers);
 	if (!s->poll.html && s->poll.cors != NULL)
 		buf_puts(out, s->poll.cors);
 	buf_puts(out, "Content-Length: ");

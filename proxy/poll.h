@@ -8,6 +8,8 @@
  * behind its cursor; a long one that has nothing yet waits for it.
  */
 
+extern const char poll_headers[]; /* of answers in JSON */
+
 /* The last answer that was made: polls that wait at one place get the same. */
 struct poll_cache;
 struct poll_cache *poll_cache_new(void);

@@ -89,12 +89,8 @@ refuse(struct passage *p, int status, const char *detail, const char *end)
 	buf_init(&out, 1 << 16);
 	response_put_refusal(&out, c->worker, status, detail, p->keep_alive,
 	    str_of(status == 405 ? allowed : ""));
-	/* The response to a HEAD is a head. */
-	if (p->is_head && buf_error(&out) == SW_OK)
-		out.tail = out.head +
-		    (size_t)((uint8_t *)memmem(
-				 buf_head(&out), buf_len(&out), "\r\n\r\n", 4) +
-			4 - buf_head(&out));
+	if (p->is_head)
+		response_keep_head(&out);
 	if (buf_error(&out) == SW_OK &&
 	    conn_send(c, buf_head(&out), buf_len(&out)) == SW_OK)
 		part(p, end);

@@ -140,3 +140,16 @@ response_put_refusal(struct buf *out, struct worker *w, int status,
 		out->error = buf_error(&body);
 	buf_fini(&body);
 }
+
+void
+response_keep_head(struct buf *out)
+{
+	static const char end[] = "\r\n\r\n";
+	uint8_t *at;
+
+	if (buf_error(out) != SW_OK)
+		return;
+	at = memmem(buf_head(out), buf_len(out), end, sizeof(end) - 1);
+	if (at != NULL)
+		out->tail = (size_t)(at - out->bytes) + sizeof(end) - 1;
+}

@@ -29,6 +29,9 @@ void response_put_problem(struct buf *out, struct worker *w, int status,
 void response_put_refusal(struct buf *out, struct worker *w, int status,
     const char *detail, bool keep_alive, struct str headers);
 
+/* The response to a HEAD is a head: drop what is behind it. */
+void response_keep_head(struct buf *out);
+
 /* Seconds for Retry-After, or 0 for none. */
 unsigned retry_after(int status);
 

@@ -229,7 +229,7 @@ static void
 preflight(struct exchange *x)
 {
 	x->preflight = true;
-	x->allow = "GET, POST, OPTIONS";
+	x->allow = "GET, HEAD, POST, OPTIONS";
 	exchange_answer(x, 204, "text/plain");
 }
 
@@ -245,11 +245,12 @@ handle_stream(struct exchange *x, struct str channel)
 		take_message(x, channel);
 	} else if (x->request.method == METHOD_OPTIONS) {
 		preflight(x);
-	} else if (x->request.method == METHOD_GET) {
+	} else if (x->request.method == METHOD_GET ||
+	    x->request.method == METHOD_HEAD) {
 		exchange_refuse(
 		    x, 400, "Name the channels: /stream/CHANNEL[,CHANNEL...]");
 	} else {
-		x->allow = "GET, POST, OPTIONS";
+		x->allow = "GET, HEAD, POST, OPTIONS";
 		exchange_refuse(
 		    x, 405, "GET subscribes to a stream, POST sends to one.");
 	}

@@ -46,6 +46,18 @@ struct opening {
 	uint64_t session_number;  /* should it be new; 0: any */
 };
 
+/* A whole answer, which is freed. */
+static void
+send_answer(struct conn *c, struct buf *out, bool keep_alive)
+{
+	if (buf_error(out) == SW_OK &&
+	    conn_send(c, buf_head(out), buf_len(out)) == SW_OK)
+		look_resume(c, keep_alive);
+	else
+		conn_close(c);
+	buf_fini(out);
+}
+
 static void
 refuse(const struct opening *o, int status, const char *detail, bool keep_alive)
 {
@@ -61,12 +73,9 @@ refuse(const struct opening *o, int status, const char *detail, bool keep_alive)
 	response_put_refusal(
 	    &out, c->worker, status, detail, keep_alive, buf_str(&headers));
 	buf_fini(&headers);
-	if (buf_error(&out) == SW_OK &&
-	    conn_send(c, buf_head(&out), buf_len(&out)) == SW_OK)
-		look_resume(c, keep_alive);
-	else
-		conn_close(c);
-	buf_fini(&out);
+	if (o->request->method == METHOD_HEAD)
+		response_keep_head(&out);
+	send_answer(c, &out, keep_alive);
 }
 
 /* It may, but cannot. */
@@ -439,6 +448,10 @@ open_websocket(struct opening *o, int access)
 		websocket_begin(c->owner);
 }
 
+static const char sse_headers[] = "Content-Type: text/event-stream\r\n"
+				  "Cache-Control: no-store, no-transform\r\n"
+				  "X-Accel-Buffering: no\r\n";
+
 static void
 open_sse(struct opening *o)
 {
@@ -454,10 +467,7 @@ open_sse(struct opening *o)
 	}
 	buf_clear(out);
 	response_begin(out, w, 200, false);
-	buf_puts(out,
-	    "Content-Type: text/event-stream\r\n"
-	    "Cache-Control: no-store, no-transform\r\n"
-	    "X-Accel-Buffering: no\r\n");
+	buf_puts(out, sse_headers);
 	origin_put(out, o->origin, w->conf, o->request);
 	buf_puts(out, "\r\n");
 	begin_stream(s, &o->stream, &o->beginning, out);
@@ -480,6 +490,32 @@ open_poll(struct opening *o)
 	s->poll.cursor = o->beginning.pos;
 	if (set_out(s, &o->stream, &o->beginning))
 		poll_begin(s, &o->stream, keep_alive);
+}
+
+/*
+ * What a GET would be told before its events: without a length, since only a
+ * GET finds out how much that would be (RFC 9110 8.6).
+ */
+static void
+answer_head(const struct opening *o)
+{
+	struct conn *c = o->conn;
+	struct worker *w = c->worker;
+	bool keep_alive = o->request->keep_alive && !w->draining;
+	struct buf out;
+
+	buf_init(&out, 1 << 16);
+	response_begin(&out, w, 200, keep_alive);
+	buf_puts(&out,
+	    o->stream.transport->streams ? sse_headers :
+		o->stream.html           ? html_headers :
+					   poll_headers);
+	if (!o->stream.html)
+		origin_put(&out, o->origin, w->conf, o->request);
+	buf_puts(&out, "\r\n");
+	conn_count(c, &w->metrics.transport[o->stream.transport->id],
+	    BUCKET_RESPONSE, buf_len(&out));
+	send_answer(c, &out, keep_alive);
 }
 
 /* May it have all that it asks for? SW_EAUTH, SW_EFORBIDDEN: auth.why says. */
@@ -507,6 +543,8 @@ open_transport(struct opening *o, int err, int status)
 	} else if (err != SW_OK) {
 		count_refusal(w, err);
 		refuse(o, status, o->auth.why, o->request->keep_alive);
+	} else if (o->request->method == METHOD_HEAD) {
+		answer_head(o);
 	} else if (o->stream.transport->id == TRANSPORT_SSE) {
 		open_sse(o);
 	} else {
@@ -586,13 +624,16 @@ read_request(struct opening *o)
 		stream_request_fini(&o->stream);
 		return false;
 	}
+	/* Who only asks has not come. */
+	if (r->method == METHOD_HEAD)
+		o->stream.session = (struct str){ NULL, 0 };
 	return true;
 }
 
 void
 stream_open(struct conn *c, const struct request *r, struct str rest)
 {
-	if (c->worker->lab == NULL)
+	if (c->worker->lab == NULL || r->method == METHOD_HEAD)
 		stream_begin(c, r, rest);
 	else
 		lab_request(c, r, rest);

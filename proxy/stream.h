@@ -11,7 +11,8 @@
  */
 
 /*
- * Open it. `rest` is the path behind /stream/. The connection is ours: whoever
+ * Open it. A HEAD gets the head of what a GET would get, and nothing is left of
+ * it. `rest` is the path behind /stream/. The connection is ours: whoever
  * read the request has taken its bytes off the socket, and left in conn->in
  * what came behind them.
  */

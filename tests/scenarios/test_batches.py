@@ -464,7 +464,7 @@ channel "echo*" { send = echo }
             self.assertEqual(status, 405)
             self.assertEqual(
                 {m.strip() for m in headers["allow"].split(",")},
-                {"GET", "POST", "OPTIONS"})
+                {"GET", "HEAD", "POST", "OPTIONS"})
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ import unittest
 import tokens
 from bridge_backend import SECRET, Backend
 from gateway import (TEXT, Closed, EventStream, Gateway, WebSocket, Wire,
-                     free_ports)
+                     free_ports, request_head)
 
+EVENTS = [("Accept", "text/event-stream")]
 GRANTED = (204, None, b"")
 
 
@@ -96,6 +97,22 @@ class Connect(Asked):
                 "GET", f"/stream/{channel}{query}", None,
                 {"Cookie": "c=1"})[0]
         return codes
+
+    def test_a_head_is_asked_for_and_nobody_comes_or_goes(self):
+        for path, headers in (("asked", EVENTS), ("asked?session=s", [])):
+            for answer, status in ((GRANTED, 200), ((403, None, b""), 403)):
+                self.answers["spillway.connect"] = answer
+                with Wire(self.gateway.port) as w:
+                    w.send(request_head("/stream/" + path, headers, "HEAD"))
+                    head = w.until(b"\r\n\r\n").decode()
+                    self.assertEqual(int(head.split()[1]), status, head)
+        self.answers["spillway.connect"] = GRANTED
+        self.stream("asked").close()
+        self.told(1, "spillway.disconnect")
+        types = [e.type for e in self.backend.events]
+        self.assertEqual(types.count("spillway.connect"), 5)
+        for other in ("spillway.subscribe", "spillway.disconnect"):
+            self.assertEqual(types.count(other), 1, types)
 
     def test_cookies_of_pages_that_anybody_may_have_stay_here(self):
         """The browser adds them, whosever page it is."""

@@ -467,7 +467,8 @@ class Errors(Scenario):
                 (False, "GET", "/nowhere", 404, None),
                 (False, "GET", "/metrics", 404, None),
                 (False, "POST", "/v1/events", 404, None),
-                (False, "DELETE", "/stream/a", 405, {"GET", "POST", "OPTIONS"}),
+                (False, "DELETE", "/stream/a", 405,
+                 {"GET", "HEAD", "POST", "OPTIONS"}),
                 (False, "GET", "/stream/", 400, None),
                 (False, "POST", "/healthz", 405, {"GET", "HEAD"}),
                 (True, "DELETE", "/readyz", 405, {"GET", "HEAD"})):
