@@ -382,6 +382,7 @@ deliver_replayed(struct subscriber *s, struct replay *r)
 	}
 	if (err == SW_OK && (err = replay_add_memory(s, r)) == SW_OK)
 		loss_after_read(s, r);
+	replay_pass_older(s, r);
 	if (err == SW_OK && deliver_possible(s))
 		err = write_events(s, r);
 	if (subscriber_gone(s))

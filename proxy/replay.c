@@ -374,6 +374,15 @@ replay_advance(struct subscriber *s, uint64_t upto)
 }
 
 void
+replay_pass_older(struct subscriber *s, const struct replay *r)
+{
+	const struct history_query *q = &r->read.query;
+
+	if (q->last > 0 && q->newest_after != UINT64_MAX)
+		replay_advance(s, q->newest_after);
+}
+
+void
 replay_leave(struct subscriber *s)
 {
 	list_remove(&s->waiting);

@@ -49,6 +49,12 @@ int replay_start(struct hub *h, struct subscriber *s, struct link *alone,
 void replay_advance(struct subscriber *s, uint64_t upto);
 
 /*
+ * A read of the newest: what is older than those is passed over in all of its
+ * channels, before any of it is written.
+ */
+void replay_pass_older(struct subscriber *s, const struct replay *r);
+
+/*
  * The subscriber's link to the channel, if the read was for it; NULL: it has
  * none, or a newer one, which begins elsewhere.
  */

@@ -131,6 +131,21 @@ heartbeat = "10m"
         g.wait_log("info configuration reloaded")
         self.assertGreater(taken("b"), 20)
 
+    def test_the_newest_of_several_channels_stay_the_newest(self):
+        """Also if not even the first of them fits into the socket."""
+        g = self.gateway
+        for n in range(10):
+            g.publish("old", n)
+        # 6 MB as JSON: each byte is escaped.
+        ids = [g.publish("new", b"\x01" * size,
+                         Content_Type="text/plain")["id"]
+               for size in (1 << 20, 1)]
+        for kind in SLOW:
+            s = kind(g, "old,new", last=2)
+            self.addCleanup(s.close)
+            self.assertEqual([e["id"] for e in s.events(2)], ids)
+            s.notice("caughtup")
+
     def test_commands_are_answered_behind_the_event_that_was_begun(self):
         (s,) = self.subscribe((SlowWs,), "a")
         ids = self.publish(200)
