@@ -47,7 +47,14 @@ tell_trimmed(struct subscriber *s, const struct link *l, uint64_t first)
 	    s->link_count > 1 ? l->channel->channel->name : STR(""));
 }
 
-/* The oldest event behind the positions that the windows hold, or 0. */
+/* Where the window's events that are kept begin, behind the position. */
+static uint32_t
+first_kept(const struct subscriber *s, const struct link *l, uint64_t pos)
+{
+	return hub_channel_kept(subscriber_hub(s), l->channel, pos);
+}
+
+/* The oldest event behind the positions that windows have and is kept, or 0. */
 static uint64_t
 oldest_in_windows(const struct subscriber *s)
 {
@@ -60,7 +67,7 @@ oldest_in_windows(const struct subscriber *s)
 		if (l->channel == NULL)
 			continue;
 		w = &l->channel->window;
-		i = window_find(w, l->pos);
+		i = first_kept(s, l, l->pos);
 		if (i < w->count && (id == 0 || window_at(w, i)->id < id))
 			id = window_at(w, i)->id;
 	}
@@ -110,13 +117,6 @@ loss_note(struct subscriber *s, enum gap_reason reason,
 	return SW_OK;
 }
 
-/* Where the window's events that are kept begin, behind the position. */
-static uint32_t
-first_kept(const struct subscriber *s, const struct link *l, uint64_t pos)
-{
-	return hub_channel_kept(subscriber_hub(s), l->channel, pos);
-}
-
 /* Go on with event `i` of the window, or behind all of them. */
 static void
 skip_to(struct link *l, uint32_t i, uint64_t *first)
@@ -135,7 +135,9 @@ loss_trim(struct subscriber *s, struct link *l)
 	uint64_t first, from = l->pos;
 	struct link before = *l;
 
-	if (!link_in_window(l) || i == window_find(&l->channel->window, l->pos))
+	/* What a window has dropped may be in the store, if there is one. */
+	if ((!link_in_window(l) && hub_channel_stored(l->channel)) ||
+	    i == window_find(&l->channel->window, l->pos))
 		return;
 	skip_to(l, i, &first);
 	before.pos = from;

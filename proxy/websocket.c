@@ -180,7 +180,7 @@ websocket_subscribe(struct subscriber *s, const struct command *cmd)
 	l->from_start = gap != GAP_NONE || str_is(cmd->after, "start");
 	if (gap != GAP_NONE && loss_note(s, gap, &after, l) != SW_OK)
 		subscriber_close(s, CLOSE_OVERLOAD);
-	else if (pos > 0)
+	if (!subscriber_gone(s))
 		loss_trim(s, l);
 	if (!subscriber_gone(s))
 		deliver_flush(s);

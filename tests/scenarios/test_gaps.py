@@ -2,8 +2,9 @@
 
 import threading
 
-from gateway import (GUARD, STREAMS, Closed, Gateway, Scenario, WebSocket,
-                     Wire, main, request_head)
+from gateway import (GUARD, STREAMS, Closed, Gateway, Scenario,
+                     ShortSubscriber, WebSocket, Wire, WsSubscriber, main,
+                     request_head)
 
 
 def parts(cursor):
@@ -315,6 +316,53 @@ window-events = 64
             self.assertEqual([e["id"] for e in s.events(40)], ids[10:])
             s.notice("caughtup")
             s.close()
+
+
+class Kept(Scenario):
+    """Windows have more than retention keeps: slow sockets may need it."""
+
+    conf = """
+channel "m*" { durability = memory  history-events = 5 }
+channel "none*" { durability = memory  history-events = 0 }
+channel "s*" { history-events = 5 }
+"""
+
+    def later(self, channel, cursor):
+        """The same as a WebSocket's second channel."""
+        s = WsSubscriber(self.gateway, "other")
+        s.notice("caughtup")
+        s.ws.command(op="subscribe", channel=channel, after=cursor)
+        self.assertEqual(s.ws.message()["op"], "ok")
+        return s
+
+    def test_nobody_gets_more_than_is_kept(self):
+        # One window has all of a channel, the other has dropped some.
+        for count in (50, 100):
+            for kind, kept in (("m", 5), ("none", 0), ("s", 5)):
+                name = f"{kind}-{count}"
+                ids = self.gateway.batch([{"channel": name, "data": n}
+                                          for n in range(count)])
+                useless = "xxxx-" + ids[0].partition("-")[2]
+                for cursor in ("start", ids[1], ids[-9], useless):
+                    for transport in self.each((*STREAMS, ShortSubscriber)):
+                        self.check(transport(self.gateway, name, cursor),
+                                   cursor, ids[count - kept:])
+                    self.check(self.later(name, cursor), cursor,
+                               ids[count - kept:])
+
+    def check(self, s, cursor, kept):
+        with self.subTest(transport=s.name, cursor=cursor, kept=len(kept)):
+            got, gaps = [], []
+            while (m := s.next())["type"] != "spillway.caughtup":
+                if "id" in m:
+                    got.append(m["id"])
+                elif m["type"] == "spillway.gap":
+                    gaps.append((m["after"], m["first"]))
+            s.close()
+            self.assertEqual(got, kept)
+            self.assertEqual(
+                gaps, [] if cursor == "start" else
+                [(cursor, kept[0] if kept else None)])
 
 
 class Memory(Scenario):
