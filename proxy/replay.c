@@ -48,6 +48,13 @@ replay_forget(struct hub *h, const struct channel *c)
 		if (r->users == 0 && (c == NULL || r->parts[0].channel == c))
 			forget_one(h, r);
 	}
+	/* What is under way is for those who asked, and for nobody else. */
+	list_each (node, &h->replays) {
+		struct replay *r = container_of(node, struct replay, node);
+
+		if (r->shared && r->parts[0].channel == c)
+			r->shared = false;
+	}
 }
 
 static void

@@ -288,6 +288,23 @@ START_TEST(what_is_read_for_one_link_concerns_no_other)
 }
 END_TEST
 
+/* What is read of it meanwhile is for those who asked before. */
+START_TEST(a_read_of_a_cleared_channel_is_not_shared_any_more)
+{
+	set_up(false);
+	start(0);
+	replay_forget(w.hub, subscribers[0].first.channel->channel);
+	start(1);
+	ck_assert_uint_eq(asked_count, 2);
+	answer(0, 1);
+	ck_assert_uint_eq(served_count, 1);
+	ck_assert_uint_eq(w.hub->kept_replay_count, 0);
+	answer(1, 1);
+	ck_assert_uint_eq(w.hub->kept_replay_count, 1);
+	clean_up();
+}
+END_TEST
+
 SUITE("replay", TEST(who_stands_at_the_same_place_shares_a_read),
     TEST(who_stands_elsewhere_has_its_own), TEST(who_leaves_is_served_nothing),
     TEST(what_is_kept_has_a_bound_in_bytes),
@@ -295,4 +312,5 @@ SUITE("replay", TEST(who_stands_at_the_same_place_shares_a_read),
     TEST(that_nothing_was_found_is_not_kept),
     TEST(a_channel_that_is_cleared_is_forgotten),
     TEST(what_is_read_for_one_link_concerns_no_other),
-    LOOP(events_of_windows_are_merged_in_the_order_of_ids, COUNT(merges)))
+    LOOP(events_of_windows_are_merged_in_the_order_of_ids, COUNT(merges)),
+    TEST(a_read_of_a_cleared_channel_is_not_shared_any_more))
