@@ -352,6 +352,8 @@ replay_add_memory(struct subscriber *s, struct replay *r)
 	size_t before = q->count;
 	int err = SW_OK;
 
+	/* What the windows have dropped since it was asked for is nowhere. */
+	loss_skip_memory(s, r->alone);
 	for (struct link *l = &s->first; l != NULL && err == SW_OK;
 	     l = l->next) {
 		if (l->channel == NULL || !l->reads || l->reads_store)

@@ -62,14 +62,14 @@ struct link *replay_link(struct subscriber *s, const struct channel *c);
 
 /*
  * Put in what the windows have, up to where the read goes, of its channels that
- * are in memory alone. SW_ENOMEM.
+ * are in memory alone; what those have lost is told. SW_ENOMEM.
  */
 int replay_add_memory(struct subscriber *s, struct replay *r);
 
 /* It ends, or does not want to know any more. */
 void replay_leave(struct subscriber *s);
 
-/* Forget kept results: all, or those of a channel. */
+/* Forget kept results: all, or those of a channel, now and to come. */
 void replay_forget(struct hub *h, const struct channel *c);
 
 #endif

@@ -164,9 +164,37 @@ START_TEST(who_began_with_all_there_is_misses_nothing)
 }
 END_TEST
 
+/*
+ * Of a channel in memory alone the window is all there is: what it drops while
+ * the store is read for the others is lost, however much of it is left.
+ */
+START_TEST(what_memory_drops_during_a_read_is_told)
+{
+	struct history_query *q;
+	struct link *l = set_up(1, 100, 10, 60);
+
+	world_memory(&w.world, "a");
+	q = &read_of->read.query;
+	q->part_count = 0;
+	q->limit = 1000;
+	while (l->channel->window.after < 40)
+		window_pop(&l->channel->window);
+	ck_assert_int_eq(replay_add_memory(&subscriber, read_of), SW_OK);
+	ck_assert_uint_eq(told_count, 1);
+	ck_assert_int_eq(told[0].reason, GAP_TRIMMED);
+	ck_assert_uint_eq(told[0].after.seq, 10);
+	ck_assert_uint_eq(told[0].first, 41);
+	ck_assert_uint_eq(q->count, 20);
+	ck_assert_uint_eq(q->events[0]->id, 41);
+	history_query_fini(q);
+	clean_up();
+}
+END_TEST
+
 SUITE("loss", TEST(what_the_store_still_has_comes_after_the_gap),
     TEST(when_it_has_nothing_the_window_goes_on),
     TEST(when_the_window_has_moved_on_it_is_read_again),
     TEST(a_loss_that_was_noted_waits_for_it_as_well),
+    TEST(what_memory_drops_during_a_read_is_told),
     TEST(without_a_loss_nothing_is_told),
     TEST(who_began_with_all_there_is_misses_nothing))
