@@ -72,9 +72,11 @@ finish_event(struct subscriber *s)
 		deliver_stuck(s, sent > 0);
 		return SW_EAGAIN;
 	}
-	l = subscriber_find(s, e->channel);
+	/* A newer link to the channel stands where it was told to. */
+	l = s->astray ? NULL : subscriber_find(s, e->channel);
 	if (l != NULL && l->pos < e->id)
 		l->pos = e->id;
+	s->astray = false;
 	count_events(s, 1, e->size, form->len);
 	s->partial = NULL;
 	event_unref(e);

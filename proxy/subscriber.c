@@ -180,6 +180,8 @@ static void
 unlink_one(struct subscriber *s, struct link *l)
 {
 	count_audience(s, l, (uint32_t)-1);
+	if (s->partial != NULL && s->partial->channel == l->channel->channel)
+		s->astray = true;
 	if (s->index != NULL)
 		link_index_remove(s->index, l);
 	hub_unlink(subscriber_hub(s), l);

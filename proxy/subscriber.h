@@ -42,6 +42,7 @@ struct subscriber {
 	bool closing;          /* a WebSocket that said goodbye */
 	bool present;          /* the backend was told of it */
 	bool asking;           /* a WebSocket waits for the backend's word */
+	bool astray;           /* what was begun is of a link that is gone */
 	struct lost *lost;     /* a cursor that could not be used, or NULL */
 	struct replay *replay; /* a read of history under way */
 	struct list waiting;   /* for it, among others; at last, of the dead */

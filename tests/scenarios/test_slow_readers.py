@@ -159,6 +159,24 @@ heartbeat = "10m"
         self.assertEqual([m["id"] for m in got], ids)
         self.assertEqual(answers[0], {"op": "ok", "ref": "late"})
 
+    def test_a_new_subscription_begins_where_it_says(self):
+        """Also while an event of the one before it is on its way out."""
+        g = self.gateway
+        (s,) = self.subscribe((SlowWs,), "a")
+        old = self.publish(2)
+        self.assertEqual([e["id"] for e in s.events(2)], old)
+        # 6 MB as JSON: each byte is escaped.
+        large = g.publish("a", b"\x01" * (1 << 20),
+                          Content_Type="text/plain")["id"]
+        s.ws.more()
+        s.ws.command(op="unsubscribe", channel="a")
+        s.ws.command(op="subscribe", channel="a", after=old[0])
+        self.assertEqual(s.ws.message()["id"], large)
+        self.assertEqual([s.ws.message()["op"] for _ in range(2)],
+                         ["ok", "ok"])
+        self.assertEqual([e["id"] for e in s.events(2)], [old[1], large])
+        s.notice("caughtup")
+
     def test_a_large_answer_to_a_poll_waits_for_its_reader(self):
         g = self.gateway
         block = b"y" * (1 << 20)
