@@ -277,8 +277,8 @@ static const struct directive rows[] = {
 	{ "heartbeat", KIND_MSEC, GROUP_STREAMS, GLOBAL(heartbeat_ms),
 	    .fallback = "15s", .min = SECOND, .max = 10 * MINUTE,
 	    .help = "Silence on a stream after which a heartbeat is sent. A "
-		    "WebSocket whose peer says nothing for 2.5 times as long "
-		    "is closed." },
+		    "WebSocket whose peer says nothing for 2.5 times as long, "
+		    "and does not read either, is closed." },
 	{ "retry", KIND_MSEC, GROUP_STREAMS, GLOBAL(retry_ms), .fallback = "2s",
 	    .min = 100, .max = 10 * MINUTE,
 	    .help = "Delay before a reconnect that clients are told." },

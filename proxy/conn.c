@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -366,6 +368,17 @@ conn_untaken(const struct conn *c)
 	int n = 0;
 
 	return ioctl(c->io.fd, SIOCOUTQ, &n) == 0 ? (size_t)n : 0;
+}
+
+uint64_t
+conn_taken(const struct conn *c)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	return getsockopt(c->io.fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ?
+	    info.tcpi_bytes_acked :
+	    0;
 }
 
 void

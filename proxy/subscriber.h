@@ -54,8 +54,10 @@ struct subscriber {
 	uint64_t wrote_ms, read_ms; /* last activity */
 	uint64_t stuck_ms; /* since when the socket takes nothing; 0: it does */
 	uint64_t events;
-	uint64_t unsettled;  /* bytes of input that no bucket has yet */
-	char *session;       /* of idempotent sends, or NULL */
+	uint32_t
+	    unsettled;  /* bytes of input that no bucket has yet: a message */
+	uint32_t taken; /* when it was silent last: conn_taken */
+	char *session;  /* of idempotent sends, or NULL */
 	struct grant *grant; /* what its token allows; NULL: it has none */
 	/* A WebSocket whose first message has to be a token; else NULL. */
 	struct unproven *unproven;

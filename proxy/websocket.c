@@ -63,7 +63,7 @@ websocket_settle(struct subscriber *s, enum bucket b, uint64_t n)
 	/* A deflated payload was less on the wire. */
 	if (n > s->unsettled)
 		n = s->unsettled;
-	s->unsettled -= n;
+	s->unsettled -= (uint32_t)n;
 	conn_count(s->conn, subscriber_metrics(s), b, n);
 }
 
@@ -379,13 +379,13 @@ decode(struct subscriber *s, uint8_t *bytes, size_t n)
 	int err;
 
 	s->read_ms = loop_now_ms(w->loop);
-	s->unsettled += n;
+	s->unsettled += (uint32_t)n;
 	reading.handler.ctx = &reading;
 	err = ws_decode(&s->ws, bytes, n, &reading.handler, &rest);
 	/* What follows an end is not read again. */
 	if (err != SW_OK)
 		rest = 0;
-	s->unsettled -= rest < s->unsettled ? rest : s->unsettled;
+	s->unsettled -= rest < s->unsettled ? (uint32_t)rest : s->unsettled;
 	if (subscriber_gone(s) || !s->quiet || !ws_decoder_busy(&s->ws))
 		websocket_settle(s, BUCKET_FRAMING, s->unsettled);
 	if (err == SW_ELIMIT)
@@ -505,6 +505,27 @@ websocket_ready(struct conn *c, uint32_t events)
 	read_input(s);
 }
 
+/*
+ * Is it still reading what was written before? A ping lies behind that. Who
+ * takes nothing of it is as silent as anybody.
+ */
+static bool
+reads_on(struct subscriber *s)
+{
+	uint32_t before = s->taken;
+
+	s->taken = (uint32_t)conn_taken(s->conn);
+	return s->taken != before && conn_untaken(s->conn) > 0;
+}
+
+/* Whom we do not listen to, or cannot ask, is not reproached with silence. */
+static bool
+may_be_silent(struct subscriber *s, uint64_t silent)
+{
+	return holds_back(s->conn) || s->stuck_ms != 0 ||
+	    (silent >= subscriber_worker(s)->conf->heartbeat_ms && reads_on(s));
+}
+
 static void
 websocket_timeout(struct conn *c)
 {
@@ -513,10 +534,11 @@ websocket_timeout(struct conn *c)
 	uint64_t silent;
 	struct buf ping;
 
-	/* Whom we do not listen to cannot be reproached with silence. */
-	if (holds_back(c))
-		s->read_ms = loop_now_ms(c->worker->loop);
 	silent = loop_now_ms(c->worker->loop) - s->read_ms;
+	if (may_be_silent(s, silent)) {
+		s->read_ms = loop_now_ms(c->worker->loop);
+		silent = 0;
+	}
 	if (silent * 2 >= conf->heartbeat_ms * 5) {
 		subscriber_close(s, CLOSE_SILENT);
 		return;

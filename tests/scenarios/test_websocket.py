@@ -8,6 +8,7 @@ import hashlib
 import json
 import signal
 import struct
+import threading
 
 from gateway import (BINARY, CLOSE, PING, PONG, TEXT, Closed, Scenario,
                      WebSocket, Wire, main, request_head)
@@ -453,6 +454,23 @@ class Heartbeat(Scenario):
         self.assertEqual([k[0] for k in kinds], [TEXT, TEXT])
         ws.command(op="ping")
         while ws.message() != {"op": "ok"}:
+            pass
+
+    def test_who_reads_slowly_is_not_silent(self):
+        """A ping lies behind all that it has not read yet."""
+        g = self.gateway
+        # 4 MB as JSON: each byte is escaped.
+        g.publish("a", b"\x01" * 700000, Content_Type="text/plain")
+        ws = WebSocket(g.port, "/stream/a?after=start", receive_buffer=4096)
+        self.addCleanup(ws.close)
+        ws.message()
+        while len(ws.data) < 4000000:
+            size = len(ws.data)
+            while len(ws.data) < size + 20000:
+                self.assertTrue(ws.more())
+            threading.Event().wait(0.03)
+        ws.command(op="ping")
+        while ws.message().get("op") != "ok":
             pass
 
     def test_a_peer_that_never_answers_is_closed(self):
