@@ -270,14 +270,26 @@ go_on(const struct conn *c)
 	return c->closed || c->role != &websocket_role ? SW_ECLOSED : SW_OK;
 }
 
-/* The answer of the backend may change what the next message means. */
+/* Answers pile up, or are awaited: no more questions before they are out. */
+static bool
+holds_back(const struct conn *c)
+{
+	const struct subscriber *s = c->owner;
+
+	return (c->out != NULL && buf_len(c->out) > ANSWERS_MAX) ||
+	    c->answers >= SENDS_MAX || s->asking || bridge_lane_full(s->lane);
+}
+
+/*
+ * Much may come in one read, if it is compressed; and the answer of the backend
+ * may change what the next message means.
+ */
 static int
 go_on_reading(const struct conn *c)
 {
-	const struct subscriber *s = c->owner;
 	int err = go_on(c);
 
-	return err == SW_OK && s->asking ? SW_EAGAIN : err;
+	return err == SW_OK && holds_back(c) ? SW_EAGAIN : err;
 }
 
 /* Input that is being decoded. */
@@ -393,16 +405,6 @@ decode(struct subscriber *s, uint8_t *bytes, size_t n)
 	if (err != SW_OK && err != SW_ECLOSED && !c->closed)
 		subscriber_close(s, close_for_error(err));
 	return rest;
-}
-
-/* Answers pile up, or are awaited: no more questions before they are out. */
-static bool
-holds_back(const struct conn *c)
-{
-	const struct subscriber *s = c->owner;
-
-	return (c->out != NULL && buf_len(c->out) > ANSWERS_MAX) ||
-	    c->answers >= SENDS_MAX || s->asking || bridge_lane_full(s->lane);
 }
 
 /* What was read already, with the handshake or before a question. */

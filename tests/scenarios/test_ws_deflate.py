@@ -227,6 +227,33 @@ class FromTheClient(Scenario):
         self.assertEqual(end.exception.code, 1009)
 
 
+class OneWorker(Scenario):
+    conf = FromTheClient.conf + "\nmessage-byte-rate = 1g"
+    workers = 1
+
+    def test_what_is_read_at_once_waits_for_answers_as_well(self):
+        """60 MB come in 60 kB: they are no 60 MB of echoes at once."""
+        g = self.gateway
+        text = b"y" * (1000 << 10)
+        command = b'{"op":"send","data":"' + text + b'"}'
+        for path, message, opcode in ((RAW, text, BINARY),
+                                      ("/stream/echo", command, TEXT)):
+            ws = WebSocket(g.port, path, extensions=DEFLATE)
+            self.addCleanup(ws.close)
+            before = g.memory()
+            ws.send(frame(opcode, compress(message, 9), rsv=4) * 60)
+            ws.more()
+            # The only loop has done with what it had read, when it does this.
+            for _ in range(2):
+                self.assertEqual(g.get("/healthz")[0], 200)
+            self.assertLess(g.memory() - before, 20 << 20)
+            echoes = 0
+            while echoes < 60:
+                _, data = ws.read()
+                echoes += data.count(text)
+            ws.close()
+
+
 class ToTheClient(Scenario):
     conf = 'deflate-min = 200\nmessage-max = "1m"'
 
