@@ -13,6 +13,7 @@
 #include "proxy/link_index.h"
 #include "proxy/loss.h"
 #include "proxy/poll.h"
+#include "proxy/remainder.h"
 #include "proxy/replay.h"
 #include "proxy/visit.h"
 #include "proxy/websocket.h"
@@ -295,11 +296,22 @@ log_end(const struct subscriber *s, enum close_why why)
 	    (double)(subscriber_now(s) - s->conn->opened_ms) / 1000);
 }
 
+/*
+ * Is an event that was begun worth finishing? An event stream just ends, and
+ * who takes nothing takes no more of it.
+ */
+static bool
+may_finish(const struct subscriber *s, enum close_why why)
+{
+	return s->transport->id == TRANSPORT_WS && why != CLOSE_STALLED;
+}
+
 /* The last words, if the peer can still be told; true if they need time. */
 static bool
 farewell(struct subscriber *s, enum close_why why)
 {
-	if (why == CLOSE_PEER || why == CLOSE_IO || s->partial != NULL)
+	if (why == CLOSE_PEER || why == CLOSE_IO ||
+	    (s->partial != NULL && !may_finish(s, why)))
 		return false;
 	if (s->transport->id == TRANSPORT_WS)
 		return websocket_farewell(s, why);
@@ -312,6 +324,7 @@ void
 subscriber_close(struct subscriber *s, enum close_why why)
 {
 	struct conn *c = s->conn;
+	struct remainder *rest = NULL;
 	bool lingers;
 
 	if (subscriber_gone(s))
@@ -319,8 +332,14 @@ subscriber_close(struct subscriber *s, enum close_why why)
 	if (s->transport->streams)
 		log_end(s, why);
 	lingers = farewell(s, why);
+	if (lingers && s->partial != NULL) {
+		rest = remainder_of(s);
+		lingers = rest != NULL;
+	}
 	subscriber_release(s, why);
-	if (lingers)
+	if (rest != NULL)
+		remainder_write(rest, c);
+	else if (lingers)
 		conn_linger(c);
 	else
 		conn_close(c);

@@ -43,18 +43,23 @@ bool
 websocket_farewell(struct subscriber *s, enum close_why why)
 {
 	const struct close_info *info = close_info(why);
+	struct conn *c = s->conn;
 	struct buf out;
+	int err;
 
 	if (s->closing || info->code == 0)
 		return s->closing;
 	buf_init(&out, 256);
-	if (ws_put_close(&out, info->code, info->sentence) == SW_OK) {
-		conn_count(s->conn, subscriber_metrics(s), BUCKET_FRAMING,
-		    buf_len(&out));
-		conn_send(s->conn, buf_head(&out), buf_len(&out));
+	err = ws_put_close(&out, info->code, info->sentence);
+	if (err == SW_OK) {
+		conn_count(
+		    c, subscriber_metrics(s), BUCKET_FRAMING, buf_len(&out));
+		err = s->partial != NULL ?
+		    conn_queue(c, buf_head(&out), buf_len(&out)) :
+		    conn_send(c, buf_head(&out), buf_len(&out));
 	}
 	buf_fini(&out);
-	return true;
+	return err == SW_OK || s->partial == NULL;
 }
 
 void

@@ -7,9 +7,9 @@ import signal
 import socket
 import threading
 
-from gateway import (BINARY, TEXT, Closed, EventStream, STREAMS, Scenario,
-                     SseSubscriber, WebSocket, Wire, WsSubscriber, main,
-                     request_head)
+from gateway import (BINARY, CLOSE, PING, TEXT, Closed, EventStream, STREAMS,
+                     Scenario, SseSubscriber, WebSocket, Wire, WsSubscriber,
+                     main, request_head)
 
 BLOCK = "x" * 50000
 
@@ -177,6 +177,33 @@ heartbeat = "10m"
         self.assertEqual([e["id"] for e in s.events(2)], [old[1], large])
         s.notice("caughtup")
 
+    def test_an_end_is_told_behind_the_event_that_was_begun(self):
+        g = self.gateway
+
+        def kick(ws):
+            (c,) = g.api("GET", "/v1/connections")[1]["connections"]
+            g.api("DELETE", "/v1/connections/" + c["id"])
+
+        for code, end in (
+                (1000, lambda ws: ws.say(b"\x03\xe8", CLOSE)),
+                (1003, lambda ws: ws.say(b"", BINARY)),
+                (1002, lambda ws: ws.say(b"", PING, fin=False)),
+                (4403, kick),
+                (4410, lambda ws: g.api("DELETE", "/v1/channels/b"))):
+            (s,) = self.subscribe((SlowWs,), "a,b")
+            # 6 MB as JSON: each byte is escaped.
+            event = g.publish("a", b"\x01" * (1 << 20),
+                              Content_Type="text/plain")["id"]
+            s.ws.more()
+            s.ws.command(op="ping", ref=code)
+            end(s.ws)
+            self.assertEqual(s.next()["id"], event)
+            with self.assertRaises(Closed) as closed:
+                self.assertEqual(s.next(), {"op": "ok", "ref": code})
+                s.next()
+            self.assertEqual(closed.exception.code, code)
+            self.assertEqual(s.ws.rest(), b"")
+
     def test_a_large_answer_to_a_poll_waits_for_its_reader(self):
         g = self.gateway
         block = b"y" * (1 << 20)
@@ -237,6 +264,20 @@ history-events = 100000
             self.assertEqual(idle.event()["id"], event)
             idle.close()
             other.close()
+
+    def test_nor_is_an_end_waited_for_that_nobody_reads(self):
+        g = self.gateway
+        # 6 MB as JSON: each byte is escaped.
+        g.publish("a", b"\x01" * (1 << 20), Content_Type="text/plain")
+        for count, leave in enumerate((lambda ws: None, WebSocket.reset), 1):
+            s = SlowWs(g, "a", "start")
+            self.addCleanup(s.close)
+            s.notice("hello")
+            s.ws.more()
+            s.ws.say(b"\x03\xe8", CLOSE)
+            g.wait_log("closed .*transport=ws why=client", count)
+            leave(s.ws)
+            g.until(lambda: g.metric("connections") == 1, "the end of it")
 
     def test_a_stalled_sender_of_echoes_is_closed_as_well(self):
         g = self.gateway
