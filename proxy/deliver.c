@@ -196,11 +196,12 @@ deliver_has_news(const struct subscriber *s)
 }
 
 bool
-deliver_needs_store(struct subscriber *s, bool alone)
+deliver_needs_store(struct subscriber *s, const struct link *alone)
 {
-	loss_skip_memory(s, alone);
+	loss_skip_memory(s, alone != NULL);
 	for (const struct link *l = &s->first; l != NULL; l = l->next)
-		if (l->channel != NULL && l->alone == alone &&
+		if (l->channel != NULL &&
+		    (alone == NULL ? !l->alone : alone == l) &&
 		    !link_in_window(l))
 			return true;
 	loss_tell(s, 0);
@@ -247,7 +248,7 @@ write_joined(struct subscriber *s)
 		}
 		return SW_EAGAIN;
 	}
-	if (deliver_needs_store(s, false))
+	if (deliver_needs_store(s, NULL))
 		return s->replay != NULL ?
 		    SW_EAGAIN :
 		    replay_start(subscriber_hub(s), s, NULL, 0, 0);
@@ -271,7 +272,7 @@ write_alone(struct subscriber *s)
 		tell_caughtup(s, l->channel->channel->name);
 		return SW_OK;
 	}
-	if (deliver_needs_store(s, true))
+	if (deliver_needs_store(s, l))
 		return replay_start(subscriber_hub(s), s, l, 0, 0);
 	return subscriber_gone(s) ? SW_EAGAIN : write_window(s, l);
 }

@@ -26,10 +26,10 @@ void deliver_replayed(struct subscriber *s, struct replay *r);
 bool deliver_has_news(const struct subscriber *s);
 
 /*
- * Must any of its links (those that are alone, or those that are not) be read
- * from the store? Losses that are certain are told on the way.
+ * Must its link `alone`, or any of those that are not alone, be read from the
+ * store? Losses that are certain are told on the way.
  */
-bool deliver_needs_store(struct subscriber *s, bool alone);
+bool deliver_needs_store(struct subscriber *s, const struct link *alone);
 
 /* Would an event be written at once, if there were one? */
 bool deliver_possible(const struct subscriber *s);

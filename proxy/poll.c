@@ -347,7 +347,7 @@ proceed(struct subscriber *s)
 	struct hub *h = &subscriber_worker(s)->hub;
 	bool waits = s->poll.until_ms > loop_now_ms(h->worker->loop);
 
-	if (deliver_needs_store(s, false)) {
+	if (deliver_needs_store(s, NULL)) {
 		if (replay_start(h, s, NULL, 0, (size_t)s->poll.limit) != SW_OK)
 			subscriber_close(s, CLOSE_STORE);
 		return;
@@ -414,7 +414,7 @@ poll_replayed(struct subscriber *s, struct replay *r)
 		return;
 	}
 	/* The windows may have moved on while history was read. */
-	more = more || deliver_needs_store(s, false);
+	more = more || deliver_needs_store(s, NULL);
 	answer_with(s, q->events, q->count, more);
 }
 

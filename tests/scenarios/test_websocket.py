@@ -412,6 +412,35 @@ class WhileCatchingUp(Scenario):
         self.assertEqual(self.heard(ws, 2, "a"), [])
 
 
+class OneAfterTheOther(Scenario):
+    conf = "window-events = 64"
+
+    def test_what_is_behind_holds_up_nobody_who_is_not(self):
+        """Two that catch up, one from the store and one from the window."""
+        g = self.gateway
+        old = g.batch([{"channel": "old", "data": n} for n in range(3000)])
+        new = g.batch([{"channel": "new", "data": n} for n in range(10)])
+        ws = WebSocket(g.port, "/stream/a")
+        self.addCleanup(ws.close)
+        for _ in range(2):  # hello, caughtup
+            ws.message()
+        ws.send(b"".join(
+            ws.frame(TEXT, json.dumps({"op": "subscribe", "channel": channel,
+                                       "after": after}).encode())
+            for channel, after in (("old", "start"), ("new", new[2]))))
+        got = {"old": [], "new": []}
+        caughtup = set()
+        while len(caughtup) < 2:
+            m = ws.message()
+            if "id" in m:
+                got[m["channel"]].append(m["id"])
+            elif m.get("type") == "spillway.caughtup":
+                caughtup.add(m["channel"])
+        self.assertEqual(got, {"old": old, "new": new[3:]})
+        # It was read once, and not again and again.
+        self.assertLess(g.metric("catchup_reads_total"), 20)
+
+
 class Gone(Scenario):
     conf = """
 window-events = 64
