@@ -204,7 +204,7 @@ deliver_needs_store(struct subscriber *s, const struct link *alone)
 		    (alone == NULL ? !l->alone : alone == l) &&
 		    !link_in_window(l))
 			return true;
-	loss_tell(s, 0);
+	loss_tell(s, alone, 0);
 	return false;
 }
 
@@ -241,7 +241,7 @@ write_joined(struct subscriber *s)
 	if (s->replay != NULL && !s->replay->alone)
 		return SW_EAGAIN;
 	if (!deliver_has_news(s)) {
-		loss_tell(s, 0);
+		loss_tell(s, NULL, 0);
 		if (s->catching_up) {
 			s->catching_up = false;
 			tell_caughtup(s, STR(""));
@@ -268,6 +268,9 @@ write_alone(struct subscriber *s)
 	if (l == NULL || s->replay != NULL)
 		return SW_EAGAIN;
 	if (!link_has_news(l)) {
+		loss_tell(s, l, 0);
+		if (subscriber_gone(s))
+			return SW_EAGAIN;
 		l->alone = false;
 		tell_caughtup(s, l->channel->channel->name);
 		return SW_OK;

@@ -54,9 +54,16 @@ first_kept(const struct subscriber *s, const struct link *l, uint64_t pos)
 	return hub_channel_kept(subscriber_hub(s), l->channel, pos);
 }
 
+/* Is it the link `alone`, or one of those that are not? */
+static bool
+is_one_of(const struct link *l, const struct link *alone)
+{
+	return l->channel != NULL && (alone == NULL ? !l->alone : alone == l);
+}
+
 /* The oldest event behind the positions that windows have and is kept, or 0. */
 static uint64_t
-oldest_in_windows(const struct subscriber *s)
+oldest_in_windows(const struct subscriber *s, const struct link *alone)
 {
 	uint64_t id = 0;
 
@@ -64,7 +71,7 @@ oldest_in_windows(const struct subscriber *s)
 		const struct window *w;
 		uint32_t i;
 
-		if (l->channel == NULL)
+		if (!is_one_of(l, alone))
 			continue;
 		w = &l->channel->window;
 		i = first_kept(s, l, l->pos);
@@ -74,46 +81,63 @@ oldest_in_windows(const struct subscriber *s)
 	return id;
 }
 
-void
-loss_tell(struct subscriber *s, uint64_t first)
+static void
+lost_free(struct lost *lost)
 {
-	struct lost *lost = s->lost;
-
-	if (lost == NULL)
-		return;
-	s->lost = NULL;
-	tell_gap(s, lost->reason, &lost->after,
-	    first != 0 ? first : oldest_in_windows(s),
-	    lost->channel == NULL ? STR("") : lost->channel->name);
 	channel_unref(lost->channel);
 	free(lost);
 }
 
 void
-loss_forget(struct subscriber *s)
+loss_tell(struct subscriber *s, const struct link *alone, uint64_t first)
 {
+	struct lost **p = &s->lost, *lost;
+	const struct channel *c;
+
+	/* Who has ended has neither losses nor links. */
 	if (s->lost == NULL)
 		return;
-	channel_unref(s->lost->channel);
-	free(s->lost);
-	s->lost = NULL;
+	c = alone == NULL ? NULL : alone->channel->channel;
+	while (*p != NULL && (*p)->channel != c)
+		p = &(*p)->next;
+	if ((lost = *p) == NULL)
+		return;
+	*p = lost->next;
+	tell_gap(s, lost->reason, &lost->after,
+	    first != 0 ? first : oldest_in_windows(s, alone),
+	    lost->channel == NULL ? STR("") : lost->channel->name);
+	lost_free(lost);
+}
+
+void
+loss_forget(struct subscriber *s, const struct channel *c)
+{
+	struct lost **p = &s->lost, *lost;
+
+	while ((lost = *p) != NULL) {
+		if (c != NULL && lost->channel != c) {
+			p = &lost->next;
+			continue;
+		}
+		*p = lost->next;
+		lost_free(lost);
+	}
 }
 
 int
 loss_note(struct subscriber *s, enum gap_reason reason,
     const struct cursor *after, const struct link *link)
 {
-	loss_tell(s, 0);
-	/* If that could not be told, it has ended, and its links. */
-	if (subscriber_gone(s))
-		return SW_OK;
-	s->lost = calloc(1, sizeof(*s->lost));
-	if (s->lost == NULL)
+	struct lost *lost = calloc(1, sizeof(*lost));
+
+	if (lost == NULL)
 		return SW_ENOMEM;
-	s->lost->reason = reason;
-	s->lost->after = *after;
+	lost->reason = reason;
+	lost->after = *after;
 	if (link != NULL)
-		s->lost->channel = channel_ref(link->channel->channel);
+		lost->channel = channel_ref(link->channel->channel);
+	lost->next = s->lost;
+	s->lost = lost;
 	return SW_OK;
 }
 
@@ -162,12 +186,29 @@ loss_is_clear(struct subscriber *s, const struct replay *r)
 	return true;
 }
 
+/* What was noted of the links that the read was for. */
+static void
+tell_noted(struct subscriber *s, const struct history_query *q)
+{
+	const struct link *l = &s->first;
+	uint64_t first = 0;
+
+	while (l != NULL && (l->channel == NULL || !l->reads))
+		l = l->next;
+	if (l == NULL)
+		return; /* they have gone meanwhile */
+	for (size_t i = 0; i < q->count && first == 0; i++)
+		if (replay_link(s, q->events[i]->channel) != NULL)
+			first = q->events[i]->id;
+	loss_tell(s, l->alone ? l : NULL, first);
+}
+
 void
 loss_after_read(struct subscriber *s, const struct replay *r)
 {
 	const struct history_query *q = &r->read.query;
 
-	loss_tell(s, q->count > 0 ? q->events[0]->id : 0);
+	tell_noted(s, q);
 	for (size_t i = 0; i < q->part_count; i++) {
 		const struct history_part *p = &r->parts[i];
 		struct link *l = replay_link(s, p->channel);

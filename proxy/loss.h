@@ -16,6 +16,7 @@ struct lost {
 	enum gap_reason reason;
 	struct cursor after;
 	struct channel *channel; /* a later subscription's, or NULL */
+	struct lost *next;
 };
 
 /*
@@ -24,9 +25,13 @@ struct lost {
  */
 int loss_note(struct subscriber *s, enum gap_reason reason,
     const struct cursor *after, const struct link *link);
-/* It goes on with event `first`; 0: with what the windows have. */
-void loss_tell(struct subscriber *s, uint64_t first);
-void loss_forget(struct subscriber *s);
+/*
+ * What was noted of the link `alone`, or of those that are not: it goes on with
+ * event `first`; 0: with what the windows have.
+ */
+void loss_tell(struct subscriber *s, const struct link *alone, uint64_t first);
+/* Who has left the channel has lost nothing there; NULL: all that was noted. */
+void loss_forget(struct subscriber *s, const struct channel *c);
 
 /* What its window holds and retention does not is skipped. */
 void loss_trim(struct subscriber *s, struct link *l);

@@ -183,6 +183,7 @@ unlink_one(struct subscriber *s, struct link *l)
 	count_audience(s, l, (uint32_t)-1);
 	if (s->partial != NULL && s->partial->channel == l->channel->channel)
 		s->astray = true;
+	loss_forget(s, l->channel->channel);
 	if (s->index != NULL)
 		link_index_remove(s->index, l);
 	hub_unlink(subscriber_hub(s), l);
@@ -253,7 +254,7 @@ subscriber_release(struct subscriber *s, enum close_why why)
 		s->poll.html = false;
 		s->poll.cors = NULL;
 	}
-	loss_forget(s);
+	loss_forget(s, NULL);
 	s->conn->owner = NULL;
 	list_append(&w->dead_subscribers, &s->waiting);
 }

@@ -415,30 +415,50 @@ class WhileCatchingUp(Scenario):
 class OneAfterTheOther(Scenario):
     conf = "window-events = 64"
 
-    def test_what_is_behind_holds_up_nobody_who_is_not(self):
-        """Two that catch up, one from the store and one from the window."""
+    def catch_up(self, **after):
+        """What they are told of each channel, when they ask at once."""
         g = self.gateway
-        old = g.batch([{"channel": "old", "data": n} for n in range(3000)])
-        new = g.batch([{"channel": "new", "data": n} for n in range(10)])
         ws = WebSocket(g.port, "/stream/a")
         self.addCleanup(ws.close)
         for _ in range(2):  # hello, caughtup
             ws.message()
         ws.send(b"".join(
             ws.frame(TEXT, json.dumps({"op": "subscribe", "channel": channel,
-                                       "after": after}).encode())
-            for channel, after in (("old", "start"), ("new", new[2]))))
-        got = {"old": [], "new": []}
+                                       "after": cursor}).encode())
+            for channel, cursor in after.items()))
+        got = {channel: [] for channel in after}
         caughtup = set()
-        while len(caughtup) < 2:
+        while len(caughtup) < len(after):
             m = ws.message()
             if "id" in m:
                 got[m["channel"]].append(m["id"])
+            elif m.get("type") == "spillway.gap":
+                got[m["channel"]].append((m["after"], m["first"]))
             elif m.get("type") == "spillway.caughtup":
                 caughtup.add(m["channel"])
-        self.assertEqual(got, {"old": old, "new": new[3:]})
+        return got
+
+    def fill(self):
+        return [self.gateway.batch([{"channel": channel, "data": n}
+                                    for n in range(count)])
+                for channel, count in (("old", 3000), ("new", 10))]
+
+    def test_what_is_behind_holds_up_nobody_who_is_not(self):
+        """Two that catch up, one from the store and one from the window."""
+        old, new = self.fill()
+        self.assertEqual(self.catch_up(old="start", new=new[2]),
+                         {"old": old, "new": new[3:]})
         # It was read once, and not again and again.
-        self.assertLess(g.metric("catchup_reads_total"), 20)
+        self.assertLess(self.gateway.metric("catchup_reads_total"), 20)
+
+    def test_each_gap_says_where_its_own_channel_goes_on(self):
+        old, new = self.fill()
+        for names in (("old", "new", "none"), ("new", "none", "old")):
+            cursors = {name: "xxxx-" + str(at)
+                       for at, name in enumerate(names, 1)}
+            self.assertEqual(self.catch_up(**cursors), {
+                name: [(cursors[name], ids[0] if ids else None)] + ids
+                for name, ids in (("old", old), ("new", new), ("none", []))})
 
 
 class Gone(Scenario):
