@@ -244,6 +244,7 @@ write_joined(struct subscriber *s)
 		loss_tell(s, NULL, 0);
 		if (s->catching_up) {
 			s->catching_up = false;
+			loss_caught_up(s, NULL);
 			tell_caughtup(s, STR(""));
 		}
 		return SW_EAGAIN;
@@ -271,6 +272,7 @@ write_alone(struct subscriber *s)
 		loss_tell(s, l, 0);
 		if (subscriber_gone(s))
 			return SW_EAGAIN;
+		loss_caught_up(s, l);
 		l->alone = false;
 		tell_caughtup(s, l->channel->channel->name);
 		return SW_OK;

@@ -244,3 +244,17 @@ loss_skip_memory(struct subscriber *s, bool alone)
 		    s, &before, w->count > 0 ? window_at(w, 0)->id : 0);
 	}
 }
+
+void
+loss_caught_up(struct subscriber *s, const struct link *alone)
+{
+	uint64_t seen = subscriber_hub(s)->seen;
+
+	for (struct link *l = &s->first; l != NULL; l = l->next) {
+		if (!is_one_of(l, alone) || !l->from_start)
+			continue;
+		l->from_start = false;
+		if (l->pos < seen)
+			l->pos = seen;
+	}
+}

@@ -36,6 +36,11 @@ void loss_forget(struct subscriber *s, const struct channel *c);
 /* What its window holds and retention does not is skipped. */
 void loss_trim(struct subscriber *s, struct link *l);
 
+/*
+ * The link `alone`, or those that are not, have everything that this worker
+ * knows of: what is missing from here on is a loss, wherever they began.
+ */
+void loss_caught_up(struct subscriber *s, const struct link *alone);
 /* Of channels that only memory keeps, what the windows dropped is skipped. */
 void loss_skip_memory(struct subscriber *s, bool alone);
 

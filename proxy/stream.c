@@ -331,8 +331,10 @@ begin_stream(struct subscriber *s, const struct stream_request *req,
 	}
 	subscriber_arm(s);
 	s->catching_up = news;
-	if (!news)
+	if (!news) {
+		loss_caught_up(s, NULL);
 		return;
+	}
 	if (!set_out(s, req, b) || c->closed)
 		return;
 	if (req->start != START_LAST)

@@ -365,6 +365,46 @@ channel "s*" { history-events = 5 }
                 [(cursor, kept[0] if kept else None)])
 
 
+class SinceTheStart(Scenario):
+    """Who has caught up with nothing has a beginning all the same."""
+
+    conf = """
+channel "m*" { durability = memory  history-events = 5 }
+channel "s*" { history-events = 5 }
+"""
+
+    def test_what_comes_later_may_be_lost(self):
+        g = self.gateway
+        for name in ("m", "s"):
+            for path, later in ((f"{name}1,big", None),
+                                ("big", f"{name}2")):
+                ws = WebSocket(g.port, f"/stream/{path}?after=start",
+                               receive_buffer=4096)
+                self.addCleanup(ws.close)
+                channel = later or f"{name}1"
+                if later:
+                    ws.command(op="subscribe", channel=later, after="start")
+                while (m := ws.message()).get("channel") != later or \
+                        m.get("type") != "spillway.caughtup":
+                    pass
+                # 4 MB as JSON: the socket is full, and stays so.
+                g.publish("big", b"\x01" * 700000,
+                          Content_Type="text/plain")
+                ws.more()
+                ids = g.batch([{"channel": channel, "data": n}
+                               for n in range(100)])
+                self.assertEqual(ws.message()["channel"], "big")
+                gap = ws.message()
+                self.assertEqual((gap["type"], gap.get("after")),
+                                 ("spillway.gap", m["cursor"]))
+                at = ids.index(gap["first"])
+                self.assertGreater(at, 0)
+                self.assertEqual([ws.message()["id"] for _ in ids[at:]],
+                                 ids[at:])
+                ws.close()
+                g.api("DELETE", "/v1/channels/big")
+
+
 class Memory(Scenario):
     """The whole store in memory."""
 
