@@ -5,6 +5,7 @@
 #include "proxy/asking.h"
 #include "proxy/auth.h"
 #include "proxy/base/err.h"
+#include "proxy/beginning.h"
 #include "proxy/bridge_connect.h"
 #include "proxy/bridge_presence.h"
 #include "proxy/deliver.h"
@@ -24,13 +25,6 @@
 #include "transports/html.h"
 #include "transports/sse.h"
 #include "transports/ws_handshake.h"
-
-/* Where the request wants to begin, and what has to be said about that. */
-struct beginning {
-	uint64_t pos;
-	uint64_t hello; /* the cursor that hello tells: never one too far */
-	enum gap_reason gap;
-};
 
 /* A stream that is being opened. */
 struct opening {
@@ -95,46 +89,6 @@ count_refusal(struct worker *w, int err)
 		    w->metrics.refused[err == SW_EAUTH ? REFUSED_UNAUTHORIZED :
 							 REFUSED_FORBIDDEN],
 		    1);
-}
-
-/* What the lab says is lost is skipped, and no cursor goes back for it. */
-static void
-skip_lost(struct beginning *b, struct conn *c, const struct stream_request *req)
-{
-	b->gap = lab_gap(c, req);
-	if (b->gap == GAP_NONE)
-		return;
-	if (b->pos < c->worker->hub.seen)
-		b->pos = c->worker->hub.seen;
-	if (b->gap == GAP_EPOCH)
-		b->hello = b->pos;
-}
-
-static struct beginning
-find_beginning(struct conn *c, const struct stream_request *req)
-{
-	struct worker *w = c->worker;
-	struct beginning b = { .gap = GAP_NONE };
-
-	switch (req->start) {
-	case START_LIVE:
-		b.pos = b.hello = w->hub.seen;
-		break;
-	case START_CURSOR:
-		if (strcmp(req->after.epoch.text, w->codec.epoch.text) != 0)
-			b.gap = GAP_EPOCH;
-		else if (req->after.seq > log_head(w->log))
-			b.gap = GAP_AHEAD;
-		else
-			b.pos = b.hello = req->after.seq;
-		break;
-	case START_OLDEST:
-	case START_LAST:
-		break;
-	}
-	if (b.gap == GAP_NONE && w->lab != NULL)
-		skip_lost(&b, c, req);
-	return b;
 }
 
 static const struct conn_role *
@@ -539,7 +493,7 @@ open_transport(struct opening *o, int err, int status)
 {
 	struct worker *w = o->conn->worker;
 
-	o->beginning = find_beginning(o->conn, &o->stream);
+	o->beginning = beginning_find(o->conn, &o->stream);
 	if (o->stream.transport->id == TRANSPORT_WS) {
 		open_websocket(o, err);
 	} else if (err != SW_OK) {
@@ -709,7 +663,7 @@ stream_admit(struct subscriber *s, const char **why)
 		return SW_EFORBIDDEN;
 	}
 	if ((err = check_channels(w->conf, &req, s->grant, why)) == SW_OK) {
-		b = find_beginning(s->conn, &req);
+		b = beginning_find(s->conn, &req);
 		buf_clear(&w->text);
 		if (w->draining)
 			subscriber_close(s, CLOSE_RESTART);
