@@ -200,6 +200,9 @@ tell_noted(struct subscriber *s, const struct history_query *q)
 	for (size_t i = 0; i < q->count && first == 0; i++)
 		if (replay_link(s, q->events[i]->channel) != NULL)
 			first = q->events[i]->id;
+	/* All of it is of channels that it has left: the next read knows. */
+	if (first == 0 && q->more)
+		return;
 	loss_tell(s, l->alone ? l : NULL, first);
 }
 

@@ -141,6 +141,33 @@ START_TEST(a_loss_that_was_noted_waits_for_it_as_well)
 }
 END_TEST
 
+/* It has left a channel, and all that was read is of that one. */
+START_TEST(what_is_read_for_nobody_does_not_say_where_it_goes_on)
+{
+	struct cursor after = { .epoch = { "other" }, .seq = 7 };
+	struct history_query *q;
+	struct event *e;
+
+	set_up(90, 100, 0, 60);
+	hub_world_publish(&w, "left", 1);
+	e = window_at(&hub_world_channel(&w, "left")->window, 0);
+	q = &read_of->read.query;
+	q->events = &e;
+	q->count = 1;
+	q->more = true;
+	ck_assert_int_eq(
+	    loss_note(&subscriber, GAP_EPOCH, &after, NULL), SW_OK);
+	ck_assert(ends_with(false, 0));
+	ck_assert_uint_eq(told_count, 0);
+	/* And then of the one that is left. */
+	e = window_at(&subscriber.first.channel->window, 5);
+	ck_assert(ends_with(false, 0));
+	ck_assert_uint_eq(told_count, 1);
+	ck_assert_uint_eq(told[0].first, 95);
+	clean_up();
+}
+END_TEST
+
 START_TEST(without_a_loss_nothing_is_told)
 {
 	struct link *l = set_up(81, 100, 10, 80);
@@ -196,5 +223,6 @@ SUITE("loss", TEST(what_the_store_still_has_comes_after_the_gap),
     TEST(when_the_window_has_moved_on_it_is_read_again),
     TEST(a_loss_that_was_noted_waits_for_it_as_well),
     TEST(what_memory_drops_during_a_read_is_told),
+    TEST(what_is_read_for_nobody_does_not_say_where_it_goes_on),
     TEST(without_a_loss_nothing_is_told),
     TEST(who_began_with_all_there_is_misses_nothing))
