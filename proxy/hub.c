@@ -60,7 +60,7 @@ hide(struct hub *h, struct hub_channel *hc)
 static void
 channel_free(struct hub *h, struct hub_channel *hc)
 {
-	if (!hc->deleted)
+	if (h->by_number[hc->channel->number] == hc)
 		hide(h, hc);
 	h->bytes -= hc->window.bytes;
 	h->events -= hc->window.count;
@@ -336,7 +336,6 @@ take_clear(struct hub *h, struct channel *c)
 	hc->window.after = 0;
 	list_remove(&hc->dirty);
 	hide(h, hc);
-	hc->deleted = true;
 	list_append(&h->deleted, &hc->recent);
 	release_if_idle(h, hc);
 }

@@ -31,12 +31,12 @@ struct hub_channel {
 	uint64_t committed_ns; /* of its newest batch */
 	struct link **links;   /* everybody who wants to know */
 	uint32_t link_count, link_cap;
-	uint32_t left;      /* links that this delivery has still to visit */
-	bool begun;         /* it has visited some */
-	bool again;         /* more events came since then */
-	struct list dirty;  /* being delivered */
-	struct list recent; /* by age of the newest event, if it has any, */
-	bool deleted;       /* or among those that are left, see hub.deleted */
+	uint32_t left;     /* links that this delivery has still to visit */
+	bool begun;        /* it has visited some */
+	bool again;        /* more events came since then */
+	struct list dirty; /* being delivered */
+	/* By age of the newest event, if it has any; or of hub.deleted. */
+	struct list recent;
 };
 
 /* A subscriber on a channel: everything up to `pos` was written to it. */
