@@ -200,9 +200,7 @@ deliver_needs_store(struct subscriber *s, const struct link *alone)
 {
 	loss_skip_memory(s, alone != NULL);
 	for (const struct link *l = &s->first; l != NULL; l = l->next)
-		if (l->channel != NULL &&
-		    (alone == NULL ? !l->alone : alone == l) &&
-		    !link_in_window(l))
+		if (link_is_of(l, alone) && !link_in_window(l))
 			return true;
 	loss_tell(s, alone, 0);
 	return false;

@@ -139,6 +139,13 @@ link_in_window(const struct link *l)
 	return l->pos >= l->channel->window.after;
 }
 
+/* Is it the link `alone`, or without one, one of those that are not alone? */
+static inline bool
+link_is_of(const struct link *l, const struct link *alone)
+{
+	return l->channel != NULL && (alone == NULL ? !l->alone : alone == l);
+}
+
 static inline bool
 link_has_news(const struct link *l)
 {

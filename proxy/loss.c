@@ -54,13 +54,6 @@ first_kept(const struct subscriber *s, const struct link *l, uint64_t pos)
 	return hub_channel_kept(subscriber_hub(s), l->channel, pos);
 }
 
-/* Is it the link `alone`, or one of those that are not? */
-static bool
-is_one_of(const struct link *l, const struct link *alone)
-{
-	return l->channel != NULL && (alone == NULL ? !l->alone : alone == l);
-}
-
 /* The oldest event behind the positions that windows have and is kept, or 0. */
 static uint64_t
 oldest_in_windows(const struct subscriber *s, const struct link *alone)
@@ -71,7 +64,7 @@ oldest_in_windows(const struct subscriber *s, const struct link *alone)
 		const struct window *w;
 		uint32_t i;
 
-		if (!is_one_of(l, alone))
+		if (!link_is_of(l, alone))
 			continue;
 		w = &l->channel->window;
 		i = first_kept(s, l, l->pos);
@@ -254,7 +247,7 @@ loss_caught_up(struct subscriber *s, const struct link *alone)
 	uint64_t seen = subscriber_hub(s)->seen;
 
 	for (struct link *l = &s->first; l != NULL; l = l->next) {
-		if (!is_one_of(l, alone) || !l->from_start)
+		if (!link_is_of(l, alone) || !l->from_start)
 			continue;
 		l->from_start = false;
 		if (l->pos < seen)
