@@ -391,6 +391,18 @@ conn_count(
 		lab_count(c, b, n);
 }
 
+void
+conn_count_events(struct conn *c, struct transport_metrics *m, uint64_t events,
+    uint64_t payload, uint64_t bytes)
+{
+	/* Deflated, it is less on the wire than was published. */
+	if (payload > bytes)
+		payload = bytes;
+	METRIC_ADD(m->events, events);
+	conn_count(c, m, BUCKET_PAYLOAD, payload);
+	conn_count(c, m, BUCKET_FRAMING, bytes - payload);
+}
+
 bool
 conn_paces(struct conn *c, size_t bytes)
 {

@@ -217,5 +217,8 @@ const char *conn_tls_name(const struct conn *c);
 /* Count bytes as what they are, for the connection and for its transport. */
 void conn_count(
     struct conn *c, struct transport_metrics *m, enum bucket b, uint64_t n);
+/* So many events, of which `bytes` went out for what was published. */
+void conn_count_events(struct conn *c, struct transport_metrics *m,
+    uint64_t events, uint64_t payload, uint64_t bytes);
 
 #endif

@@ -32,17 +32,11 @@ static void
 count_events(
     struct subscriber *s, uint64_t events, uint64_t payload, uint64_t bytes)
 {
-	struct transport_metrics *m = subscriber_metrics(s);
-
-	/* Deflated, it is less on the wire than was published. */
-	if (payload > bytes)
-		payload = bytes;
 	s->events += events;
 	s->wrote_ms = subscriber_now(s);
 	subscriber_hub(s)->delivered[s->transport->id] += events;
-	METRIC_ADD(m->events, events);
-	conn_count(s->conn, m, BUCKET_PAYLOAD, payload);
-	conn_count(s->conn, m, BUCKET_FRAMING, bytes - payload);
+	conn_count_events(
+	    s->conn, subscriber_metrics(s), events, payload, bytes);
 }
 
 /* The rest of an event that was begun. SW_OK when it is out. */

@@ -45,16 +45,6 @@ arm(struct conn *c)
 }
 
 static void
-count_whole(struct conn *c, const struct remainder *r, uint64_t bytes)
-{
-	uint64_t payload = r->event->size < bytes ? r->event->size : bytes;
-
-	METRIC_ADD(r->metrics->events, 1);
-	conn_count(c, r->metrics, BUCKET_PAYLOAD, payload);
-	conn_count(c, r->metrics, BUCKET_FRAMING, bytes - payload);
-}
-
-static void
 write_on(struct conn *c)
 {
 	struct remainder *r = c->owner;
@@ -78,7 +68,7 @@ write_on(struct conn *c)
 			arm(c);
 		return;
 	}
-	count_whole(c, r, form->len);
+	conn_count_events(c, r->metrics, 1, r->event->size, form->len);
 	remainder_end(c);
 	conn_linger_for_answer(c);
 }
