@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "proxy/admission.h"
+#include "proxy/base/clock.h"
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
@@ -17,12 +18,16 @@
 #include "proxy/process.h"
 #include "proxy/sessions.h"
 #include "proxy/sockets.h"
+#include "proxy/systemd.h"
+#include "proxy/watchdog.h"
 
 /*
  * Descriptors that are not clients': store, epoll, wake-ups, the log; and those
  * of the API, when clients have all others.
  */
 enum { DESCRIPTORS_KEPT = 64 + ADMISSION_RESERVE, WORKERS_MAX = 256 };
+/* So often in the time after which systemd takes us for dead. */
+enum { BEATS = 4 };
 /* Whose paces are kept apart: more tokens than that share some. */
 enum { PUBLISHERS = 256 };
 
@@ -44,6 +49,7 @@ struct gateway {
 	struct admission *admission;
 	struct sessions *sessions;
 	struct certificates certificates;
+	struct watchdog watchdog;
 	size_t worker_count;
 	struct worker *workers[WORKERS_MAX];
 	size_t started; /* of the workers */
@@ -269,6 +275,8 @@ start_workers(struct gateway *g)
 		return err;
 	for (; g->started < count && err == SW_OK; g->started++)
 		err = worker_start(g->workers[g->started]);
+	for (size_t i = 0; i < count && err == SW_OK; i++)
+		watchdog_add(&g->watchdog, g->workers[i]->loop);
 	return err != SW_OK ? err : start_outbox(g);
 }
 
@@ -313,8 +321,10 @@ gateway_start(struct gateway **out, struct conf *conf)
 	options = log_options(g, conf);
 	/* Ids of connections count in steps of this. */
 	g->worker_count = worker_total(conf);
-	if ((err = sessions_new(
-		 &g->sessions, g->worker_count, session_home_wake, g)) != SW_OK)
+	if ((err = sessions_new(&g->sessions, g->worker_count,
+		 session_home_wake, g)) != SW_OK ||
+	    (err = watchdog_init(&g->watchdog, g->worker_count,
+		 systemd_watchdog_ms() / BEATS)) != SW_OK)
 		goto fail;
 	configure_sessions(g, conf);
 	if ((err = sockets_open(
@@ -488,6 +498,16 @@ gateway_watch(struct gateway *g)
 	return g->conf->tls_certificate_check_ms;
 }
 
+uint64_t
+gateway_beat(struct gateway *g)
+{
+	uint64_t now = clock_monotonic_ms();
+
+	if (watchdog_turn(&g->watchdog, now))
+		systemd_notify("WATCHDOG=1");
+	return watchdog_wait_ms(&g->watchdog, now);
+}
+
 /* Ending. */
 
 static bool
@@ -543,6 +563,7 @@ gateway_free(struct gateway *g)
 		sessions_hush(g->sessions);
 	for (size_t i = 0; i < g->worker_count; i++)
 		worker_free(g->workers[i]);
+	watchdog_fini(&g->watchdog);
 	sockets_close(&g->sockets);
 	/* The ends of all streams are in it. */
 	outbox_close(g->outbox);

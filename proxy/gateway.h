@@ -36,6 +36,12 @@ int gateway_reload(struct gateway *g, struct conf *next);
 uint64_t gateway_watch(struct gateway *g);
 
 /*
+ * Tell systemd that all workers turn, if it wants to hear that and they do.
+ * Returns the milliseconds until the next time; 0: nobody asks.
+ */
+uint64_t gateway_beat(struct gateway *g);
+
+/*
  * Shut down in good order: no new connections, polls are answered, streams told
  * to come back, spread over drain-time. `impatient` is asked now and then
  * whether to stop waiting. Everything accepted is committed.

@@ -325,14 +325,25 @@ notify_end(const struct gateway *g)
 	systemd_notify(text);
 }
 
+/* What is done beside signals; returns how long to wait for one, 0: for ever.
+ */
+static uint64_t
+look_after(struct gateway *g)
+{
+	uint64_t files = gateway_watch(g), beat = gateway_beat(g);
+
+	return files == 0 || (beat != 0 && beat < files) ? beat : files;
+}
+
 static void
 serve(struct gateway *g, const struct options *o)
 {
-	uint64_t wait_ms = gateway_watch(g);
+	uint64_t wait_ms;
 	int s;
 
 	systemd_notify("READY=1");
 	log_info("ready");
+	wait_ms = look_after(g);
 	do {
 		s = await_signal(wait_ms);
 		if (s == SIGHUP)
@@ -341,7 +352,7 @@ serve(struct gateway *g, const struct options *o)
 			log_warn("SIGUSR%d means nothing here: the log goes to "
 				 "the standard error",
 			    s == SIGUSR1 ? 1 : 2);
-		wait_ms = gateway_watch(g);
+		wait_ms = look_after(g);
 	} while (!is_end(s));
 	notify_end(g);
 	gateway_drain(g, asked_again);

@@ -14,15 +14,14 @@
 
 enum { FIRST_FD = 3 };
 
-/* A decimal number in the environment; 0 if it is not there. */
+/* A decimal number in the environment; 0 if there is none up to `max`. */
 static uint64_t
-env_number(const char *name)
+env_number(const char *name, uint64_t max)
 {
 	const char *text = getenv(name);
 	uint64_t value;
 
-	return text != NULL &&
-		str_to_u64(&value, str_of(text), INT32_MAX) == SW_OK ?
+	return text != NULL && str_to_u64(&value, str_of(text), max) == SW_OK ?
 	    value :
 	    0;
 }
@@ -45,10 +44,10 @@ systemd_sockets(const char *name, int fds[SYSTEMD_SOCKETS_MAX])
 {
 	const char *names = getenv("LISTEN_FDNAMES");
 	struct str rest = str_of(names), one;
-	uint64_t count = env_number("LISTEN_FDS");
+	uint64_t count = env_number("LISTEN_FDS", INT32_MAX);
 	size_t n = 0;
 
-	if (env_number("LISTEN_PID") != (uint64_t)getpid())
+	if (env_number("LISTEN_PID", INT32_MAX) != (uint64_t)getpid())
 		return 0;
 	for (uint64_t i = 0; i < count && n < SYSTEMD_SOCKETS_MAX; i++) {
 		int fd = FIRST_FD + (int)i;
@@ -63,6 +62,16 @@ systemd_sockets(const char *name, int fds[SYSTEMD_SOCKETS_MAX])
 		fds[n++] = fd;
 	}
 	return n;
+}
+
+uint64_t
+systemd_watchdog_ms(void)
+{
+	uint64_t pid = env_number("WATCHDOG_PID", INT32_MAX);
+
+	return pid == 0 || pid == (uint64_t)getpid() ?
+	    env_number("WATCHDOG_USEC", INT64_MAX) / 1000 :
+	    0;
 }
 
 void

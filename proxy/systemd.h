@@ -2,6 +2,7 @@
 #define SPILLWAY_PROXY_SYSTEMD_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * What systemd and a service say to each other: sockets that were opened for
@@ -15,6 +16,12 @@ enum { SYSTEMD_SOCKETS_MAX = 16 };
  * be closed on exec. An unnamed socket is "public". Returns how many.
  */
 size_t systemd_sockets(const char *name, int fds[SYSTEMD_SOCKETS_MAX]);
+
+/*
+ * After so long without a "WATCHDOG=1" systemd takes us for dead; 0: it does
+ * not look (sd_watchdog_enabled(3)).
+ */
+uint64_t systemd_watchdog_ms(void);
 
 /* "READY=1", "RELOADING=1", "STOPPING=1"; several with a line each. */
 void systemd_notify(const char *state);

@@ -441,6 +441,28 @@ class Notify(unittest.TestCase):
                                9 * 60 * 1000000)
             self.assertEqual(g.wait_end(), 0)
 
+    def test_the_watchdog_is_fed(self):
+        g, s = self.gateway("path")
+        g.env["WATCHDOG_USEC"] = "200000"
+        g.start(expect_failure=True)
+        self.assertEqual(self.told(s)["READY"], "1")
+        for _ in range(5):
+            self.assertEqual(self.told(s)["WATCHDOG"], "1")
+        g.stop()
+
+    def test_another_ones_watchdog_is_not_ours(self):
+        g, s = self.gateway("path")
+        g.env["WATCHDOG_USEC"] = "4000"
+        g.env["WATCHDOG_PID"] = "1"
+        g.start(expect_failure=True)
+        self.assertEqual(self.told(s)["READY"], "1")
+        g.signal(signal.SIGHUP)
+        self.assertEqual(self.told(s)["RELOADING"], "1")
+        self.assertEqual(self.told(s)["READY"], "1")
+        g.signal(signal.SIGTERM)
+        self.assertEqual(self.told(s)["STOPPING"], "1")
+        self.assertEqual(g.wait_end(), 0)
+
     def test_a_start_that_fails_is_never_ready(self):
         g, s = self.gateway("path")
         g.store = g.dir + "/no/such.db"
