@@ -454,7 +454,10 @@ poll_farewell(struct subscriber *s, enum close_why why)
 	return true;
 }
 
-/* While it waits: the client goes away, or sends its next request early. */
+/*
+ * While it waits: the client goes away, or sends its next request early. Whose
+ * history is being read may have said only that it will ask nothing more.
+ */
 static void
 poll_ready(struct conn *c, uint32_t events)
 {
@@ -462,7 +465,7 @@ poll_ready(struct conn *c, uint32_t events)
 
 	(void)events;
 	/* Input stays in the socket until the answer is out. */
-	if (c->half_open)
+	if (c->half_open && s->replay == NULL)
 		subscriber_close(s, CLOSE_PEER);
 }
 

@@ -415,6 +415,22 @@ class HalfClosed(Scenario):
                 self.assertEqual(len(json.loads(body)["events"]), 1)
                 self.assertEqual(w.rest(), b"")
 
+    def test_answers_out_of_the_store_arrive(self):
+        g = self.gateway
+        head = g.publish("b", 0)["id"]
+        g.batch([{"channel": "b", "data": i} for i in range(2000)])
+        for _ in range(50):
+            wires = [Wire(g.port) for _ in range(4)]
+            for w in wires:
+                w.send(ask("b", after=head, limit=1000))
+            for w in wires:
+                socket.socket.shutdown(w.s, socket.SHUT_WR)
+            for w in wires:
+                status, _, body = w.response()
+                self.assertEqual(status, 200)
+                self.assertEqual(len(json.loads(body)["events"]), 1000)
+                w.close()
+
 
 class Waits(Scenario):
     conf = 'poll-wait = "1s"\npoll-wait-max = "2s"'
