@@ -7,9 +7,9 @@
 #include <netinet/in.h>
 
 #include "conf/fields.h"
-#include "conf/pattern.h"
 #include "conf/values.h"
 #include "proxy/base/err.h"
+#include "proxy/base/pattern.h"
 
 struct check {
 	const struct settings *settings;

@@ -11,11 +11,11 @@
 #include "conf/directives.h"
 #include "conf/faults.h"
 #include "conf/fields.h"
-#include "conf/pattern.h"
 #include "conf/settings.h"
 #include "conf/source.h"
 #include "conf/syntax.h"
 #include "proxy/base/err.h"
+#include "proxy/base/pattern.h"
 
 enum {
 	INCLUDE_DEPTH_MAX = 8, /* files open at a time */

@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
-#include "conf/pattern.h"
 #include "proxy/base/err.h"
 #include "proxy/base/field.h"
+#include "proxy/base/pattern.h"
 
 static bool
 is_letter_or_digit(char c)

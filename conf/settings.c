@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "conf/fields.h"
-#include "conf/pattern.h"
 #include "conf/secret.h"
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "proxy/base/network.h"
+#include "proxy/base/pattern.h"
 
 void
 settings_init(struct settings *s)

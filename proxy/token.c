@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 
-#include "conf/pattern.h"
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
+#include "proxy/base/pattern.h"
 
 /* The seconds of the year 10000: what is later is never. */
 static const uint64_t seconds_max = UINT64_C(253402300800);

@@ -7,13 +7,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "conf/pattern.h"
 #include "conf/token_key.h"
 #include "conf/values.h"
 #include "proxy/base/command_line.h"
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
+#include "proxy/base/pattern.h"
 
 enum { PATTERNS_MAX = 64 };
 

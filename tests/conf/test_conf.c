@@ -4,7 +4,7 @@
 #include "conf/conf.h"
 #include "conf/directives.h"
 #include "conf/fields.h"
-#include "conf/pattern.h"
+#include "proxy/base/pattern.h"
 #include "tests/conf/files.h"
 
 #define COUNT(table) (int)(sizeof(table) / sizeof((table)[0]))

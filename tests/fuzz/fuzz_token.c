@@ -3,7 +3,7 @@
  * one that is signed. They are refused with a sentence, or become a grant
  * that is in force, whose user and patterns are what they have to be.
  */
-#include "conf/pattern.h"
+#include "proxy/base/pattern.h"
 #include "proxy/token.h"
 #include "tests/fuzz/fuzz.h"
 

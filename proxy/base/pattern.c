@@ -1,4 +1,4 @@
-#include "conf/pattern.h"
+#include "proxy/base/pattern.h"
 
 #include <string.h>
 
