@@ -149,6 +149,8 @@ log_options(const struct gateway *g, const struct conf *conf)
 		.store_max_bytes = conf->store_max_bytes,
 		.idempotency_age_ms = conf->idempotency_age_ms,
 		.channel_age_ms = conf->channel_age_ms,
+		.policies = conf->policies,
+		.policy_count = conf->policy_count,
 	};
 }
 

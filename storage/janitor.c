@@ -458,6 +458,7 @@ once_a_second(struct janitor *j, struct writer *w)
 		return;
 	j->at_front = true;
 	forget_once_a_second(&j->forget, w);
+	keep_past_once_a_second(&w->past, w);
 	j->pace -= j->pace / PACE_SECONDS;
 	if (j->pace < j->came)
 		j->pace = j->came;

@@ -5,6 +5,7 @@
 
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
+#include "storage/past.h"
 #include "storage/readers.h"
 #include "storage/writer.h"
 
@@ -126,6 +127,8 @@ load(struct log *l)
 	if (w->last_id < w->state.reserved)
 		w->last_id = w->state.reserved;
 	w->store = l->store;
+	if ((err = keep_past_load(&w->past, w, l->options.channels)) != SW_OK)
+		return err;
 	/* Not those that were loaded: what they had is known. */
 	channels_forgot(l->options.channels, w->state.forgotten);
 	l->epoch = w->state.epoch;
@@ -139,6 +142,9 @@ load(struct log *l)
 static void
 unload(struct log *l)
 {
+	channels_set_past(l->options.channels, NULL, NULL);
+	keep_past_fini(&l->writer.past);
+	keep_past_init(&l->writer.past);
 	records_fini(&l->writer.records);
 	l->writer.last_id = 0;
 	l->writer.last_time_ms = 0;
@@ -147,10 +153,31 @@ unload(struct log *l)
 	l->store = l->writer.store = NULL;
 }
 
+/* What memory alone keeps from now on. */
+static int
+tell_rules(struct log *l, const struct log_options *o)
+{
+	struct buf rules;
+	int err;
+
+	buf_init(&rules, PAST_TEXT_MAX);
+	err = past_put_rules(&rules, o->policies, o->policy_count);
+	if (err == SW_OK)
+		err = writer_set_rules(&l->writer, buf_str(&rules));
+	buf_fini(&rules);
+	return err;
+}
+
 void
 log_reload(struct log *l, const struct log_options *o)
 {
 	struct writer *w = &l->writer;
+	int err = tell_rules(l, o);
+
+	if (err != SW_OK)
+		log_error("store: what was in memory alone may be lost "
+			  "without a word: %s",
+		    err_info(err)->sentence);
 
 	atomic_store(&w->limit_events, o->queue_events);
 	atomic_store(&w->limit_bytes, o->queue_bytes);
@@ -220,6 +247,8 @@ log_close(struct log *l)
 	if (l == NULL)
 		return;
 	log_stop(l);
+	if (l->options.channels != NULL)
+		channels_set_past(l->options.channels, NULL, NULL);
 	readers_free(l->readers);
 	writer_fini(&l->writer);
 	if (l->store != NULL)

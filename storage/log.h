@@ -105,6 +105,9 @@ struct log_options {
 	uint64_t store_max_bytes;           /* 0: no limit */
 	uint64_t idempotency_age_ms;
 	uint64_t channel_age_ms; /* 0: no channel is forgotten */
+	/* The first whose pattern matches is a channel's. Used during a call */
+	const struct policy *policies;
+	size_t policy_count;
 };
 
 /*

@@ -2,9 +2,8 @@
 
 #include "proxy/base/err.h"
 
-/* The row of that name, to be read from `*q`, which is the caller's. */
-static int
-find(struct db *d, const char *name, sqlite3_stmt **q)
+int
+state_find(struct db *d, const char *name, sqlite3_stmt **q)
 {
 	int err = db_prepare(d, q, "SELECT value FROM state WHERE name = ?");
 
@@ -19,7 +18,7 @@ int
 state_number(struct db *d, const char *name, uint64_t *out)
 {
 	sqlite3_stmt *q = NULL;
-	int err = find(d, name, &q);
+	int err = state_find(d, name, &q);
 
 	if (err == SW_OK)
 		*out = db_u64(q, 0);
@@ -31,7 +30,7 @@ int
 state_epoch(struct db *d, struct epoch *out)
 {
 	sqlite3_stmt *q = NULL;
-	int err = find(d, "epoch", &q);
+	int err = state_find(d, "epoch", &q);
 
 	if (err == SW_OK && epoch_parse(out, db_text(q, 0)) != SW_OK)
 		err = SW_ECORRUPT;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proxy/base/buf.h"
 #include "proxy/base/cursor.h"
 #include "proxy/base/event.h"
 
@@ -71,6 +72,8 @@ struct store_ops {
 	int (*load)(struct store *s, struct store_state *state,
 	    const struct store_visitor *visit);
 	void (*close)(struct store *s);
+	/* What save_past said last, see storage/past.h; nothing at first. */
+	int (*load_past)(struct store *s, struct buf *out);
 
 	/*
 	 * `sync`: what is committed survives the loss of power, or is not
@@ -92,6 +95,7 @@ struct store_ops {
 	/* It need not be there. Its rows, if any are left, stay. */
 	int (*remove_channel)(struct store *s, uint64_t key);
 	int (*save_state)(struct store *s, const struct store_state *state);
+	int (*save_past)(struct store *s, struct str text);
 	int (*append)(struct store *s, uint64_t channel, const struct event *e);
 	/* The rows from `first` to `last`, all of them. */
 	int (*remove)(struct store *s, uint64_t first, uint64_t last);

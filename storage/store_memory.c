@@ -77,6 +77,23 @@ memory_load(struct store *base, struct store_state *state,
 	return SW_OK;
 }
 
+/* Nothing is there after a start, whatever is in force. */
+static int
+memory_load_past(struct store *base, struct buf *out)
+{
+	(void)base;
+	(void)out;
+	return SW_OK;
+}
+
+static int
+memory_save_past(struct store *base, struct str text)
+{
+	(void)base;
+	(void)text;
+	return SW_OK;
+}
+
 static void
 memory_close(struct store *base)
 {
@@ -374,6 +391,7 @@ static const struct store_ops memory_ops = {
 	.name = "memory",
 	.load = memory_load,
 	.close = memory_close,
+	.load_past = memory_load_past,
 	.begin = memory_begin,
 	.commit = memory_commit,
 	.rollback = memory_rollback,
@@ -382,6 +400,7 @@ static const struct store_ops memory_ops = {
 	.save_channel = memory_save_channel,
 	.remove_channel = memory_remove_channel,
 	.save_state = memory_save_state,
+	.save_past = memory_save_past,
 	.append = memory_append,
 	.remove = memory_remove,
 	.find_key = memory_find_key,

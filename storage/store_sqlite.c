@@ -27,6 +27,7 @@ enum statement {
 	SQL_SAVE_CHANNEL,
 	SQL_REMOVE_CHANNEL,
 	SQL_SAVE_STATE,
+	SQL_SAVE_PAST,
 	SQL_REMOVE,
 	SQL_SCAN,
 	SQL_PAGES,
@@ -40,6 +41,8 @@ static const char *const sql[STATEMENTS] = {
 			     " total = ?4, floor = ?5 WHERE key = ?1",
 	[SQL_REMOVE_CHANNEL] = "DELETE FROM channel WHERE key = ?",
 	[SQL_SAVE_STATE] = "UPDATE state SET value = ?2 WHERE name = ?1",
+	/* Not there in a file of an earlier release, which does not look. */
+	[SQL_SAVE_PAST] = "INSERT OR REPLACE INTO state VALUES ('past', ?)",
 	[SQL_REMOVE] = "DELETE FROM log WHERE id >= ? AND id <= ?",
 	/* Columns in the order in which a row has them: none is skipped. */
 	[SQL_SCAN] = "SELECT id, channel, number, previous, jump, total, time"
@@ -227,6 +230,21 @@ sqlite_load(struct store *base, struct store_state *state,
 }
 
 static int
+sqlite_load_past(struct store *base, struct buf *out)
+{
+	struct store_sqlite *s = self(base);
+	sqlite3_stmt *q = NULL;
+	int err = state_find(&s->db, "past", &q);
+
+	if (err == SW_OK)
+		err = buf_put_str(out, db_text(q, 0));
+	else if (err == SW_ECORRUPT)
+		err = SW_OK; /* none of that name */
+	sqlite3_finalize(q);
+	return err;
+}
+
+static int
 save_number(struct store_sqlite *s, const char *name, uint64_t value)
 {
 	sqlite3_stmt *q = s->statements[SQL_SAVE_STATE];
@@ -320,6 +338,16 @@ sqlite_save_state(struct store *base, const struct store_state *state)
 	     i < sizeof(values) / sizeof(values[0]) && err == SW_OK; i++)
 		err = save_number(s, values[i].name, values[i].value);
 	return err;
+}
+
+static int
+sqlite_save_past(struct store *base, struct str text)
+{
+	struct store_sqlite *s = self(base);
+
+	groups_mix(s->groups);
+	db_bind_text(s->statements[SQL_SAVE_PAST], 1, text);
+	return run(s, SQL_SAVE_PAST);
 }
 
 static int
@@ -496,6 +524,7 @@ static const struct store_ops sqlite_ops = {
 	.name = "sqlite",
 	.load = sqlite_load,
 	.close = sqlite_close,
+	.load_past = sqlite_load_past,
 	.begin = sqlite_begin,
 	.commit = sqlite_commit,
 	.rollback = sqlite_rollback,
@@ -504,6 +533,7 @@ static const struct store_ops sqlite_ops = {
 	.save_channel = sqlite_save_channel,
 	.remove_channel = sqlite_remove_channel,
 	.save_state = sqlite_save_state,
+	.save_past = sqlite_save_past,
 	.append = sqlite_append,
 	.remove = sqlite_remove,
 	.find_key = sqlite_find_key,

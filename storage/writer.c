@@ -149,6 +149,25 @@ wait_for_work(struct writer *w, uint64_t ms)
 	pthread_cond_timedwait(&w->work, &w->lock, &until);
 }
 
+int
+writer_set_rules(struct writer *w, struct str rules)
+{
+	char *copy = strndup(rules.len == 0 ? "" : rules.p, rules.len);
+
+	if (copy == NULL)
+		return SW_ENOMEM;
+	if (!w->started) {
+		keep_past_change(&w->past, w, copy);
+		return SW_OK;
+	}
+	pthread_mutex_lock(&w->lock);
+	free(w->rules);
+	w->rules = copy;
+	pthread_cond_signal(&w->work);
+	pthread_mutex_unlock(&w->lock);
+	return SW_OK;
+}
+
 static bool
 is_unsettled(const struct writer *w)
 {
@@ -218,22 +237,27 @@ writer_main(void *arg)
 	for (;;) {
 		struct group g;
 		bool took, more, wanted;
+		char *rules;
 
 		while (!w->kicked && !w->stop && !w->settle_wanted &&
-		    idle_ms > 0) {
+		    w->rules == NULL && idle_ms > 0) {
 			wait_for_work(w, idle_ms);
 			idle_ms = 0;
 		}
 		w->kicked = false;
 		wanted = w->settle_wanted;
 		w->settle_wanted = false;
+		rules = w->rules;
+		w->rules = NULL;
 		took = take_group(w, &g);
 		more = w->first != NULL;
 		w->kicked = more;
-		if (!took && w->stop)
+		if (!took && rules == NULL && w->stop)
 			break;
 		pthread_mutex_unlock(&w->lock);
 		atomic_store(&w->turn_ms, clock_monotonic_ms());
+		if (rules != NULL)
+			keep_past_change(&w->past, w, rules);
 		if (took)
 			commit_group(w, &g);
 		if (wanted || (!took && is_unsettled(w)))
@@ -264,6 +288,7 @@ writer_init(struct writer *w)
 	pthread_condattr_destroy(&monotonic);
 	pthread_cond_init(&w->settled, NULL);
 	records_init(&w->records);
+	keep_past_init(&w->past);
 	janitor_init(&w->janitor);
 	return keys_new(&w->keys);
 }
@@ -302,6 +327,8 @@ writer_fini(struct writer *w)
 	if (w->store != NULL && w->reader != NULL)
 		w->store->ops->reader_close(w->reader);
 	records_fini(&w->records);
+	keep_past_fini(&w->past);
+	free(w->rules);
 	keys_free(w->keys);
 	free(w->undo);
 	free(w->chains);

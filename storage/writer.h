@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "storage/janitor.h"
+#include "storage/keep_past.h"
 #include "storage/keys.h"
 #include "storage/log.h"
 #include "storage/records.h"
@@ -21,6 +22,7 @@ struct writer {
 	struct append *first, **last;
 	bool kicked, stop;
 	bool settle_wanted, ended;
+	char *rules;      /* new ones, see log_options; else NULL */
 	uint64_t settles; /* how often the store was asked to */
 	int settle_err;   /* what it said to that */
 
@@ -49,6 +51,7 @@ struct writer {
 	struct records records;
 	struct keys *keys; /* of events that are not stored */
 	uint64_t last_id, last_time_ms;
+	struct keep_past past;
 	bool in_transaction;
 	bool sync; /* what the group stores must survive the loss of power */
 	struct janitor janitor;
@@ -77,6 +80,12 @@ void writer_take(struct writer *w, struct append *first, struct append *last);
  * is there to be read. Fails as the store does.
  */
 int writer_settle(struct writer *w);
+
+/*
+ * What the configuration says of memory, from now on; a copy is made. Any
+ * thread. SW_ENOMEM.
+ */
+int writer_set_rules(struct writer *w, struct str rules);
 
 /* How long it has waited for a store that does not come back; else 0. */
 uint64_t writer_stalled_ms(const struct writer *w);

@@ -18,6 +18,8 @@ struct channels {
 	struct map by_name;
 	size_t limit;
 	uint64_t forgotten; /* newest event of all that were */
+	channels_past_fn *past;
+	void *past_ctx;
 	channels_policy_fn *find_policy;
 	void *policy_ctx;
 	struct channel **by_number;
@@ -133,6 +135,14 @@ take_number(struct channels *cs, uint32_t *out)
 	return SW_OK;
 }
 
+static uint64_t
+born(const struct channels *cs, struct str name)
+{
+	uint64_t past = cs->past == NULL ? 0 : cs->past(cs->past_ctx, name);
+
+	return past > cs->forgotten ? past : cs->forgotten;
+}
+
 /* Under the lock. */
 static int
 channel_new(struct channel **out, struct channels *cs, struct str name)
@@ -149,7 +159,7 @@ channel_new(struct channel **out, struct channels *cs, struct str name)
 	memcpy(c->text, name.p, name.len);
 	c->name = (struct str){ c->text, name.len };
 	atomic_init(&c->refs, 1);
-	c->born = cs->forgotten;
+	c->born = born(cs, name);
 	atomic_init(&c->head, c->born);
 	if ((err = take_number(cs, &c->number)) != SW_OK)
 		goto fail;
@@ -255,6 +265,15 @@ channels_forgot(struct channels *cs, uint64_t upto)
 {
 	pthread_mutex_lock(&cs->lock);
 	forgot(cs, upto);
+	pthread_mutex_unlock(&cs->lock);
+}
+
+void
+channels_set_past(struct channels *cs, channels_past_fn *past, void *ctx)
+{
+	pthread_mutex_lock(&cs->lock);
+	cs->past = past;
+	cs->past_ctx = ctx;
 	pthread_mutex_unlock(&cs->lock);
 }
 

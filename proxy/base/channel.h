@@ -72,6 +72,9 @@ void channel_unref(struct channel *c); /* accepts NULL */
 
 /* Channels made from here on may have had events up to this id. */
 void channels_forgot(struct channels *cs, uint64_t upto);
+/* And up to what this returns for their name, or 0; it must not call back. */
+typedef uint64_t channels_past_fn(void *ctx, struct str name);
+void channels_set_past(struct channels *cs, channels_past_fn *past, void *ctx);
 /*
  * End the channel, as channel_unref does, and forget what it had. False if
  * anything but the caller refers to it: then nothing has changed.

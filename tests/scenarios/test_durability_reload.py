@@ -54,5 +54,108 @@ class DurabilityReload(Scenario):
         self.assertNotIn(2, events)
 
 
+class StoredFromAStartOn(Scenario):
+    """What memory alone had is lost with a restart: those who missed it are
+    told, also when the channel is one of the store's from then on."""
+
+    conf = 'channel "x*" { durability = memory }'
+    stored = 'channel "x*" { durability = normal }'
+
+    def kept(self, channel, after):
+        answer = self.gateway.poll(channel, after=after)
+        gap = answer.get("gap")
+        return [e["data"] for e in answer["events"]], gap and gap["reason"]
+
+    def reload(self, conf, count=1):
+        g = self.gateway
+        g.configure(conf)
+        g.signal(signal.SIGHUP)
+        g.wait_log("info configuration reloaded", count)
+
+    def restart(self, conf):
+        g = self.gateway
+        g.kill9()
+        g.configure(conf)
+        g.start()
+
+    def test_with_another_configuration(self):
+        g = self.gateway
+        other = g.publish("other", 0)["id"]
+        first = g.publish("x1", 1)["id"]
+        g.publish("x1", 2)
+        self.restart(self.stored)
+        for _ in range(2):
+            self.assertEqual(self.kept("x1", first), ([], "trimmed"))
+            # The store knows that nothing of this one is lost.
+            self.assertEqual(self.kept("other", other), ([], None))
+            self.restart(self.stored)
+        third = g.publish("x1", 3)["id"]
+        for _ in range(2):
+            self.assertEqual(self.kept("x1", first), ([3], "trimmed"))
+            self.assertEqual(self.kept("x1", third), ([], None))
+            self.restart(self.stored)
+        # What came meanwhile was the store's to keep.
+        self.assertEqual(self.kept("x1", "start"), ([3], None))
+
+    def test_a_cursor_of_the_new_time_is_exact(self):
+        g = self.gateway
+        g.publish("x1", 1)
+        self.restart(self.stored)
+        here = g.poll("x2")["cursor"]
+        self.restart(self.stored)
+        self.assertEqual(self.kept("x2", here), ([], None))
+        g.publish("x2", 1)
+        self.restart(self.stored)
+        self.assertEqual(self.kept("x2", here), ([1], None))
+
+    def test_a_reload_before_the_end(self):
+        g = self.gateway
+        first = g.publish("x1", 1)["id"]
+        g.publish("x1", 2)
+        y = g.publish("x2", 1)["id"]
+        self.reload(self.stored)
+        third = g.publish("x2", 2)["id"]
+        g.publish("x2", 3)
+        self.restart(self.stored)
+        self.assertEqual(self.kept("x1", first), ([], "trimmed"))
+        # It has rows since: nothing behind this cursor was in memory.
+        self.assertEqual(self.kept("x2", y), ([2, 3], None))
+        self.assertEqual(self.kept("x2", third), ([3], None))
+
+    def test_a_reload_after_a_start(self):
+        g = self.gateway
+        first = g.publish("x1", 1)["id"]
+        g.publish("x1", 2)
+        self.restart(self.conf)
+        self.reload(self.stored)
+        self.assertEqual(self.kept("x1", first), ([], "trimmed"))
+        g.publish("x1", 3)
+        self.assertEqual(self.kept("x1", first), ([3], "trimmed"))
+
+    def test_rows_of_before_do_not_hide_it(self):
+        g = self.gateway
+        self.restart(self.stored)
+        g.publish("x1", 1)
+        second = g.publish("x1", 2)["id"]
+        self.restart(self.conf)
+        g.publish("x1", 3)
+        self.restart(self.stored)
+        self.assertEqual(self.kept("x1", second), ([], "trimmed"))
+        g.publish("x1", 4)
+        self.assertEqual(self.kept("x1", second), ([4], "trimmed"))
+
+    def test_many_configurations(self):
+        """The store keeps eight; what is older counts for all new channels."""
+        g = self.gateway
+        first = g.publish("x1", 1)["id"]
+        g.publish("x1", 2)
+        for i in range(12):
+            self.reload(f'channel "y{i}" {{ durability = memory }}', i + 1)
+            g.publish(f"y{i}", 1)
+        self.restart(self.stored)
+        self.assertEqual(self.kept("x1", first), ([], "trimmed"))
+        self.assertEqual(self.kept("y11", first), ([], "trimmed"))
+
+
 if __name__ == "__main__":
     main()
