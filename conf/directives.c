@@ -449,7 +449,9 @@ static const struct directive rows[] = {
 	    .words = WORDS("off"),
 	    .help = "Directory of the pages under /spillway/, the browser "
 		    "client among them; \"off\" for none. Pages may only "
-		    "use scripts and styles in files of their own there." },
+		    "use scripts and styles in files of their own there. "
+		    "They are read at start, and go out in gzip to who "
+		    "takes that." },
 	{ "demo", KIND_FLAG, GROUP_REQUESTS, GLOBAL(demo), .restart = true,
 	    .fallback = "no",
 	    .help = "Whether the page /spillway/compare/ may measure: have "

@@ -67,6 +67,8 @@ struct exchange {
 	char echoed[128];      /* a content type that is the client's */
 	const char *cache;     /* Cache-Control */
 	const char *etag;      /* ETag */
+	const char *coding;    /* Content-Encoding, or NULL */
+	const char *varies;    /* Vary, or NULL: by which headers we chose */
 	const char *policy;    /* Content-Security-Policy */
 	const char *allow;     /* of a 405 */
 	const char *challenge; /* WWW-Authenticate, of a 401 or 403 */

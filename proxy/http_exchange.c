@@ -146,6 +146,10 @@ add_headers(struct MHD_Response *r, const struct exchange *x, bool close)
 	    r, "Cache-Control", x->cache != NULL ? x->cache : "no-store");
 	if (x->etag != NULL)
 		MHD_add_response_header(r, "ETag", x->etag);
+	if (x->coding != NULL)
+		MHD_add_response_header(r, "Content-Encoding", x->coding);
+	if (x->varies != NULL)
+		MHD_add_response_header(r, "Vary", x->varies);
 	/* What we say that it is: never what it may look like. */
 	MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
 	if (x->policy != NULL)

@@ -11,13 +11,15 @@
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
+#include "proxy/coding.h"
 #include "proxy/gateway.h"
 #include "proxy/worker.h"
 
 enum {
 	FILE_MAX = 4 << 20,
 	DEPTH_MAX = 4,
-	ETAG_BYTES = 8, /* of the digest */
+	ETAG_BYTES = 8,  /* of the digest */
+	GZIP_SAVES = 64, /* at least: more than its headers cost */
 };
 
 /*
@@ -29,13 +31,19 @@ static const char policy[] =
     "connect-src 'self' ws: wss:; img-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'";
 
+/* A page as it is, or in gzip. */
+struct representation {
+	uint8_t *bytes;
+	size_t len;
+	char etag[2 * ETAG_BYTES + sizeof("\"-gzip\"")];
+};
+
 struct page {
 	struct page *next;
 	char *path; /* behind /spillway/ */
 	const char *type;
-	uint8_t *bytes;
-	size_t len;
-	char etag[2 * ETAG_BYTES + 3];
+	struct representation plain;
+	struct representation gzip; /* no bytes where it saves nothing */
 };
 
 struct web {
@@ -70,7 +78,7 @@ type_of(const char *name)
 }
 
 static int
-read_file(int fd, struct page *p)
+read_file(int fd, struct representation *p)
 {
 	struct stat st;
 	size_t got = 0;
@@ -92,27 +100,48 @@ read_file(int fd, struct page *p)
 	return SW_OK;
 }
 
+static struct str
+bytes_of(const struct representation *f)
+{
+	return (struct str){ (const char *)f->bytes, f->len };
+}
+
+/* Both forms have names of their own: bytes differ (RFC 9110 8.8.3.3). */
 static int
 name_version(struct page *p)
 {
 	uint8_t digest[SHA1_SIZE];
-	int err =
-	    digest_sha1(digest, (struct str){ (const char *)p->bytes, p->len });
+	char text[2 * ETAG_BYTES + 1];
+	int err = digest_sha1(digest, bytes_of(&p->plain));
 
 	if (err != SW_OK)
 		return err;
-	p->etag[0] = '"';
 	for (size_t i = 0; i < ETAG_BYTES; i++)
-		snprintf(p->etag + 1 + 2 * i, 3, "%02x", digest[i]);
-	p->etag[1 + 2 * ETAG_BYTES] = '"';
+		snprintf(text + 2 * i, 3, "%02x", digest[i]);
+	snprintf(p->plain.etag, sizeof(p->plain.etag), "\"%s\"", text);
+	snprintf(p->gzip.etag, sizeof(p->gzip.etag), "\"%s-gzip\"", text);
 	return SW_OK;
+}
+
+static int
+make_gzip(struct page *p)
+{
+	struct representation *f = &p->gzip;
+	int err = coding_gzip(&f->bytes, &f->len, bytes_of(&p->plain));
+
+	if (err == SW_OK && f->len + GZIP_SAVES > p->plain.len) {
+		free(f->bytes);
+		f->bytes = NULL;
+	}
+	return err;
 }
 
 static void
 page_free(struct page *p)
 {
 	free(p->path);
-	free(p->bytes);
+	free(p->plain.bytes);
+	free(p->gzip.bytes);
 	free(p);
 }
 
@@ -124,11 +153,11 @@ load_page(struct web *w, int dir, const char *name, const char *path)
 	int err = SW_ENOMEM;
 
 	if (p != NULL && (p->path = strdup(path)) != NULL)
-		err = fd < 0 ? SW_EIO : read_file(fd, p);
+		err = fd < 0 ? SW_EIO : read_file(fd, &p->plain);
 	if (fd >= 0)
 		close(fd);
-	if (err == SW_OK)
-		err = name_version(p);
+	if (err == SW_OK && (err = name_version(p)) == SW_OK)
+		err = make_gzip(p);
 	if (err == SW_OK) {
 		p->type = type_of(name);
 		p->next = w->pages;
@@ -245,13 +274,36 @@ redirect(struct exchange *x, struct str path)
 
 /* RFC 9110 13.1.2: whoever has this version need not have it again. */
 static bool
-has_version(const struct request *r, const struct page *p)
+has_version(const struct request *r, const char *etag)
 {
 	struct str had = request_header(r, "If-None-Match");
 
 	return had.p != NULL &&
 	    (str_is(had, "*") ||
-		memmem(had.p, had.len, p->etag, strlen(p->etag)) != NULL);
+		memmem(had.p, had.len, etag, strlen(etag)) != NULL);
+}
+
+static void
+answer_with(struct exchange *x, const struct page *p)
+{
+	const struct representation *f = &p->plain;
+
+	if (p->gzip.bytes != NULL) {
+		x->varies = "Accept-Encoding";
+		if (coding_accepts_gzip(&x->request))
+			f = &p->gzip;
+	}
+	x->cache = "no-cache";
+	x->policy = policy;
+	x->etag = f->etag;
+	if (has_version(&x->request, f->etag)) {
+		exchange_answer(x, 304, p->type);
+		return;
+	}
+	if (f == &p->gzip)
+		x->coding = "gzip";
+	x->kept = bytes_of(f);
+	exchange_answer(x, 200, p->type);
 }
 
 void
@@ -284,13 +336,5 @@ web_handle(struct exchange *x)
 		exchange_refuse(x, 404, "There is no such page.");
 		return;
 	}
-	x->cache = "no-cache";
-	x->policy = policy;
-	x->etag = p->etag;
-	if (has_version(&x->request, p)) {
-		exchange_answer(x, 304, p->type);
-		return;
-	}
-	x->kept = (struct str){ (const char *)p->bytes, p->len };
-	exchange_answer(x, 200, p->type);
+	answer_with(x, p);
 }

@@ -1,5 +1,6 @@
 """The files under /spillway/, and what their answers tell browsers."""
 
+import gzip
 import os
 import shutil
 import tempfile
@@ -9,6 +10,8 @@ from gateway import Scenario, main
 PAGES = {
     "index.html": (b"<!doctype html><p>first</p>", "text/html"),
     "page.js": (b"export const a = 1;", "text/javascript"),
+    "large.js": (b"export function f(a) { return a + 1; }\n" * 1000,
+                 "text/javascript"),
     "deep/er/page.css": (b"p {}", "text/css"),
     "deep/index.html": (b"<!doctype html><p>deep</p>", "text/html"),
     "icon.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>",
@@ -65,6 +68,51 @@ class Pages(Scenario):
                     "GET", path, headers={"If-None-Match": had})
                 self.assertEqual((status, body), (200, data), had)
         self.assertEqual(len(etags), len(PAGES))
+
+    def test_what_is_worth_it_comes_in_gzip(self):
+        path = "/spillway/large.js"
+        plain = PAGES["large.js"][0]
+        _, headers, body = self.gateway.request("GET", path)
+        self.assertEqual(body, plain)
+        self.assertNotIn("content-encoding", headers)
+        self.assertEqual(headers["vary"], "Accept-Encoding")
+        etags = [headers["etag"]]
+        for accepts in ("gzip", "br, GZip;q=0.5", "x-gzip", "*",
+                        "*;q=0, gzip ; q=0.001", "gzip;level=1"):
+            status, headers, body = self.gateway.request(
+                "GET", path, headers={"Accept-Encoding": accepts})
+            self.assertEqual((status, headers.get("content-encoding")),
+                             (200, "gzip"), accepts)
+            self.assertEqual(gzip.decompress(body), plain)
+            self.assertLess(len(body), len(plain) / 5)
+            self.assertEqual(headers["vary"], "Accept-Encoding")
+            self.assertEqual(headers["content-type"].split(";")[0],
+                             "text/javascript")
+        etags.append(headers["etag"])
+        for accepts in ("", "br", "gzip;q=0", "gzip; Q=0.000, *", "*;q=0",
+                        "identity", "gzipped"):
+            _, headers, body = self.gateway.request(
+                "GET", path, headers={"Accept-Encoding": accepts})
+            self.assertEqual(body, plain, accepts)
+            self.assertNotIn("content-encoding", headers)
+            self.assertEqual(headers["etag"], etags[0])
+        # Each form has a version of its own.
+        self.assertNotEqual(*etags)
+        for accepts, mine, other in (("br", *etags), ("gzip", *etags[::-1])):
+            for had, status in (mine, 304), (other, 200):
+                answer = self.gateway.request(
+                    "GET", path, headers={"Accept-Encoding": accepts,
+                                          "If-None-Match": had})
+                self.assertEqual((answer[0], answer[1]["etag"]),
+                                 (status, mine))
+                self.assertEqual(answer[1]["vary"], "Accept-Encoding")
+
+    def test_small_pages_stay_as_they_are(self):
+        _, headers, body = self.gateway.request(
+            "GET", "/spillway/page.js", headers={"Accept-Encoding": "gzip"})
+        self.assertEqual(body, PAGES["page.js"][0])
+        self.assertNotIn("content-encoding", headers)
+        self.assertNotIn("vary", headers)
 
     def test_a_directory_is_its_index(self):
         for path, name in (("/spillway/", "index.html"),

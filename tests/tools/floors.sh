@@ -35,7 +35,8 @@ BEGIN {
 	door("SQLite", "^sqlite3[.]h$", "^storage/[^/]*sqlite[^/]*[.][ch]$")
 	door("libconfuse", "^confuse[.]h$", "^conf/conf[.]c$")
 	door("libcurl", "^curl/", "^proxy/upstream[^/]*[.][ch]$")
-	door("zlib", "^zlib[.]h$", "^transports/ws_deflate[.]c$")
+	door("zlib", "^zlib[.]h$",
+	    "^(transports/ws_deflate|proxy/coding)[.]c$")
 
 	# What comes with the C library. Tests may use anything.
 	system_headers = "^((arpa|linux|net|netinet|sys)/[a-z_]+|assert|" \
