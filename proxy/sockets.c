@@ -144,6 +144,12 @@ listen_all(struct sockets *s, const char *name, char *const *addresses,
 		    name);
 		err = SW_EINVAL;
 	}
+	if (n > SYSTEMD_SOCKETS_MAX) {
+		log_error("listen for=%s socket=systemd: pass %d of that name "
+			  "at most, not %zu",
+		    name, SYSTEMD_SOCKETS_MAX, n);
+		return SW_ELIMIT;
+	}
 	/* systemd has opened them already. */
 	for (size_t i = 0; i < n && err == SW_OK; i++) {
 		log_info("listening for=%s socket=systemd", name);

@@ -49,17 +49,17 @@ systemd_sockets(const char *name, int fds[SYSTEMD_SOCKETS_MAX])
 
 	if (env_number("LISTEN_PID", INT32_MAX) != (uint64_t)getpid())
 		return 0;
-	for (uint64_t i = 0; i < count && n < SYSTEMD_SOCKETS_MAX; i++) {
+	for (uint64_t i = 0; i < count; i++) {
 		int fd = FIRST_FD + (int)i;
 
 		/* Without a name of its own it has the unit's. */
 		if (!str_cut(&rest, ':', &one) || !is_purpose(one))
 			one = STR("public");
-		if (!str_is(one, name))
+		if (!str_is(one, name) || n++ >= SYSTEMD_SOCKETS_MAX)
 			continue;
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-		fds[n++] = fd;
+		fds[n - 1] = fd;
 	}
 	return n;
 }

@@ -13,7 +13,8 @@ enum { SYSTEMD_SOCKETS_MAX = 16 };
 
 /*
  * The sockets of that name (FileDescriptorName=); they are the caller's, set to
- * be closed on exec. An unnamed socket is "public". Returns how many.
+ * be closed on exec. An unnamed socket is "public". Returns how many there are,
+ * which may be more.
  */
 size_t systemd_sockets(const char *name, int fds[SYSTEMD_SOCKETS_MAX]);
 

@@ -546,6 +546,18 @@ class Activation(unittest.TestCase):
             self.assertEqual(g.poll("a")["events"], [])
             g.stop()
 
+    def test_there_are_16_of_a_name(self):
+        g, ports = self.activated("", 16)
+        g.plain_port = ports[0]
+        g.start()
+        for port in ports:
+            self.assertTrue(self.listens(port))
+        g.stop()
+        g, _ = self.activated("", 17)
+        g.start(expect_failure=True)
+        self.assertEqual(g.wait_end(), 1)
+        g.wait_log("pass 16 of that name at most, not 17")
+
     def test_a_socket_named_tls_speaks_it(self):
         g, (port,) = self.activated("tls", 1, certificates=[certificate()])
         g.secure_port = SecurePort(port, g.secure_port.context)
