@@ -105,7 +105,7 @@ write_gather(struct subscriber *s, struct gather *g, struct link *l)
 
 	if (sent < 0)
 		return (int)sent;
-	whole = gather_whole(g, (size_t)sent);
+	whole = g->written = gather_whole(g, (size_t)sent);
 	start = gather_start(g, whole);
 	if (whole > 0) {
 		count_events(s, whole, payload_of(g, whole), start);
@@ -329,6 +329,19 @@ deliver_wake(struct link *l)
 		deliver_flush(s);
 }
 
+/*
+ * Also the channels of which the read has nothing there are past what was
+ * written: their windows may hold events that are not kept any more.
+ */
+static void
+pass_written(struct subscriber *s, const struct gather *g)
+{
+	if (s->partial != NULL)
+		replay_advance(s, s->partial->id - 1);
+	else if (g->written > 0)
+		replay_advance(s, g->events[g->written - 1]->id);
+}
+
 /* Write events that were read; the position follows what went out. */
 static int
 write_events(struct subscriber *s, const struct replay *r)
@@ -357,9 +370,8 @@ write_events(struct subscriber *s, const struct replay *r)
 			return err;
 		gather_end(g);
 		err = write_gather(s, g, NULL);
-		/* Also the quiet channels are past what was written. */
-		if (err == SW_OK)
-			replay_advance(s, g->events[g->count - 1]->id);
+		if (err == SW_OK || err == SW_EAGAIN)
+			pass_written(s, g);
 	}
 	return err;
 }

@@ -31,6 +31,7 @@ struct gather {
 	enum form form;
 	/* What it holds; events are borrowed from a window or a replay. */
 	uint32_t count;
+	uint32_t written; /* went out whole, when it was written last */
 	uint64_t payload; /* bytes */
 	size_t bytes;
 	size_t ends[GATHER_EVENTS]; /* of each event's bytes, in all of them */
