@@ -54,7 +54,10 @@ first_kept(const struct subscriber *s, const struct link *l, uint64_t pos)
 	return hub_channel_kept(subscriber_hub(s), l->channel, pos);
 }
 
-/* The oldest event behind the positions that windows have and is kept, or 0. */
+/*
+ * The oldest event behind the positions that windows have, or 0: that is what
+ * will be written, even if it is not kept any more.
+ */
 static uint64_t
 oldest_in_windows(const struct subscriber *s, const struct link *alone)
 {
@@ -67,7 +70,7 @@ oldest_in_windows(const struct subscriber *s, const struct link *alone)
 		if (!link_is_of(l, alone))
 			continue;
 		w = &l->channel->window;
-		i = first_kept(s, l, l->pos);
+		i = window_find(w, l->pos);
 		if (i < w->count && (id == 0 || window_at(w, i)->id < id))
 			id = window_at(w, i)->id;
 	}
@@ -204,7 +207,6 @@ loss_after_read(struct subscriber *s, const struct replay *r)
 {
 	const struct history_query *q = &r->read.query;
 
-	tell_noted(s, q);
 	for (size_t i = 0; i < q->part_count; i++) {
 		const struct history_part *p = &r->parts[i];
 		struct link *l = replay_link(s, p->channel);
@@ -222,6 +224,8 @@ loss_after_read(struct subscriber *s, const struct replay *r)
 			l->pos = r->upto;
 		tell_trimmed(s, &before, first);
 	}
+	/* Where the windows go on is known by the positions. */
+	tell_noted(s, q);
 }
 
 void

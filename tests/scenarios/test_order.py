@@ -1,7 +1,7 @@
 """What a slow socket gets in pieces is in order all the same, and as it was
 told: what tests/scenarios/test_random_model.py has found."""
 
-from gateway import STREAMS, Scenario, main
+from gateway import (STREAMS, Scenario, WebSocket, main)
 
 LARGE = "\x01" * 200000  # 1.2 MB as JSON, more than a socket takes at once
 
@@ -15,6 +15,7 @@ class Order(Scenario):
 message-max = "1m"
 window-events = 1
 channel "none*" { history-events = 0 }
+channel "few*" { durability = memory  history-events = 5 }
 """
 
     def test_what_windows_have_and_is_not_kept_comes_not_behind_a_read(self):
@@ -34,6 +35,28 @@ channel "none*" { history-events = 0 }
                     got.append(m["id"])
             self.assertEqual(got, sorted(got, key=number))
             s.close()
+
+    def test_what_comes_next_is_what_the_gap_says(self):
+        g = self.gateway
+        epoch = g.publish("large", "first")["id"].partition("-")[0]
+        g.batch([{"channel": "few", "data": n} for n in range(20)])
+        ws = WebSocket(g.port, "/stream/large", receive_buffer=4096)
+        self.addCleanup(ws.close)
+        ws.message()
+        self.assertEqual(ws.message()["type"], "spillway.caughtup")
+        for _ in range(3):
+            g.publish("large", LARGE, Content_Type="text/plain")
+        ws.more()
+        ws.command(op="subscribe", channel="few", after=f"{epoch}-999999")
+        while "op" not in ws.message():
+            pass
+        # It is subscribed, but others come first: meanwhile much happens.
+        g.batch([{"channel": "few", "data": n} for n in range(20)])
+        while (gap := ws.message())["type"] == "message":
+            self.assertEqual(gap["channel"], "large")
+        self.assertEqual((gap["type"], gap["reason"]),
+                         ("spillway.gap", "ahead"))
+        self.assertEqual(ws.message()["id"], gap["first"])
 
 
 if __name__ == "__main__":
