@@ -200,6 +200,17 @@ deliver_needs_store(struct subscriber *s, const struct link *alone)
 	return false;
 }
 
+uint64_t
+deliver_upto(const struct subscriber *s, const struct link *only)
+{
+	uint64_t seen = subscriber_hub(s)->seen, upto = UINT64_MAX;
+
+	for (const struct link *l = &s->first; l != NULL; l = l->next)
+		if (link_is_of(l, only) && l->pos < upto)
+			upto = l->pos;
+	return upto == UINT64_MAX || upto < seen ? seen : upto;
+}
+
 static struct link *
 find_alone(struct subscriber *s)
 {
@@ -210,11 +221,11 @@ find_alone(struct subscriber *s)
 }
 
 static void
-tell_caughtup(struct subscriber *s, struct str channel)
+tell_caughtup(struct subscriber *s, uint64_t cursor, struct str channel)
 {
 	const struct notice n = {
 		.type = NOTICE_CAUGHTUP,
-		.cursor = subscriber_hub(s)->seen,
+		.cursor = cursor,
 		.channel = channel,
 	};
 
@@ -237,7 +248,7 @@ write_joined(struct subscriber *s)
 		if (s->catching_up) {
 			s->catching_up = false;
 			loss_caught_up(s, NULL);
-			tell_caughtup(s, STR(""));
+			tell_caughtup(s, deliver_upto(s, NULL), STR(""));
 		}
 		return SW_EAGAIN;
 	}
@@ -266,7 +277,7 @@ write_alone(struct subscriber *s)
 			return SW_EAGAIN;
 		loss_caught_up(s, l);
 		l->alone = false;
-		tell_caughtup(s, l->channel->channel->name);
+		tell_caughtup(s, deliver_upto(s, l), l->channel->channel->name);
 		return SW_OK;
 	}
 	if (deliver_needs_store(s, l))

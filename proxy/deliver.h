@@ -31,6 +31,12 @@ bool deliver_has_news(const struct subscriber *s);
  */
 bool deliver_needs_store(struct subscriber *s, const struct link *alone);
 
+/*
+ * Having caught up, up to where does it have everything of its link `only`, or
+ * of those that are not alone? A read may have been ahead of this worker.
+ */
+uint64_t deliver_upto(const struct subscriber *s, const struct link *only);
+
 /* Would an event be written at once, if there were one? */
 bool deliver_possible(const struct subscriber *s);
 

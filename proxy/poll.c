@@ -208,9 +208,9 @@ smaller(uint64_t a, uint64_t b)
 static uint64_t
 head_cursor(const struct subscriber *s)
 {
-	uint64_t seen = subscriber_worker(s)->hub.seen;
+	uint64_t upto = deliver_upto(s, NULL);
 
-	return s->poll.cursor > seen ? s->poll.cursor : seen;
+	return s->poll.cursor > upto ? s->poll.cursor : upto;
 }
 
 /*

@@ -1,5 +1,6 @@
 #include "proxy/loss.h"
 
+#include "proxy/deliver.h"
 #include "proxy/replay.h"
 #include "tests/proxy/hub_world.h"
 
@@ -218,7 +219,23 @@ START_TEST(what_memory_drops_during_a_read_is_told)
 }
 END_TEST
 
-SUITE("loss", TEST(what_the_store_still_has_comes_after_the_gap),
+/* What was read is not behind what is told, and others are not ahead of it. */
+START_TEST(a_read_may_be_ahead_of_its_worker)
+{
+	struct link *l = set_up(1, 100, 0, 0);
+
+	ck_assert_uint_eq(deliver_upto(&subscriber, NULL), 100);
+	l->pos = 150;
+	ck_assert_uint_eq(deliver_upto(&subscriber, NULL), 150);
+	l->alone = true;
+	ck_assert_uint_eq(deliver_upto(&subscriber, NULL), 100);
+	ck_assert_uint_eq(deliver_upto(&subscriber, l), 150);
+	clean_up();
+}
+END_TEST
+
+SUITE("loss", TEST(a_read_may_be_ahead_of_its_worker),
+    TEST(what_the_store_still_has_comes_after_the_gap),
     TEST(when_it_has_nothing_the_window_goes_on),
     TEST(when_the_window_has_moved_on_it_is_read_again),
     TEST(a_loss_that_was_noted_waits_for_it_as_well),
