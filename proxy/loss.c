@@ -24,8 +24,9 @@ tell_gap(struct subscriber *s, enum gap_reason reason,
 		subscriber_notice(s, &n);
 		return;
 	}
-	if (s->poll.gap != GAP_NONE)
-		return; /* the first one says from where */
+	/* The first one says from where; but a cursor of no use says it all. */
+	if (s->poll.gap != GAP_NONE && reason == GAP_TRIMMED)
+		return;
 	s->poll.gap = reason;
 	s->poll.gap_after = *after;
 	s->poll.gap_first = first;

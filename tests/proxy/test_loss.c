@@ -219,6 +219,28 @@ START_TEST(what_memory_drops_during_a_read_is_told)
 }
 END_TEST
 
+/* A poll is told once: that its cursor was of no use outweighs the rest. */
+START_TEST(a_poll_hears_of_a_useless_cursor_above_all)
+{
+	struct cursor after = { .epoch = { "other" }, .seq = 7 };
+	struct link *l = set_up(1, 100, 10, 60);
+
+	subscriber.transport = &transports[TRANSPORT_LONG];
+	ck_assert_int_eq(
+	    loss_note(&subscriber, GAP_EPOCH, &after, NULL), SW_OK);
+	world_memory(&w.world, "a");
+	while (l->channel->window.after < 40)
+		window_pop(&l->channel->window);
+	loss_skip_memory(&subscriber, false);
+	ck_assert_int_eq(subscriber.poll.gap, GAP_TRIMMED);
+	loss_tell(&subscriber, NULL, 0);
+	ck_assert_int_eq(subscriber.poll.gap, GAP_EPOCH);
+	ck_assert_uint_eq(subscriber.poll.gap_after.seq, 7);
+	ck_assert_uint_eq(subscriber.poll.gap_first, 41);
+	clean_up();
+}
+END_TEST
+
 /* What was read is not behind what is told, and others are not ahead of it. */
 START_TEST(a_read_may_be_ahead_of_its_worker)
 {
@@ -234,7 +256,8 @@ START_TEST(a_read_may_be_ahead_of_its_worker)
 }
 END_TEST
 
-SUITE("loss", TEST(a_read_may_be_ahead_of_its_worker),
+SUITE("loss", TEST(a_poll_hears_of_a_useless_cursor_above_all),
+    TEST(a_read_may_be_ahead_of_its_worker),
     TEST(what_the_store_still_has_comes_after_the_gap),
     TEST(when_it_has_nothing_the_window_goes_on),
     TEST(when_the_window_has_moved_on_it_is_read_again),
