@@ -1,0 +1,228 @@
+"""What was published and what may be gone of it: the model of the log.
+
+Threads tell the log what they do, before and after: what an event was sent for
+and when it was acknowledged, when a channel was deleted, the daemon killed, a
+kind of channel given other limits. The answers to questions are about what has
+to be so whatever the order was of things that overlapped.
+"""
+
+import bisect
+import copy
+import itertools
+import threading
+import time
+import zlib
+
+NEVER = float("inf")
+
+
+class Kind:
+    """Channels of one `channel` block: `keep` events, in memory alone or not.
+
+    Of those in memory, windows have everything: no more than `window` events,
+    and if they are `tight` perhaps none.
+    """
+
+    def __init__(self, name, keep, memory=False):
+        self.name, self.memory = name, memory
+        self.tight, self.window = False, NEVER
+        self.keeps = [(0, keep)]  # since when, how many
+
+    def conf(self):
+        durability = "  durability = memory" if self.memory else ""
+        return (f'channel "{self.name}*" {{ history-events = '
+                f'{self.keeps[-1][1]}{durability} }}\n')
+
+    def kept(self, begin, end):
+        """All numbers that were in force at some time between the two."""
+        since = [i for i, (t, _) in enumerate(self.keeps) if t <= begin]
+        # A reload takes time: what it replaces holds until the one after.
+        first = max(0, since[-1] - 1)
+        return [min(n, self.window if self.memory else n)
+                for t, n in self.keeps[first:] if t <= end]
+
+
+class Event:
+    def __init__(self, key, channel, data, began):
+        self.key, self.channel = key, channel
+        self.size, self.sum = len(data), zlib.crc32(data.encode())
+        self.began, self.acked, self.id = began, NEVER, None
+
+    def has(self, data):
+        return len(data) == self.size and zlib.crc32(data.encode()) == self.sum
+
+    def __repr__(self):
+        return f"{self.channel}/{self.id} ({self.key})"
+
+
+class Period:
+    """Something that was done between two times: a DELETE, a kill."""
+
+    def __init__(self):
+        self.began, self.done, self.sure = time.monotonic(), NEVER, False
+
+    def end(self, sure=True):
+        self.done, self.sure = time.monotonic(), sure
+
+
+class Log:
+    """Everything that was published, by key, by id and by channel."""
+
+    def __init__(self, channels):
+        self.kinds = channels  # name: Kind
+        self.changed = threading.Condition()
+        self.by_key, self.by_id = {}, {}
+        self.deletes = {c: [] for c in channels}
+        self.kills = []
+        self.acked_count = 0
+        self.repeated = 0
+        self.newest = 0        # acknowledged
+        self.numbers = itertools.count()
+
+    # What is done.
+
+    def draft(self, channel, size):
+        """A new event, its text; to be told of with publishing()."""
+        key = f"k{next(self.numbers)}"
+        data = f"{key} {channel} " + "ab 7\n" * (size // 5)
+        return key, data + "\x01" * (size // 50) + "."
+
+    def publishing(self, key, channel, data):
+        with self.changed:
+            self.by_key.setdefault(
+                key, Event(key, channel, data, time.monotonic()))
+
+    def acknowledged(self, key, number):
+        """Again, for a repeated one: it has to be the same event."""
+        with self.changed:
+            e = self.by_key[key]
+            if e.id is not None:
+                self.repeated += 1
+                assert e.id == number or self.is_forgotten(e), (
+                    "a second event for its key", e, number)
+                e = copy.copy(e)
+            if number in self.by_id:
+                assert self.by_id[number].key == key, (e, self.by_id[number])
+                return
+            e.id, e.acked = number, time.monotonic()
+            self.by_id[number] = e
+            self.newest = max(self.newest, number)
+            self.acked_count += 1
+            self.changed.notify_all()
+
+    def is_forgotten(self, event):
+        """Keys of channels in memory go with the process."""
+        return self.kinds[event.channel].memory and any(
+            k.done > event.began for k in self.kills)
+
+    def wait_count(self, count, guard):
+        with self.changed:
+            assert self.changed.wait_for(
+                lambda: self.acked_count >= count, guard), "no progress"
+
+    def delete(self, channel):
+        with self.changed:
+            self.deletes[channel].append(Period())
+            return self.deletes[channel][-1]
+
+    def kill(self):
+        with self.changed:
+            self.kills.append(Period())
+            return self.kills[-1]
+
+    def keep(self, kind, count):
+        with self.changed:
+            kind.keeps.append((time.monotonic(), count))
+
+    # What follows from it, when nothing is published any more.
+
+    def settle(self, seen):
+        """
+        `seen`: the keys of what was received, by id. A try that was not
+        acknowledged has left an event or not: clients know.
+        """
+        for number, key in seen.items():
+            if number in self.by_id:
+                continue
+            e = self.by_key[key]
+            # In memory, a retry after a kill finds nothing of the first try.
+            assert e.id is None or self.is_forgotten(e), (
+                "a second id", e, number)
+            again = self.by_id[number] = copy.copy(e)
+            again.id, again.acked = number, NEVER
+        self.by_channel = {c: [] for c in self.kinds}
+        for number in sorted(self.by_id):
+            e = self.by_id[number]
+            self.by_channel[e.channel].append(e)
+        self.ids = {c: [e.id for e in events]
+                    for c, events in self.by_channel.items()}
+        answers = sorted((e.acked, e.id) for e in self.by_id.values())
+        self.answered = [t for t, _ in answers]
+        self.heads = [0, *itertools.accumulate((i for _, i in answers), max)]
+
+    def between(self, channel, after, before):
+        """Events of the channel with after < id < before."""
+        ids = self.ids[channel]
+        return self.by_channel[channel][bisect.bisect_right(ids, after):
+                                        bisect.bisect_left(ids, before)]
+
+    def may_be_deleted(self, e, by=NEVER):
+        return any(d.began < by and e.began < d.done
+                   for d in self.deletes[e.channel])
+
+    def is_deleted(self, e, by):
+        """Surely, and that was answered before `by`."""
+        return any(e.acked < d.began and d.done < by and d.sure
+                   for d in self.deletes[e.channel])
+
+    def is_gone(self, e, by):
+        """It was in memory, and killed with it."""
+        return self.kinds[e.channel].memory and any(
+            e.began < k.began and k.done < by and not
+            k.began < e.acked < NEVER for k in self.kills)
+
+    def is_of_a_later_life(self, e, since):
+        """The channel was deleted in between: who was there then has ended."""
+        return any(since < d.began and d.done < e.began and d.sure
+                   for d in self.deletes[e.channel])
+
+    def may_be_lost(self, e, by):
+        """Somebody who was told of it by then may have missed the event."""
+        kind = self.kinds[e.channel]
+        if self.may_be_deleted(e, by):
+            return True
+        if kind.memory and (kind.tight or any(
+                e.began < k.done and k.began < by for k in self.kills)):
+            return True
+        room = min(kind.kept(e.began, by))
+        newer = (n for n in self.between(e.channel, e.id, NEVER)
+                 if n.began < by)
+        return sum(1 for _ in itertools.islice(newer, room)) >= room
+
+    def is_unknown(self, channel, after, by):
+        """There may be events behind that id of which nobody has heard."""
+        if any(e.channel == channel and e.id is None and e.began < by
+               for e in self.by_key.values()):
+            return True
+        # What was in memory before a kill.
+        return self.kinds[channel].memory and any(
+            k.began < by and after <= self.head_before(k.done)
+            for k in self.kills)
+
+    def is_past(self, e, since, by):
+        """More than are kept were there above it, ever since then."""
+        room = max(self.kinds[e.channel].kept(since, by))
+        newer = (n for n in self.between(e.channel, e.id, NEVER)
+                 if n.acked < since and not self.may_be_deleted(n))
+        return e.acked < since and sum(
+            1 for _ in itertools.islice(newer, room)) >= room
+
+    def nth_newest(self, channels, n, by):
+        """The id that so many events of the channels have, or more."""
+        ids = sorted(e.id for c in channels for e in self.by_channel[c]
+                     if e.began < by)
+        return ids[-n] if n <= len(ids) else 0
+
+    def head_before(self, when):
+        """Everything that was acknowledged by then has this id or less."""
+        return self.heads[bisect.bisect_left(self.answered, when)]
