@@ -72,6 +72,24 @@ START_TEST(what_a_token_does_not_say_it_does_not_allow)
 }
 END_TEST
 
+START_TEST(a_user_has_up_to_255_bytes)
+{
+	struct conf *conf = conf_of(KEY);
+	char claims[TOKEN_USER_MAX + 16];
+	struct grant *g;
+
+	snprintf(
+	    claims, sizeof(claims), "{\"sub\":\"%0*d\"}", TOKEN_USER_MAX, 0);
+	g = accepted(conf, hs256(claims));
+	ck_assert_uint_eq(strlen(g->user), TOKEN_USER_MAX);
+	grant_free(g);
+	snprintf(claims, sizeof(claims), "{\"sub\":\"%0*d\"}",
+	    TOKEN_USER_MAX + 1, 0);
+	refused(conf, hs256(claims), "up to 255 bytes");
+	conf_free(conf);
+}
+END_TEST
+
 /* With token-leeway = 10s, token-issuer = "me", token-audience = { "us", "it" }
  */
 static const struct {
@@ -373,6 +391,7 @@ END_TEST
 
 SUITE("token", TEST(a_token_says_who_may_do_what_until_when),
     TEST(what_a_token_does_not_say_it_does_not_allow),
+    TEST(a_user_has_up_to_255_bytes),
     LOOP(the_claims_decide, COUNT(claims)),
     TEST(without_an_audience_a_token_for_somebody_is_not_for_us),
     LOOP(the_header_may_only_agree_with_the_key, COUNT(headers)),
