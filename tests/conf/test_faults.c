@@ -90,8 +90,10 @@ static const struct {
 	{ "store = \"a\\x00b\"\nweb-root = \"\\x0\"\n",
 	    ":1: leave \\x00 out: no text has such a character\n"
 	    ":2: leave \\x00 out: no text has such a character\n" },
-	{ "store = \"\\101\"\n",
+	{ "store = \"\\101\"\nstore = \"\\9\"\n",
 	    ":1: write \\\\ for a backslash, or \\xHH for a character by its "
+	    "number\n"
+	    ":2: write \\\\ for a backslash, or \\xHH for a character by its "
 	    "number\n" },
 	{ "workers = 300\n/* open\nretry = 1\n",
 	    ":1: workers = \"300\": write 1 to 256, or 0 (one per core)\n"

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 from gateway import (Closed, EventStream, STREAMS, Scenario, SseSubscriber,
                      Wire, WsSubscriber, main, query, request_head)
@@ -282,7 +283,7 @@ class Connections(Scenario):
                                 query({"reconnect": reconnect}))[0]
 
     def test_everyone_is_listed_with_transport_channels_and_cursor(self):
-        g = self.gateway
+        g, began = self.gateway, time.monotonic()
         ids = g.batch([{"channel": c, "data": 1} for c in "ab"])
         ws = [WsSubscriber(g, "a,b", "start") for _ in range(4)]
         sse = [SseSubscriber(g, "a") for _ in range(4)]
@@ -303,6 +304,7 @@ class Connections(Scenario):
             self.assertEqual(c["address"].rpartition(":")[0], "127.0.0.1")
             self.assertIn(c["worker"], (0, 1))
             self.assertEqual((c["lag"], c["blocked"]), (0, False))
+            self.assertLess(c["ageSeconds"], time.monotonic() - began)
             if c["transport"] == "ws":
                 self.assertEqual(sorted(x["name"] for x in c["channels"]),
                                  ["a", "b"])
