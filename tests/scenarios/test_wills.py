@@ -193,6 +193,15 @@ class Kills(Wills):
         self.until_metric("outbox_waiting", 0)
         self.assertEqual(len(self.once("disconnect")), 1)
 
+    def test_who_comes_to_its_first_such_channel_later_has_a_will(self):
+        ws, number = self.socket("free")
+        ws.command(op="subscribe", channel="told", ref=1)
+        self.message(ws, ref=1, op="ok")
+        self.gateway.until(lambda: self.wills() == [["told"]])
+        self.kill()
+        end, = self.told("disconnect", 1)
+        self.assertEqual(end.headers["ce-connection"], number)
+
     def wills(self):
         found = []
         for data, in self.sql("SELECT data FROM will"):
