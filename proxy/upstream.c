@@ -196,15 +196,12 @@ try_another(struct upstream_request *r, enum upstream_end end)
 {
 	struct upstream *u = r->upstream;
 
-	if (r->cancelled || r->only != NULL || r->tries >= u->origin_count ||
+	if (r->only != NULL || r->tries >= u->origin_count ||
 	    (end != UPSTREAM_UNREACHABLE &&
 		(end != UPSTREAM_TIMEOUT || transfer_sent(r))))
 		return false;
 	transfer_end(r);
 	leave(r);
-	r->judged = false;
-	r->head_bytes = 0;
-	r->in_head = false;
 	enter(r, REQUEST_WAITING);
 	METRIC_ADD(u->worker->metrics.upstream_retries, 1);
 	return true;
