@@ -258,8 +258,7 @@ read_pieces(
 		a->count++;
 		if (!good) {
 			note_bad_line(lines, p->line, &f);
-			status = status == 0 || f.status > status ? f.status :
-								    status;
+			status = f.status > status ? f.status : status;
 			bad++;
 		}
 		draft_fini(&d);
