@@ -123,6 +123,10 @@ class Reached(Scenario):
 
     def test_a_batch_that_is_too_large(self):
         line = '{"channel":"a","data":1}\n'
+        with Wire(self.gateway.api_port) as w:
+            w.send(post("/v1/events", line * 3,
+                        [("Content-Type", "application/x-ndjson")]))
+            self.assertEqual(w.response()[0], 201)
         self.once("batch-events-max", lambda: self.says(
             413, "batch-events-max", post(
                 "/v1/events", line * 4,
