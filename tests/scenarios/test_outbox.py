@@ -75,26 +75,27 @@ class Messages(Stored):
         self.assertEqual(self.bodies(20), list(range(20)))
 
     def test_a_failing_backend_has_its_next_chance_later(self):
-        failures = iter([500, 503, 429, 502, 408])
+        failures = iter([500, 503, 429, 502, 408, 425, 300])
 
         def says(event):
             return next(failures, 204), None, b""
 
         self.says = says
         self.assertEqual(self.post(1), 202)
-        events = self.backend.wait(6)
+        events = self.backend.wait(8)
         self.until_metric("outbox_delivered_total", 1)
         self.assertEqual(len({e.headers["webhook-id"] for e in events}), 1)
         self.assertEqual(len({e.headers["ce-time"] for e in events}), 1)
         self.assertTrue(all(e.signed_by() for e in events))
-        self.gateway.until_metric(5, "outbox_retries_total")
+        self.gateway.until_metric(7, "outbox_retries_total")
 
     def test_a_refusal_is_an_answer(self):
-        self.says = (422, None, b"")
-        self.assertEqual(self.post(1), 202)
-        self.until_metric("outbox_refused_total", 1)
+        for count, status in enumerate((422, 400, 499), 1):
+            self.says = (status, None, b"")
+            self.assertEqual(self.post(1), 202)
+            self.until_metric("outbox_refused_total", count)
         self.until_metric("outbox_waiting", 0)
-        self.assertEqual(len(self.backend.events), 1)
+        self.assertEqual(len(self.backend.events), 3)
         self.gateway.until_metric(0, "outbox_dead")
 
     def test_one_that_fails_holds_up_its_own_connection_alone(self):
