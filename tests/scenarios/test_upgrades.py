@@ -119,6 +119,15 @@ class Upgrades(Proxied):
         w.until(b"\r\n\r\n")
         self.assertEqual(w.rest(), b"from the backend|from the client")
 
+    def test_a_byte_is_not_too_little(self):
+        def answer(r, c):
+            c.s.sendall(accepted(r))
+            c.s.sendall(c.exactly(1))
+        self.serve(answer)
+        w = self.switched()
+        w.send(b"x")
+        self.assertEqual(w.rest(), b"x")
+
     def test_nothing_is_sent_before_the_backend_has_switched(self):
         free = threading.Event()
         self.addCleanup(free.set)
