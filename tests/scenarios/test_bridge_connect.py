@@ -230,6 +230,8 @@ class Connect(Asked):
             self.message(ws, ref=2),
             {"op": "error", "ref": 2, "code": "forbidden",
              "message": "Not there."})
+        self.gateway.until_metric(1, "access_refused_total",
+                                  '{why="forbidden"}')
         ws.command(op="subscribe", channel="asked", ref=3)
         self.assertEqual(self.message(ws, ref=3)["code"], "subscribed")
 
