@@ -71,6 +71,8 @@ class Early(Proxied):
             if "transfer-encoding" in headers:
                 sent = b"".join(self.chunks(w))
             self.assertEqual((got, sent), (status, body))
+        # It was an answer like any other.
+        g.until_metric(ROUNDS + 1, "backend_requests_total", '{end="ok"}')
         return g
 
     def test_the_refusal_of_an_upload_reaches_the_client(self):
