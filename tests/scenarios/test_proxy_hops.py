@@ -328,6 +328,7 @@ ODD = {
                        b"\r\n3\r\nabc\r\n0\r\n\r\n", False),
     "another version": (b"HTTP/2.0 200 OK\r\n\r\n", False),
     "a status of four digits": (b"HTTP/1.1 2000 OK\r\n\r\n", False),
+    "a status above all": (b"HTTP/1.1 600 OK\r\n\r\n", False),
     "interim for ever": (b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" *
                          5000, False),
     "interim and no more": (b"HTTP/1.1 102 Processing\r\n\r\n", False),

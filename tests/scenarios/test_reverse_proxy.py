@@ -259,7 +259,17 @@ class Passing(Proxied):
     def test_interim_responses_are_not_the_response(self):
         self.serve(lambda r, c: b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
                    * 5 + response(b"real"))
-        self.assertEqual(self.ask("GET / HTTP/1.1\nHost: a\n")[2], b"real")
+        _, headers, body = self.ask("GET / HTTP/1.1\nHost: a\n")
+        self.assertEqual(body, b"real")
+        # Nor are their headers its headers.
+        self.assertEqual(sorted(headers), ["content-length", "date", "via"])
+
+    def test_a_status_needs_no_words(self):
+        self.serve(lambda r, c: f"HTTP/1.1 {r.target[1:]}\r\n"
+                   "Content-Length: 2\r\n\r\nok".encode())
+        for status in 200, 599:
+            self.assertEqual(self.ask(f"GET /{status} HTTP/1.1\nHost: a\n")
+                             [::2], (status, b"ok"))
 
     def test_a_client_that_leaves_ends_the_request(self):
         held = threading.Event()
