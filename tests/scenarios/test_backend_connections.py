@@ -25,14 +25,12 @@ class Unanswering:
             s.connect_ex(self.listener.getsockname())
             self.fill.append(s)
 
-    def answer(self, body):
+    def answer(self, respond):
         """From now on it is a backend like any other."""
         for s in self.fill:
             s.close()
         self.listener.listen(64)
-        backend = Backend(lambda r, c: response(body),
-                          listener=self.listener)
-        return backend
+        return Backend(respond, listener=self.listener)
 
     def close(self):
         for s in (*self.fill, self.listener):
@@ -77,10 +75,32 @@ class Unreachable(Proxied):
         g = self.gate([place.url], 'backend-fail-time = "10ms"\n')
         for _ in range(3):
             self.assertIn(self.get()[0], (503, 504))
-        place.answer(b"back")
+        place.answer(lambda r, c: response(b"back"))
         g.until(lambda: self.get() == (200, b"back"))
         for _ in range(8):
             self.assertEqual(self.get(), (200, b"back"))
+
+
+    def test_a_chance_that_a_client_spoilt_is_not_the_last_one(self):
+        place = self.silent()
+        g = self.gate([place.url], 'backend-failures = 1\n'
+                      'backend-fail-time = "10ms"\n')
+        self.assertEqual(self.get()[0], 504)
+
+        def respond(r, c):
+            while r.method == "POST" and c.s.recv(100):
+                pass
+            return response(b"back") if r.method == "GET" else None
+
+        def spoil():
+            w = self.wire()
+            w.send(asking("POST / HTTP/1.1\nHost: a\n"
+                          "Transfer-Encoding: chunked\n",
+                          b"2\r\nhi\r\nz"))
+            return w.response()[0]
+        self.addCleanup(place.answer(respond).close)
+        g.until(lambda: spoil() == 400)
+        g.until(lambda: self.get() == (200, b"back"))
 
 
 class Kept(Proxied):
