@@ -1,6 +1,7 @@
 """What is stored for the backend reaches it, and what becomes of the rest."""
 
 import json
+import sqlite3
 import threading
 import unittest
 
@@ -275,6 +276,20 @@ class DeadLetters(Stored):
             {b"0", b"3"})
         self.assertEqual(self.letters(), [])
         self.gateway.until_metric(0, "outbox_dead")
+
+    def test_what_the_file_refuses_has_not_happened(self):
+        self.die(1)
+        db = sqlite3.connect(self.gateway.store + "-outbox", timeout=60)
+        self.addCleanup(db.close)
+        with db:
+            db.execute("CREATE TRIGGER broken BEFORE DELETE ON letter BEGIN "
+                       "SELECT RAISE(ABORT, 'a test says so'); END")
+        one = f"/v1/outbox/dead/{self.letters()[0]['id']}"
+        self.assertEqual(self.gateway.api("DELETE", one)[0], 503)
+        self.assertEqual(len(self.letters()), 1)
+        with db:
+            db.execute("DROP TRIGGER broken")
+        self.assertEqual(self.gateway.api("DELETE", one), (200, {"count": 1}))
 
     def test_what_the_backend_says_of_it_is_quoted_in_the_log(self):
         detail = 'not now id=7 level="error"'
