@@ -163,6 +163,7 @@ DROPPED = [
 ]
 KEPT = [
     "X-A: 1", "x-lower: 1", "X-A: 1\nX-A: 2", "X-Empty:", "X-A: a, b",
+    "X-A: 1\nX-B: X-A, x-b",
     "Cookie: a=b; c=d", "Cookie: a=b\nCookie: c=d",
     "Authorization: Basic eDp5", "Accept: */*", "Accept: a\nAccept: b",
     "Accept-Encoding: gzip, br", "Range: bytes=0-1", "If-Range: \"x\"",
@@ -266,7 +267,7 @@ OUTER = [
     "X-Empty: ", "Server: x", "Date: Thu, 01 Jan 1970 00:00:00 GMT",
     "Content-Type: a/b; charset=c", "Accept-Ranges: bytes",
     "X-Accel-Buffering: no", "Via: 1.1 inner", "Link: </a>; rel=preload",
-    "Proxy-Authenticate: Basic",
+    "Proxy-Authenticate: Basic", "X-A: 1\r\nX-B: X-A, x-b",
 ]
 OURS = {"via", "content-length", "date"}
 
