@@ -72,6 +72,36 @@ START_TEST(what_a_token_does_not_say_it_does_not_allow)
 }
 END_TEST
 
+static const struct {
+	uint64_t token, backend, earlier;
+} ends[] = { { 0, 0, 0 }, { 7, 0, 7 }, { 0, 7, 7 }, { 7, 9, 7 }, { 9, 7, 7 } };
+
+/* Zero is never. */
+START_TEST(what_ends_first_ends_it)
+{
+	struct granted granted = { .expires_ms = ends[_i].backend };
+	const struct grant g = { .expires_ms = ends[_i].token,
+		.granted = &granted };
+
+	ck_assert_uint_eq(grant_expires_ms(&g), ends[_i].earlier);
+}
+END_TEST
+
+START_TEST(whom_the_backend_names_is_the_user)
+{
+	char ann[] = "ann", bob[] = "bob";
+	struct granted granted = { .user = bob }, nobody = { .user = NULL };
+	struct grant g = { .user = ann };
+
+	ck_assert_ptr_null(grant_user(NULL));
+	ck_assert_str_eq(grant_user(&g), "ann");
+	g.granted = &nobody;
+	ck_assert_str_eq(grant_user(&g), "ann");
+	g.granted = &granted;
+	ck_assert_str_eq(grant_user(&g), "bob");
+}
+END_TEST
+
 START_TEST(a_user_has_up_to_255_bytes)
 {
 	struct conf *conf = conf_of(KEY);
@@ -392,6 +422,8 @@ END_TEST
 SUITE("token", TEST(a_token_says_who_may_do_what_until_when),
     TEST(what_a_token_does_not_say_it_does_not_allow),
     TEST(a_user_has_up_to_255_bytes),
+    LOOP(what_ends_first_ends_it, COUNT(ends)),
+    TEST(whom_the_backend_names_is_the_user),
     LOOP(the_claims_decide, COUNT(claims)),
     TEST(without_an_audience_a_token_for_somebody_is_not_for_us),
     LOOP(the_header_may_only_agree_with_the_key, COUNT(headers)),
