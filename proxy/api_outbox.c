@@ -159,8 +159,7 @@ describe(struct exchange *x)
 static void
 handle_dead(struct exchange *x, uint64_t id)
 {
-	uint64_t after = id == 0 ? 0 : id - 1;
-	uint64_t limit = id == 0 ? LIST_DEFAULT : 1;
+	uint64_t after = 0, limit = LIST_DEFAULT;
 	bool lists =
 	    x->request.method == METHOD_GET || x->request.method == METHOD_HEAD;
 
