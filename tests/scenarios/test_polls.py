@@ -292,6 +292,14 @@ channel "short*" { history-events = 10 }
                 self.assertEqual(
                     self.ids(self.exchange(w, ask("a", after="start"))), ids)
 
+    def test_a_body_is_refused_with_what_follows_it(self):
+        for framing, body in (("Content-Length", "3"), b"abc"), (
+                ("Transfer-Encoding", "chunked"), b"0\r\n\r\n"):
+            with Wire(self.gateway.port) as w:
+                w.send(ask("a", [framing]) + body + ask("a"))
+                self.assertEqual(w.response()[0], 400)
+                self.assertEqual(w.rest(), b"")
+
     def test_a_client_may_ask_for_the_end_of_the_connection(self):
         g = self.gateway
         head = g.publish("a", 0)["id"]
