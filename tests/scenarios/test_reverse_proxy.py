@@ -69,6 +69,21 @@ class Passing(Proxied):
                 self.assertEqual((status, got), (200, body))
                 self.assertEqual(headers["x-method"], method)
 
+    def test_a_host_may_be_empty(self):
+        self.serve(echo)
+        self.assertEqual(self.ask("GET / HTTP/1.1\nHost:\n")[0], 200)
+        self.assertEqual(self.backend.wait(1).all("Host"), [""])
+
+    def test_chunks_that_the_library_has_read_are_one_body(self):
+        self.serve(echo, "first-look = no\n")
+        _, headers, body = self.ask(
+            "POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n",
+            b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n")
+        self.assertEqual((body, headers["connection"]), (b"abcdef", "close"))
+        r = self.backend.wait(1)
+        self.assertEqual(r.all("Content-Length"), ["6"])
+        self.assertEqual(r.all("Transfer-Encoding"), [])
+
     def test_one_connection_carries_many_requests(self):
         self.serve(echo)
         w = self.wire()
