@@ -322,14 +322,14 @@ static bool
 check(const struct compare_options *o)
 {
 	const char *const files[] = { o->json, o->csv, o->html };
-	size_t outputs = 0;
 
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		outputs += files[i] != NULL && strcmp(files[i], "-") == 0;
-	if (outputs > 1)
-		return fail("-",
-		    "the standard output has room for one of "
-		    "--json, --csv and --html");
+	for (size_t i = 1; i < sizeof(files) / sizeof(files[0]); i++)
+		for (size_t j = 0; j < i; j++)
+			if (files[i] != NULL && files[j] != NULL &&
+			    strcmp(files[i], files[j]) == 0)
+				return fail(files[i],
+				    "it has room for one of --json, --csv and "
+				    "--html");
 	if (compare_options_events(o) * o->subscribers >
 	    (uint64_t)COMPARE_EVENTS_MAX * 100)
 		return fail("--duration",

@@ -106,6 +106,7 @@ START_TEST(values_that_do_not_go_together_are_faults)
 	int status;
 
 	ck_assert(!READ(&status, "--json", "-", "--html", "-"));
+	ck_assert(!READ(&status, "--html", "a", "--json", "b", "--csv", "b"));
 	ck_assert(!READ(&status, "--publisher", "demo", "--rate", "2000"));
 	ck_assert(!READ(&status, "--subscribers", "20000", "--rate", "10000",
 	    "--duration", "1h"));
