@@ -166,7 +166,7 @@ can_write(const char *path)
 	if (path == NULL || is_output(path))
 		return true;
 	is_new = stat(path, &st) != 0;
-	if (!is_new && !S_ISREG(st.st_mode))
+	if (!is_new && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		return true;
 	f = fopen(path, "ae");
 	if (f == NULL) {

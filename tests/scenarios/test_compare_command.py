@@ -300,6 +300,9 @@ class Together(Compare):
         _, err = self.compare("--duration=1h", "--json",
                               self.file("no/such/directory"), expected=1)
         self.assertIn("No such file", err)
+        _, err = self.compare("--duration=1h", "--csv", self.gateway.dir,
+                              expected=1)
+        self.assertIn("Is a directory", err)
 
     def test_a_file_is_as_it_was_until_there_is_something_to_write(self):
         old, new = self.file("old.json"), self.file("new.csv")
