@@ -533,19 +533,37 @@ on_signal(struct io *io, uint32_t events)
 	r->result->cut_short = true;
 }
 
+static void
+fill_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+}
+
 static int
 take_signals(struct run *r)
 {
 	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
+	fill_signals(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	r->signals.ready = on_signal;
 	r->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return r->signals.fd < 0 ? SW_EIO :
 				   loop_add(r->loop, &r->signals, EPOLLIN);
+}
+
+/* They end us again: who reads our report may never do so. */
+static void
+release_signals(struct run *r)
+{
+	sigset_t set;
+
+	if (r->signals.fd >= 0)
+		close(r->signals.fd);
+	fill_signals(&set);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static void
@@ -591,8 +609,7 @@ run_all(struct result *result, bool has_api, struct secure_context *context,
 	question_fini(&r.api);
 	question_fini(&r.public);
 	loop_clear_timer(&r.pulse);
-	if (r.signals.fd >= 0)
-		close(r.signals.fd);
+	release_signals(&r);
 	loop_free(r.loop);
 	progress_end(result->options);
 	return err != SW_OK ? err : r.failed ? SW_EIO : SW_OK;

@@ -304,6 +304,23 @@ class Together(Compare):
                               expected=1)
         self.assertIn("Is a directory", err)
 
+    def test_who_waits_for_a_reader_of_the_report_can_be_ended(self):
+        os.mkfifo(self.file("nobody"))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen(
+                self.command("--transports=ws", "--json",
+                             self.file("nobody"), "--quiet"),
+                env=lean(dict(os.environ)), text=True,
+                stdout=subprocess.PIPE)
+            self.addCleanup(process.stdout.close)
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+            for line in process.stdout:
+                if line == "The gateway\n":
+                    break
+            process.send_signal(number)
+            self.assertEqual(process.wait(GUARD), -number)
+
     def test_a_file_is_as_it_was_until_there_is_something_to_write(self):
         old, new = self.file("old.json"), self.file("new.csv")
         with open(old, "w", encoding="utf-8") as f:
