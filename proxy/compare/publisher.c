@@ -30,17 +30,37 @@ fail(struct publisher *p, const char *why)
 	p->failed(p, why);
 }
 
+/* When event `n` is due, counted from 0. */
+static uint64_t
+due_ns(const struct publisher *p, uint64_t n)
+{
+	return p->begun_ms * 1000000 + n * 1000000000 / p->options->rate;
+}
+
+/* Now; or before, if it is the gateway that we have waited for. */
+static uint64_t
+next_ns(struct publisher *p)
+{
+	uint64_t due = due_ns(p, p->sent), ns;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	if (!p->waits || due >= ns)
+		return ns;
+	p->delayed++;
+	return due;
+}
+
 /* The next event, as a request. */
 static void
 put_event(struct publisher *p)
 {
 	struct buf *out = &p->peer.out;
-	struct timespec now;
 	struct stamp s = { .n = p->before + p->sent + 1,
-		.run = str_of(p->run) };
+		.run = str_of(p->run),
+		.sent_ns = next_ns(p) };
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	s.sent_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 	buf_clear(&p->payload);
 	stamp_put(&p->payload, &s, (size_t)p->options->size);
 	buf_printf(out,
@@ -56,11 +76,10 @@ put_event(struct publisher *p)
 	p->sent++;
 }
 
-/* When event `n` is due, counted from 0. */
 static uint64_t
-due_ms(const struct publisher *p, uint64_t n)
+due_ms(const struct publisher *p)
 {
-	return p->begun_ms + n * 1000 / p->options->rate;
+	return due_ns(p, p->sent) / 1000000;
 }
 
 /* It will never keep up, or come back: what was sent by now has to do. */
@@ -79,15 +98,16 @@ publish(struct publisher *p)
 
 	p->stopped |= is_too_late(p);
 	while (!p->stopped && p->sent < p->total && waiting(p) < WAITING_MAX &&
-	    due_ms(p, p->sent) <= now) {
+	    due_ms(p) <= now) {
 		put_event(p);
 		/* Each by itself: the time in it is that of its sending. */
 		peer_flush(&p->peer);
 	}
+	p->waits = waiting(p) >= WAITING_MAX;
 	if (p->stopped || p->sent == p->total)
 		loop_clear_timer(&p->timer);
 	else if (waiting(p) < WAITING_MAX)
-		loop_set_timer(p->peer.loop, &p->timer, due_ms(p, p->sent));
+		loop_set_timer(p->peer.loop, &p->timer, due_ms(p));
 }
 
 static void
@@ -170,6 +190,7 @@ take_answer(struct publisher *p)
 		return true;
 	/* What was sent behind it is not answered, and so it was not read. */
 	p->sent -= waiting(p);
+	p->waits = true;
 	peer_close(&p->peer);
 	if (!p->stopped)
 		loop_set_timer(
@@ -215,6 +236,7 @@ ended(struct peer *peer, const char *why)
 
 	/* An idle one: there will be another, if the gateway comes back. */
 	if (waiting(p) == 0 && p->sent > 0) {
+		p->waits = true;
 		if (!publisher_is_done(p))
 			loop_set_timer(peer->loop, &p->timer,
 			    loop_now_ms(peer->loop) + COME_BACK_MS);
@@ -258,8 +280,8 @@ publisher_begin(struct publisher *p, uint64_t before, uint64_t total)
 	p->before = before;
 	p->total = total;
 	p->begun_ms = p->heard_ms = loop_now_ms(p->peer.loop);
-	p->sent = p->stored = p->refused = 0;
-	p->stopped = false;
+	p->sent = p->stored = p->refused = p->delayed = 0;
+	p->stopped = p->waits = false;
 	go_on(p);
 }
 

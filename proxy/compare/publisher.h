@@ -8,7 +8,8 @@
 
 /*
  * Publishes events at a rate, with the operator's API: one connection, on which
- * some requests may wait for their answers.
+ * some requests may wait for their answers. What is due while the gateway takes
+ * no more is late already when it is sent: it says when it was due.
  */
 struct publisher {
 	struct peer peer;
@@ -24,6 +25,8 @@ struct publisher {
 	uint64_t sent;      /* requests; the first ones are answered */
 	uint64_t stored;    /* events that were acknowledged */
 	uint64_t refused;   /* that were not, as the gateway was busy */
+	uint64_t delayed;   /* that were due before the gateway took them */
+	bool waits;         /* for the gateway, whatever is due meanwhile */
 	bool stopped;       /* sends no more */
 	struct epoch epoch; /* of the gateway's log; empty until it is known */
 	void (*failed)(struct publisher *p, const char *why);

@@ -17,6 +17,7 @@ struct phase {
 	double seconds;         /* of publishing, and until all had arrived */
 	uint64_t published;     /* events that the gateway acknowledged */
 	uint64_t refused;       /* that it was too busy for */
+	uint64_t delayed;       /* that it took later than they were due */
 	double own_cpu_seconds; /* of this program meanwhile */
 	struct tally tally;
 	/* What the gateway says: differences over the phase. */

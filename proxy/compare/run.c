@@ -413,6 +413,7 @@ watch_publishing(struct run *r)
 	for (size_t i = 0; i < r->abreast; i++) {
 		run_phase(r, i)->published = r->publisher.stored;
 		run_phase(r, i)->refused = r->publisher.refused;
+		run_phase(r, i)->delayed = r->publisher.delayed;
 	}
 	r->numbers += r->publisher.sent;
 	run_enter(r, RUN_SETTLING);

@@ -145,6 +145,12 @@ put_remarks(struct buf *out, const struct result *r)
 			    "%s: %" PRIu64
 			    " events were not taken: the gateway was busy\n",
 			    name, p->refused);
+		if (p->delayed > 0)
+			buf_printf(out,
+			    "%s: %" PRIu64
+			    " events were due before the gateway took them; "
+			    "their latency\ncounts from then\n",
+			    name, p->delayed);
 	}
 	if (r->cut_short)
 		buf_puts(out,

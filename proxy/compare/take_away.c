@@ -130,15 +130,15 @@ put_phase(struct buf *out, const struct result *r, const struct phase *p)
 	    ",\"openingSeconds\":%.3f,\"seconds\":%.3f"
 	    ",\"ownCpuSeconds\":%.3f"
 	    ",\"published\":%" PRIu64 ",\"refused\":%" PRIu64
-	    ",\"expected\":%" PRIu64 ",\"received\":%" PRIu64
-	    ",\"missing\":%" PRIu64 ",\"duplicates\":%" PRIu64
-	    ",\"late\":%" PRIu64 ",\"gaps\":%" PRIu64 ",\"foreign\":%" PRIu64
-	    ",\"reconnects\":%" PRIu64 ",\"requests\":%" PRIu64
-	    ",\"connections\":%" PRIu64,
+	    ",\"delayed\":%" PRIu64 ",\"expected\":%" PRIu64
+	    ",\"received\":%" PRIu64 ",\"missing\":%" PRIu64
+	    ",\"duplicates\":%" PRIu64 ",\"late\":%" PRIu64 ",\"gaps\":%" PRIu64
+	    ",\"foreign\":%" PRIu64 ",\"reconnects\":%" PRIu64
+	    ",\"requests\":%" PRIu64 ",\"connections\":%" PRIu64,
 	    p->opening_seconds, p->seconds, p->own_cpu_seconds, p->published,
-	    p->refused, phase_expected(r, p), t->received, phase_missing(r, p),
-	    t->duplicates, t->late, t->gaps, t->foreign, t->reconnects,
-	    t->requests, t->connections);
+	    p->refused, p->delayed, phase_expected(r, p), t->received,
+	    phase_missing(r, p), t->duplicates, t->late, t->gaps, t->foreign,
+	    t->reconnects, t->requests, t->connections);
 	put_buckets(out, "bytes", t->bytes);
 	buf_printf(out, ",\"bytesPerEvent\":%.3f",
 	    phase_per_event(p, (double)phase_total_bytes(p)));

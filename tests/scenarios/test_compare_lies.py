@@ -14,6 +14,7 @@ import socket
 import socketserver
 import subprocess
 import threading
+import time
 import unittest
 
 from gateway import DAEMON, GUARD, TROUBLE, WebSocket, lean
@@ -34,6 +35,7 @@ class Liar(socketserver.ThreadingTCPServer):
         self.sent = []    # what subscribers get, in this order
         self.pongs = 0
         self.mute_after = None  # so many events it does not publish any more
+        self.dawdles_ms = 0  # with its first answer, by the event's time
         self.url = "http://127.0.0.1:%d" % self.server_address[1]
         self.thread = threading.Thread(target=self.serve_forever)
         self.thread.start()
@@ -92,6 +94,9 @@ class Conversation(socketserver.StreamRequestHandler):
             if len(self.server.events) == self.server.mute_after:
                 return True
             place = self.server.publish(data.decode())
+            until = json.loads(data)["t"] + self.server.dawdles_ms
+            while place == 1 and time.monotonic() * 1000 < until:
+                time.sleep(0.01)
             body = json.dumps({"id": f"fake1-{place}"})
             self.say(f"HTTP/1.1 201 Created\r\nContent-Length: {len(body)}"
                      f"\r\n\r\n{body}")
@@ -227,6 +232,18 @@ class Lies(unittest.TestCase):
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("no answer of the operator's API within 15 seconds",
                       done.stderr)
+
+    def test_what_is_due_while_the_gateway_dawdles_is_late(self):
+        """64 wait for their answers: what is due behind them is not sent."""
+        self.liar.dawdles_ms = 200
+        found = self.measured("--transports=ws", "--rate=1000",
+                              "--duration=100ms", "--grace=1s")
+        times = [json.loads(e)["t"] for _, e in
+                 sorted(self.liar.events.items())]
+        self.assertEqual(len(times), 100)
+        self.assertLess(times[64], times[0] + 100)
+        self.assertEqual(found["delayed"], 36)
+        self.assertGreater(found["latencyMs"]["max"], 100)
 
     def test_polls_with_a_connection_each(self):
         found = self.measured("--transports=short")
