@@ -1,5 +1,6 @@
 /* What a run has found out, as a page that needs nothing else. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "proxy/compare/result.h"
@@ -59,6 +60,14 @@ begin_table(struct buf *out, const char *title, const char *const *names)
 }
 
 static void
+put_cell(struct buf *out, int places, double value)
+{
+	buf_puts(out, "<td>");
+	result_put_number(out, 0, places, value);
+	buf_puts(out, "</td>");
+}
+
+static void
 begin_row(struct buf *out, const struct phase *p)
 {
 	buf_printf(out, "<tr><th scope=\"row\">%s</th>",
@@ -87,9 +96,12 @@ put_arrivals(struct buf *out, const struct result *r)
 		    p->published, t->received, phase_missing(r, p),
 		    t->duplicates, t->late);
 		for (size_t q = 0; q < 4; q++)
-			buf_printf(out, "<td>%.2f</td>",
-			    (double)latencies_at(&t->latency, quantiles[q]) /
-				1e6);
+			put_cell(out, 2,
+			    t->latency.count == 0 ?
+				(double)NAN :
+				(double)latencies_at(
+				    &t->latency, quantiles[q]) /
+				    1e6);
 		buf_puts(out, "</tr>\n");
 	}
 	buf_puts(out, "</table></div>\n");
@@ -112,15 +124,34 @@ put_bytes(struct buf *out, const struct result *r)
 			continue;
 		begin_row(out, p);
 		for (size_t b = 0; b < BUCKET_COUNT; b++)
-			buf_printf(out, "<td>%.1f</td>",
+			put_cell(out, 1,
 			    phase_per_event(p, (double)p->tally.bytes[b]));
+		put_cell(
+		    out, 1, phase_per_event(p, (double)phase_total_bytes(p)));
 		buf_printf(out,
-		    "<td>%.1f</td><td>%" PRIu64 "</td><td>%" PRIu64
-		    "</td></tr>\n",
-		    phase_per_event(p, (double)phase_total_bytes(p)),
+		    "<td>%" PRIu64 "</td><td>%" PRIu64 "</td></tr>\n",
 		    p->tally.requests, p->tally.connections);
 	}
 	buf_puts(out, "</table></div>\n");
+}
+
+static void
+put_process(struct buf *out, const struct phase *p)
+{
+	put_cell(out, 0, p->cpu_seconds * 1e3);
+	put_cell(out, 1, phase_per_event(p, p->cpu_seconds * 1e6));
+	put_cell(out, 1, (double)p->resident / 1e6);
+	put_cell(out, 0, (double)p->growth / 1e3);
+}
+
+static void
+put_counts(struct buf *out, const struct phase *p)
+{
+	buf_puts(out, "<td>");
+	result_put_number(
+	    out, 0, 1, phase_per_event(p, (double)phase_counted_bytes(p)));
+	buf_printf(out, "%s</td><td>%" PRIu64 "</td></tr>\n",
+	    p->counts_others ? " (with others)" : "", p->counts.requests);
 }
 
 static void
@@ -138,21 +169,12 @@ put_gateway(struct buf *out, const struct result *r)
 			continue;
 		begin_row(out, p);
 		if (p->has_process)
-			buf_printf(out,
-			    "<td>%.0f</td><td>%.1f</td><td>%.1f</td>"
-			    "<td>%.0f</td>",
-			    p->cpu_seconds * 1e3,
-			    phase_per_event(p, p->cpu_seconds * 1e6),
-			    (double)p->resident / 1e6, (double)p->growth / 1e3);
+			put_process(out, p);
 		else
 			buf_puts(
 			    out, "<td>-</td><td>-</td><td>-</td><td>-</td>");
 		if (p->has_counts)
-			buf_printf(out,
-			    "<td>%.1f%s</td><td>%" PRIu64 "</td></tr>\n",
-			    phase_per_event(p, (double)phase_counted_bytes(p)),
-			    p->counts_others ? " (with others)" : "",
-			    p->counts.requests);
+			put_counts(out, p);
 		else
 			buf_puts(out, "<td>-</td><td>-</td></tr>\n");
 	}

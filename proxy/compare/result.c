@@ -1,5 +1,7 @@
 #include "proxy/compare/result.h"
 
+#include <math.h>
+
 bool
 phase_is_measured(const struct phase *p)
 {
@@ -54,7 +56,17 @@ phase_counted_bytes(const struct phase *p)
 double
 phase_per_event(const struct phase *p, double n)
 {
-	return p->tally.received == 0 ? 0 : n / (double)p->tally.received;
+	return p->tally.received == 0 ? (double)NAN :
+					n / (double)p->tally.received;
+}
+
+void
+result_put_number(struct buf *out, int width, int places, double value)
+{
+	if (isnan(value))
+		buf_printf(out, "%*s", width, "-");
+	else
+		buf_printf(out, "%*.*f", width, places, value);
 }
 
 const char *

@@ -49,8 +49,10 @@ uint64_t phase_missing(const struct result *r, const struct phase *p);
 bool phase_is_clean(const struct result *r, const struct phase *p);
 uint64_t phase_total_bytes(const struct phase *p);
 uint64_t phase_counted_bytes(const struct phase *p); /* by the gateway */
-/* Per event that arrived; 0 if none did. */
+/* Per event that arrived; NAN if none did. */
 double phase_per_event(const struct phase *p, double n);
+/* In a column, or none: 0; "-" is what is not known. */
+void result_put_number(struct buf *out, int width, int places, double value);
 /* How they were measured: a part of a sentence. */
 const char *result_manner(const struct result *r);
 /* Of the buckets in the tables. */

@@ -1,21 +1,23 @@
 /* What a run has found out, as a table for a terminal. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "proxy/compare/result.h"
 
 static void
-put_ms(struct buf *out, uint64_t ns)
+put_ms(struct buf *out, const struct latencies *l, double quantile)
 {
-	double ms = (double)ns / 1e6;
+	double ms = l->count == 0 ? (double)NAN :
+				    (double)latencies_at(l, quantile) / 1e6;
 
-	buf_printf(out, ms < 99.95 ? " %9.2f" : " %9.0f", ms);
+	result_put_number(out, 10, ms < 99.95 ? 2 : 0, ms);
 }
 
 static void
 put_arrivals(struct buf *out, const struct result *r)
 {
-	static const double quantiles[] = { 0.5, 0.9, 0.95, 0.99 };
+	static const double quantiles[] = { 0.5, 0.9, 0.95, 0.99, 1 };
 
 	buf_printf(out, "\n%-6s %9s %9s %7s %7s %7s %9s %9s %9s %9s %9s\n", "",
 	    "published", "received", "missing", "twice", "late", "p50 ms",
@@ -31,9 +33,8 @@ put_arrivals(struct buf *out, const struct result *r)
 		    " %7" PRIu64,
 		    transports[p->transport].name, p->published, t->received,
 		    phase_missing(r, p), t->duplicates, t->late);
-		for (size_t q = 0; q < 4; q++)
-			put_ms(out, latencies_at(&t->latency, quantiles[q]));
-		put_ms(out, t->latency.max_ns);
+		for (size_t q = 0; q < 5; q++)
+			put_ms(out, &t->latency, quantiles[q]);
 		buf_puts(out, "\n");
 	}
 }
@@ -56,10 +57,11 @@ put_bytes(struct buf *out, const struct result *r)
 			continue;
 		buf_printf(out, "%-6s", transports[p->transport].name);
 		for (size_t b = 0; b < BUCKET_COUNT; b++)
-			buf_printf(out, " %9.1f",
+			result_put_number(out, 10, 1,
 			    phase_per_event(p, (double)p->tally.bytes[b]));
-		buf_printf(out, " %9.1f %9" PRIu64 " %11" PRIu64 "\n",
-		    phase_per_event(p, (double)phase_total_bytes(p)),
+		result_put_number(out, 10, 1,
+		    phase_per_event(p, (double)phase_total_bytes(p)));
+		buf_printf(out, " %9" PRIu64 " %11" PRIu64 "\n",
 		    p->tally.requests, p->tally.connections);
 	}
 }
@@ -74,8 +76,8 @@ put_counts(struct buf *out, const struct phase *p)
 		buf_printf(out, " %12s %9s  -", "-", "-");
 		return;
 	}
-	buf_printf(out, " %12.1f %9" PRIu64 "  ",
-	    phase_per_event(p, (double)bytes), p->counts.requests);
+	result_put_number(out, 13, 1, phase_per_event(p, (double)bytes));
+	buf_printf(out, " %9" PRIu64 "  ", p->counts.requests);
 	if (p->counts_others)
 		buf_puts(out, "others were there");
 	else if (bytes == phase_total_bytes(p))
@@ -83,6 +85,19 @@ put_counts(struct buf *out, const struct phase *p)
 	else
 		buf_printf(out, "%+" PRId64 " bytes in all",
 		    (int64_t)(bytes - phase_total_bytes(p)));
+}
+
+static void
+put_process(struct buf *out, const struct phase *p)
+{
+	if (!p->has_process) {
+		buf_printf(out, " %10s %12s %9s %12s", "-", "-", "-", "-");
+		return;
+	}
+	buf_printf(out, " %10.0f", p->cpu_seconds * 1e3);
+	result_put_number(out, 13, 1, phase_per_event(p, p->cpu_seconds * 1e6));
+	buf_printf(out, " %9.1f %12.0f", (double)p->resident / 1e6,
+	    (double)p->growth / 1e3);
 }
 
 static void
@@ -97,14 +112,7 @@ put_gateway(struct buf *out, const struct result *r)
 		if (!phase_is_measured(p))
 			continue;
 		buf_printf(out, "%-6s", transports[p->transport].name);
-		if (p->has_process)
-			buf_printf(out, " %10.0f %12.1f %9.1f %12.0f",
-			    p->cpu_seconds * 1e3,
-			    phase_per_event(p, p->cpu_seconds * 1e6),
-			    (double)p->resident / 1e6, (double)p->growth / 1e3);
-		else
-			buf_printf(
-			    out, " %10s %12s %9s %12s", "-", "-", "-", "-");
+		put_process(out, p);
 		put_counts(out, p);
 		buf_puts(out, "\n");
 	}

@@ -1,5 +1,6 @@
 /* What a run has found out, as JSON and as CSV (RFC 4180). */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -82,6 +83,30 @@ put_latency(struct buf *out, const struct latencies *l)
 
 /* What is not known is null. */
 static void
+put_per_event(
+    struct buf *out, const char *name, const struct phase *p, double n)
+{
+	double each = phase_per_event(p, n);
+
+	buf_printf(out, ",\"%s\":", name);
+	if (isnan(each))
+		buf_puts(out, "null");
+	else
+		buf_printf(out, "%.3f", each);
+}
+
+static void
+put_process(struct buf *out, const struct phase *p)
+{
+	buf_printf(out, ",\"cpuSeconds\":%.3f,\"openingCpuSeconds\":%.3f",
+	    p->cpu_seconds, p->opening_cpu_seconds);
+	put_per_event(out, "cpuMicrosecondsPerEvent", p, p->cpu_seconds * 1e6);
+	buf_printf(out,
+	    ",\"memoryBytes\":%" PRIu64 ",\"memoryGrowthBytes\":%" PRId64 "}",
+	    p->resident, p->growth);
+}
+
+static void
 put_gateway(struct buf *out, const struct phase *p)
 {
 	buf_puts(out, ",\"gateway\":{");
@@ -95,14 +120,7 @@ put_gateway(struct buf *out, const struct phase *p)
 		    "\"requests\":null,\"countsOthers\":null,\"bytes\":null");
 	}
 	if (p->has_process)
-		buf_printf(out,
-		    ",\"cpuSeconds\":%.3f,\"openingCpuSeconds\":%.3f"
-		    ",\"cpuMicrosecondsPerEvent\":%.3f"
-		    ",\"memoryBytes\":%" PRIu64
-		    ",\"memoryGrowthBytes\":%" PRId64 "}",
-		    p->cpu_seconds, p->opening_cpu_seconds,
-		    phase_per_event(p, p->cpu_seconds * 1e6), p->resident,
-		    p->growth);
+		put_process(out, p);
 	else
 		buf_puts(out,
 		    ",\"cpuSeconds\":null,\"openingCpuSeconds\":null"
@@ -140,8 +158,7 @@ put_phase(struct buf *out, const struct result *r, const struct phase *p)
 	    phase_missing(r, p), t->duplicates, t->late, t->gaps, t->foreign,
 	    t->reconnects, t->requests, t->connections);
 	put_buckets(out, "bytes", t->bytes);
-	buf_printf(out, ",\"bytesPerEvent\":%.3f",
-	    phase_per_event(p, (double)phase_total_bytes(p)));
+	put_per_event(out, "bytesPerEvent", p, (double)phase_total_bytes(p));
 	put_latency(out, &t->latency);
 	put_gateway(out, p);
 	buf_puts(out, "}");

@@ -180,7 +180,7 @@ START_TEST(what_is_missing_is_what_did_not_arrive)
 				(double)phase_total_bytes(&r.phases[0])),
 	    21);
 	r.phases[1].tally.received = 0;
-	ck_assert_double_eq(phase_per_event(&r.phases[1], 5), 0);
+	ck_assert_double_nan(phase_per_event(&r.phases[1], 5));
 }
 END_TEST
 
@@ -299,6 +299,35 @@ START_TEST(the_table_says_what_is_not_known)
 }
 END_TEST
 
+START_TEST(of_nothing_that_arrived_nothing_is_said)
+{
+	struct buf out;
+
+	make_result();
+	r.phases[1].tally.received = 0;
+	r.phases[1].tally.bytes[BUCKET_HANDSHAKE] = 500;
+	buf_init(&out, 1 << 20);
+	result_put_table(&out, &r);
+	ck_assert(
+	    has(&out, "0         -         -         -         -         -\n"));
+	ck_assert(has(&out, "\nws             -         -         -"));
+	ck_assert(has(&out, "\nws            500            -       1.0"));
+	ck_assert(!has(&out, "nan"));
+	buf_clear(&out);
+	result_put_html(&out, &r);
+	ck_assert(
+	    has(&out, "<td>0</td><td>-</td><td>-</td><td>-</td><td>-</td>"));
+	ck_assert(has(&out, "<td>500</td><td>-</td><td>1.0</td>"));
+	buf_clear(&out);
+	result_put_json(&out, &r);
+	ck_assert(json_valid(buf_str(&out)));
+	ck_assert(
+	    has(&out, "\"bytesPerEvent\":null,\"latencyMs\":{\"count\":0}"));
+	ck_assert(has(&out, "\"cpuMicrosecondsPerEvent\":null"));
+	buf_fini(&out);
+}
+END_TEST
+
 SUITE("compare/result", TEST(defaults_are_small), TEST(every_option_is_taken),
     LOOP(a_fault_is_told_and_nothing_is_done, COUNT(faults)),
     TEST(values_that_do_not_go_together_are_faults),
@@ -307,4 +336,5 @@ SUITE("compare/result", TEST(defaults_are_small), TEST(every_option_is_taken),
     TEST(what_was_not_measured_is_told_and_has_no_row),
     TEST(every_row_of_the_csv_has_all_columns),
     TEST(nothing_in_the_page_is_markup_that_is_not_ours),
+    TEST(of_nothing_that_arrived_nothing_is_said),
     TEST(the_table_says_what_is_not_known))
