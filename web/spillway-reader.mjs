@@ -606,7 +606,7 @@ function end(s, code, reason, wasClean) {
 	dropAll(s);
 	s._forgetPage();
 	become(s, 'closed', { error: wasClean ? null : reason });
-	giveUpAll(s, 'closed');
+	age(s, 'closed');
 	emit(s, 'close', {
 		code: code, reason: reason, wasClean: !!wasClean
 	});
@@ -1103,6 +1103,6 @@ function listenToPage(s) {
 }
 /* In the place of outbox.js: a stream that only reads. */
 
-var halt = nothing, flush = nothing, replied = nothing, giveUpAll = nothing;
+var halt = nothing, flush = nothing, replied = nothing, age = nothing;
 
 export { Stream };

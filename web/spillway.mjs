@@ -606,7 +606,7 @@ function end(s, code, reason, wasClean) {
 	dropAll(s);
 	s._forgetPage();
 	become(s, 'closed', { error: wasClean ? null : reason });
-	giveUpAll(s, 'closed');
+	age(s, 'closed');
 	emit(s, 'close', {
 		code: code, reason: reason, wasClean: !!wasClean
 	});
@@ -1147,21 +1147,24 @@ Stream.prototype.send = function (data, options) {
 	return message;
 };
 
-/* Nobody wants to see what they said half an hour ago. */
-function age(s) {
-	var o = s._o, first = s._queue[0], left;
+/*
+ * Nobody wants to see what they said half an hour ago. With an error, all are
+ * given up: what was tried without an answer may have arrived all the same.
+ */
+function age(s, error) {
+	var first, left;
 
 	s._ageTimer();
-	if (!first)
-		return;
-	left = first._since + o.queueAge - now(s);
-	if (left > 0) {
-		s._ageTimer(left, () => {
-			age(s);
-		});
-		flush(s);
-	} else {
-		giveUp(s, 'expired');
+	while ((first = s._queue[0])) {
+		left = first._since + s._o.queueAge - now(s);
+		if (left > 0 && !error) {
+			s._ageTimer(left, () => {
+				age(s);
+			});
+			return flush(s);
+		}
+		settled(s, first._tried ? 'unknown' : 'failed',
+			{ error: error || 'expired' });
 	}
 }
 
@@ -1181,18 +1184,6 @@ function settled(s, status, details) {
 	s._tries = 0;
 	halt(s);
 	settle(message, status, details);
-	age(s);
-}
-
-/* What was tried without an answer may have arrived all the same. */
-function giveUp(s, error) {
-	settled(s, s._queue[0]._tried ? 'unknown' : 'failed',
-		{ error: error });
-}
-
-function giveUpAll(s, error) {
-	while (s._queue.length)
-		giveUp(s, error);
 }
 
 /* Pause, then the same again. */
@@ -1220,6 +1211,7 @@ function replied(s, m) {
 			id: m.id || null, duplicate: !!m.duplicate,
 			reply: m.op === 'reply' ? m.data : null
 		});
+	age(s);
 }
 
 /* Posts a message; answer(s, m) is told the same as by a WebSocket. */

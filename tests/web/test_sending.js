@@ -63,6 +63,18 @@ test('a full queue refuses, and what is too old is given up', async () => {
 	assert.equal(w.gateway.events.length, 0);
 });
 
+test('thousands may be too old at once', async () => {
+	const w = new World();
+
+	w.gateway.down = true;
+
+	const s = w.stream({ queueMax: 20000 });
+	const sent = Array.from({ length: 20000 }, (_, n) => s.send(n));
+
+	await w.clock.advance(31 * SECOND);
+	assert.ok(sent.every((m) => m.error === 'expired'));
+});
+
 test('what went out without an answer is unknown, not failed', async () => {
 	const w = new World(), s = w.stream();
 

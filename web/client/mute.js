@@ -1,3 +1,3 @@
 /* In the place of outbox.js: a stream that only reads. */
 
-var halt = nothing, flush = nothing, replied = nothing, giveUpAll = nothing;
+var halt = nothing, flush = nothing, replied = nothing, age = nothing;

@@ -132,7 +132,7 @@ function end(s, code, reason, wasClean) {
 	dropAll(s);
 	s._forgetPage();
 	become(s, 'closed', { error: wasClean ? null : reason });
-	giveUpAll(s, 'closed');
+	age(s, 'closed');
 	emit(s, 'close', {
 		code: code, reason: reason, wasClean: !!wasClean
 	});
