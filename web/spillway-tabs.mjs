@@ -86,7 +86,7 @@ function eventParser(onEvent) {
 
 			if (line) {
 				fields[name] = (fields[name] || '') +
-					line.slice(at + 1) + '\n';
+					line.slice(at + 1);
 			} else {
 				onEvent(fields);
 				fields = {};
@@ -115,8 +115,6 @@ function isPossible(name, o) {
 	return name === 'ws' ? o.WebSocket : o.fetch;
 }
 /* What all parts use: timers, cursors, addresses, listeners. */
-
-var TRANSPORTS = ['ws', 'sse', 'long', 'short'];
 
 function extend(to, from) {
 	for (var name in from)
@@ -302,11 +300,8 @@ function openWebSocket(s, link) {
 function takeEvent(s, link, type, data) {
 	var read = parse(data);
 
-	if (!read)
-		return;
-	if (/^spillway\./.test(type))
-		read.type = type;
-	take(s, link, read);
+	/* Of notices it is told beside them. */
+	take(s, link, read && extend({ type: type }, read));
 }
 
 function openEvents(s, link, padding, onText) {
@@ -394,6 +389,7 @@ function openPolls(s, link) {
 var OPENERS = {
 	ws: openWebSocket, sse: openEvents, long: openPolls, short: openPolls
 };
+var TRANSPORTS = Object.keys(OPENERS);
 /*
  * Tokens: asked for with each attempt, again before they expire, and once when
  * they are refused. A WebSocket is told of a new one, polls carry it by
@@ -436,7 +432,7 @@ function renew(s, token) {
 		return;
 	if (link._say)
 		link._say({ op: 'auth', token: token });
-	else if (link.name === 'sse')
+	if (link.name === 'sse')
 		replace(s, link);
 }
 

@@ -37,7 +37,6 @@ function xhrRequest(o, url, init, done, onText) {
 	function end() {
 		if (over)
 			return;
-		read();
 		done(x.status, x.responseText, function (name) {
 			return x.getResponseHeader(name);
 		});

@@ -1,7 +1,5 @@
 /* What all parts use: timers, cursors, addresses, listeners. */
 
-var TRANSPORTS = ['ws', 'sse', 'long', 'short'];
-
 function extend(to, from) {
 	for (var name in from)
 		to[name] = from[name];

@@ -75,7 +75,7 @@ function eventParser(onEvent) {
 
 			if (line) {
 				fields[name] = (fields[name] || '') +
-					line.slice(at + 1) + '\n';
+					line.slice(at + 1);
 			} else {
 				onEvent(fields);
 				fields = {};

@@ -61,11 +61,8 @@ function openWebSocket(s, link) {
 function takeEvent(s, link, type, data) {
 	var read = parse(data);
 
-	if (!read)
-		return;
-	if (/^spillway\./.test(type))
-		read.type = type;
-	take(s, link, read);
+	/* Of notices it is told beside them. */
+	take(s, link, read && extend({ type: type }, read));
 }
 
 function openEvents(s, link, padding, onText) {
@@ -153,3 +150,4 @@ function openPolls(s, link) {
 var OPENERS = {
 	ws: openWebSocket, sse: openEvents, long: openPolls, short: openPolls
 };
+var TRANSPORTS = Object.keys(OPENERS);

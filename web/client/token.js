@@ -40,7 +40,7 @@ function renew(s, token) {
 		return;
 	if (link._say)
 		link._say({ op: 'auth', token: token });
-	else if (link.name === 'sse')
+	if (link.name === 'sse')
 		replace(s, link);
 }
 
