@@ -475,6 +475,10 @@ function Stream(url, options) {
 
 	self._listeners = Object.create(null); /* any name will do */
 	self._o = extend(o, options);
+	if (!o.transports.every(function (name) {
+		return OPENERS[name];
+	}))
+		throw new TypeError('transports: ' + TRANSPORTS);
 	self._url = url;
 	self._session = o.session || randomName(o);
 	self.cursor = o.after || null;

@@ -58,6 +58,15 @@ test('with nothing at all it says so', async () => {
 	assert.match(w.all('close')[0].reason, /no transport/);
 });
 
+test('a transport that there is not is an error that says which there are',
+	() => {
+		const w = new World();
+
+		assert.throws(() => w.stream({ transports: ['ws', 'websocket'] }), {
+			name: 'TypeError', message: 'transports: ws,sse,long,short'
+		});
+	});
+
 test('awake again, a dead socket is found within two seconds', async () => {
 	const w = new World(), window = windowOf();
 	const s = w.stream({ window });
