@@ -692,7 +692,6 @@ function climb(s, names, why) {
 function step(s) {
 	var name = s._ladder.shift();
 
-	s._stepTimer();
 	if (!name)
 		return;
 	if (s._ladder.length)
@@ -794,13 +793,11 @@ function prove(s, link) {
 function use(s, link, before) {
 	s._link = link;
 	s.transport = link.name;
-	s._stepTimer();
 	s._ladder = [];
 	for (var name in s._failed)
 		block(s, name);
 	memory(s, possible(s, link._rank).length ? link.name : null);
 	probeLater(s);
-	watch(s);
 	become(s, 'open');
 	if (!before && !link._dead)
 		emit(s, 'open', { transport: link.name });
