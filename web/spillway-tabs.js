@@ -778,6 +778,7 @@ function use(s, link, before) {
 	s._ladder = [];
 	for (var name in s._failed)
 		block(s, name);
+	s._blocked[link.name] = 0;
 	memory(s, possible(s, link._rank).length ? link.name : null);
 	probeLater(s);
 	become(s, 'open');

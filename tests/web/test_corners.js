@@ -355,6 +355,26 @@ test('what is better is tried again and again, each time later', async () => {
 	s.close();
 });
 
+test('what has won again is not held to have failed', async () => {
+	const w = new World();
+
+	w.gateway.faults.ws = 'refuse';
+
+	const s = w.stream({ storage: null });
+
+	await w.clock.advance(SECOND);
+	w.gateway.faults = {};
+	await w.clock.advance(2 * MINUTE);
+	assert.equal(s.transport, 'ws');
+	w.gateway.kill();
+	await w.clock.advance(2 * SECOND);
+	assert.equal(s.transport, 'ws');
+	/* And there is nothing better to be tried. */
+	await w.clock.advance(60 * MINUTE);
+	assert.equal(asked(w, 'ws').length, 3);
+	s.close();
+});
+
 test('on another network nothing is held against any transport', async () => {
 	const w = new World(), window = windowOf();
 
