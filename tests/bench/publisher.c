@@ -152,6 +152,17 @@ put_next(struct bench *b, struct pace *p, uint64_t stamp)
 	return false;
 }
 
+/* What was due in its time is published, however long a server stalls. */
+static bool
+is_over(const struct pace *p, uint64_t now)
+{
+	if (p->ns == 0)
+		return false;
+	return p->rate > 0 ?
+	    (double)p->done >= p->rate * (double)p->ns / (double)SECOND :
+	    now - p->begin >= p->ns;
+}
+
 bool
 publish(struct bench *b, struct pace *p)
 {
@@ -160,7 +171,7 @@ publish(struct bench *b, struct pace *p)
 
 	if (p->begin == 0)
 		p->begin = now;
-	while (p->ns == 0 || now - p->begin < p->ns) {
+	while (!is_over(p, now)) {
 		if (!is_due(b, p, now, &stamp) || !put_next(b, p, stamp))
 			break;
 	}
@@ -170,8 +181,7 @@ publish(struct bench *b, struct pace *p)
 		b->pubs[i].has_news = false;
 		wire_flush(&b->pubs[i].wire);
 	}
-	return (p->ns == 0 || now - p->begin < p->ns) &&
-	    (p->each == 0 || p->full < p->count);
+	return !is_over(p, now) && (p->each == 0 || p->full < p->count);
 }
 
 uint32_t

@@ -26,7 +26,7 @@ struct pace {
 	uint32_t each;        /* most events per channel; 0: any number */
 	uint32_t window;      /* events not yet with everybody; 0: any number */
 	double rate;          /* events a second; 0: as fast as may be */
-	uint64_t ns;          /* for so long; 0: until `each` */
+	uint64_t ns;          /* what is due so long; 0: until `each` */
 	/* Its own state: */
 	uint64_t begin;
 	uint64_t done;
