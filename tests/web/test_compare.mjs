@@ -21,7 +21,7 @@ const { Clock, formatBytes, formatCount, formatMs, formatTime, Histogram } =
 	await load('measure.js');
 const { AutoPane } = await load('auto.js');
 const { Ladder } = await load('ladder.js');
-const { Tally } = await load('pane.js');
+const { Pane, Tally } = await load('pane.js');
 const { toCsv } = await load('report.js');
 
 const kinds = (tally) => tally.marks.map((m) => `${m.n} ${m.kind}`);
@@ -120,6 +120,20 @@ test('numbers look as people write them', () => {
 		['0', '100', '5.3', '1,235', '–']);
 	assert.deepEqual([0, 1006, 12345, 99e6].map(formatBytes),
 		['0 B', '1,006 B', '12 kB', '99 MB']);
+});
+
+test('what no event has cost is not known', () => {
+	const pane = new Pane('ws', 'WebSocket');
+
+	assert.ok(Number.isNaN(pane.each().total));
+	pane.counted = { bytes: { handshake: 500, request_headers: 0,
+		response_headers: 0, framing: 100, heartbeat: 0, payload: 0 } };
+	assert.ok(Number.isNaN(pane.each().total));
+	assert.ok(Number.isNaN(pane.each().bytes.handshake));
+	pane.tally.take(1, false);
+	pane.tally.take(2, false);
+	assert.equal(pane.each().bytes.handshake, 250);
+	assert.equal(pane.each().total, 300);
 });
 
 test('cells of the CSV are quoted, and none is a formula', () => {

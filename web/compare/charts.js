@@ -1,6 +1,6 @@
 /* What is drawn: as SVG, which a report can keep, and the ladder on a canvas. */
 
-import { BUCKETS, formatTime } from "./measure.js";
+import { BUCKETS, formatCount, formatTime } from "./measure.js";
 
 const NS = "http://www.w3.org/2000/svg";
 
@@ -142,14 +142,14 @@ export class ByteBar {
 		let at = 0;
 
 		BUCKETS.forEach(([bucket], i) => {
-			const width = most > 0 ? each[bucket] / most * 300 : 0;
+			const width = most > 0 && each[bucket] / most * 300 || 0;
 
 			this.parts[i].setAttribute("x", at.toFixed(2));
 			this.parts[i].setAttribute("width", width.toFixed(2));
 			at += width;
 		});
 		this.root.setAttribute("aria-label", BUCKETS.map(([bucket, name]) =>
-			`${name} ${Math.round(each[bucket])}`).join(", "));
+			`${name} ${formatCount(each[bucket])}`).join(", "));
 	}
 }
 

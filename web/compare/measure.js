@@ -141,6 +141,9 @@ export async function countPanes(prefix) {
 	return sums;
 }
 
+/* NaN if that is not known, or if there was none. */
+export const perEvent = (n, events) => events > 0 ? (n ?? NaN) / events : NaN;
+
 /* For people. */
 
 /* Milliseconds as they are; what takes longer with its unit. */

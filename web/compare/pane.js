@@ -1,7 +1,7 @@
 /* One reader of the stream: what it saw, how late, and what it lost. */
 
 import { sleep, pauseAfter, Refusal } from "../transports.js";
-import { BUCKETS, Histogram } from "./measure.js";
+import { BUCKETS, Histogram, perEvent } from "./measure.js";
 
 const MARKS_KEPT = 120;
 /* What the ladder may still show. */
@@ -228,8 +228,8 @@ export class Pane {
 		let total = 0;
 
 		for (const [bucket] of BUCKETS) {
-			bytes[bucket] = this.counted ? this.counted.bytes[bucket] /
-				Math.max(this.tally.received, 1) : NaN;
+			bytes[bucket] = perEvent(this.counted?.bytes[bucket],
+				this.tally.received);
 			total += bytes[bucket];
 		}
 		return { bytes, total };

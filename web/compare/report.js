@@ -1,6 +1,6 @@
 /* What was measured, to take away: JSON, CSV, and a page that needs nothing. */
 
-import { BUCKETS, formatBytes, formatCount, formatMs, formatTime }
+import { BUCKETS, formatBytes, formatCount, formatMs, formatTime, perEvent }
 	from "./measure.js";
 import { element } from "./view.js";
 
@@ -126,8 +126,8 @@ export function toHtml(data, charts) {
 		table(["Transport", ...BUCKETS.map(([, name]) => name), "In all",
 			"Requests"],
 		data.panes.map((p) => {
-			const each = BUCKETS.map(([b]) => (p.bytes?.[b] ?? NaN) /
-				Math.max(p.received, 1));
+			const each = BUCKETS.map(([b]) =>
+				perEvent(p.bytes?.[b], p.received));
 
 			return [p.name, ...each.map(formatCount),
 				formatBytes(each.reduce((a, b) => a + b, 0)),
