@@ -200,7 +200,9 @@ put_chart(struct buf *out, const struct phase *p)
 		double from = i == 0 ? 0 : unit * steps[i % 3];
 		double to = i % 3 == 2 ? unit * 10 : unit * steps[i % 3 + 1];
 
-		counts[i] = latencies_between(l, (uint64_t)from, (uint64_t)to);
+		/* The last one has all that took longer. */
+		counts[i] = latencies_between(l, (uint64_t)from,
+		    i == BARS - 1 ? UINT64_MAX : (uint64_t)to);
 		most = counts[i] > most ? counts[i] : most;
 		unit = i % 3 == 2 ? unit * 10 : unit;
 	}

@@ -283,6 +283,21 @@ START_TEST(nothing_in_the_page_is_markup_that_is_not_ours)
 }
 END_TEST
 
+START_TEST(the_chart_has_all_that_took_long)
+{
+	struct buf out;
+
+	make_result();
+	for (int i = 0; i < 777; i++)
+		latencies_add(
+		    &r.phases[0].tally.latency, UINT64_C(300000000000));
+	buf_init(&out, 1 << 20);
+	result_put_html(&out, &r);
+	ck_assert(has(&out, "<title>777</title>"));
+	buf_fini(&out);
+}
+END_TEST
+
 START_TEST(the_table_says_what_is_not_known)
 {
 	struct buf out;
@@ -337,4 +352,5 @@ SUITE("compare/result", TEST(defaults_are_small), TEST(every_option_is_taken),
     TEST(every_row_of_the_csv_has_all_columns),
     TEST(nothing_in_the_page_is_markup_that_is_not_ours),
     TEST(of_nothing_that_arrived_nothing_is_said),
+    TEST(the_chart_has_all_that_took_long),
     TEST(the_table_says_what_is_not_known))
