@@ -36,6 +36,19 @@ latencies_add(struct latencies *l, uint64_t ns)
 	l->sum_ns += (double)ns;
 }
 
+void
+latencies_join(struct latencies *to, const struct latencies *from)
+{
+	for (size_t i = 0; i < LATENCIES_PLACES; i++)
+		to->counts[i] += from->counts[i];
+	if (from->count > 0 && (to->count == 0 || from->min_ns < to->min_ns))
+		to->min_ns = from->min_ns;
+	if (from->max_ns > to->max_ns)
+		to->max_ns = from->max_ns;
+	to->count += from->count;
+	to->sum_ns += from->sum_ns;
+}
+
 uint64_t
 latencies_at(const struct latencies *l, double q)
 {

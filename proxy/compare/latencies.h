@@ -23,6 +23,7 @@ struct latencies {
 };
 
 void latencies_add(struct latencies *l, uint64_t ns);
+void latencies_join(struct latencies *to, const struct latencies *from);
 /* The smallest time that `q` of all (0 to 1) do not exceed; 0 of nothing. */
 uint64_t latencies_at(const struct latencies *l, double q);
 double latencies_mean(const struct latencies *l); /* 0 of nothing */

@@ -468,8 +468,12 @@ show_progress(struct run *r)
 	static struct tally sum; /* large */
 
 	sum = r->crowds[0].tally;
-	for (size_t i = 1; i < r->abreast; i++)
-		sum.received += r->crowds[i].tally.received;
+	for (size_t i = 1; i < r->abreast; i++) {
+		const struct tally *t = &r->crowds[i].tally;
+
+		sum.received += t->received;
+		latencies_join(&sum.latency, &t->latency);
+	}
 	progress_show(r->options, name_of(r), &sum,
 	    r->result->by_demo ? 0 : r->publisher.stored,
 	    loop_now_ms(r->loop) - r->began_ms);

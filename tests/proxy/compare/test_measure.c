@@ -44,6 +44,30 @@ START_TEST(nothing_has_no_quantiles)
 }
 END_TEST
 
+START_TEST(those_of_several_are_joined)
+{
+	static struct latencies all, one, none;
+
+	memset(&all, 0, sizeof(all));
+	memset(&one, 0, sizeof(one));
+	latencies_add(&one, 1000);
+	latencies_add(&one, 3000000);
+	latencies_join(&all, &one);
+	latencies_join(&all, &none);
+	ck_assert_uint_eq(all.min_ns, 1000);
+	memset(&one, 0, sizeof(one));
+	latencies_add(&one, 500);
+	latencies_add(&one, 2000000);
+	latencies_join(&all, &one);
+	ck_assert_uint_eq(all.count, 4);
+	ck_assert_uint_eq(all.min_ns, 500);
+	ck_assert_uint_eq(all.max_ns, 3000000);
+	ck_assert_uint_eq(latencies_at(&all, 1), 3000000);
+	ck_assert_uint_lt(latencies_at(&all, 0.5), 1100);
+	ck_assert_double_eq(latencies_mean(&all), 5001500.0 / 4);
+}
+END_TEST
+
 START_TEST(every_time_has_a_place)
 {
 	static const uint64_t odd[] = { 0, 1, 63, 64, 65, UINT64_MAX - 1,
@@ -262,8 +286,8 @@ START_TEST(panes_of_all_workers_are_added_up)
 END_TEST
 
 SUITE("compare/measure", LOOP(a_quantile_is_close_to_what_was_seen, 40),
-    TEST(nothing_has_no_quantiles), TEST(every_time_has_a_place),
-    TEST(late_ones_and_duplicates_are_told_apart),
+    TEST(nothing_has_no_quantiles), TEST(those_of_several_are_joined),
+    TEST(every_time_has_a_place), TEST(late_ones_and_duplicates_are_told_apart),
     TEST(a_long_way_back_is_known_and_no_further),
     LOOP(a_payload_has_its_size_and_reads_back, 4),
     TEST(the_demos_payload_is_understood),
