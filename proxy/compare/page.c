@@ -244,10 +244,11 @@ put_settings(struct buf *out, const struct result *r)
 	buf_printf(out,
 	    ": %" PRIu64 " subscribers of each transport, %s; %" PRIu64
 	    " events a second with %" PRIu64
-	    " bytes each, for %.1f s; short polls every %.2f s.%s</p>\n",
+	    " bytes each, for %.1f s; short polls every %.2f s. Published by "
+	    "%s.%s</p>\n",
 	    o->subscribers, result_manner(r), o->rate, o->size,
 	    (double)o->duration_ms / 1000, (double)o->poll_interval_ms / 1000,
-	    r->cut_short ? " Interrupted." : "");
+	    result_publisher(r), r->cut_short ? " Interrupted." : "");
 }
 
 void

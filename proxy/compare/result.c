@@ -31,6 +31,14 @@ phase_is_clean(const struct result *r, const struct phase *p)
 	    t->late == 0 && t->gaps == 0;
 }
 
+bool
+phase_fell_short(const struct result *r, const struct phase *p)
+{
+	/* The demo has a clock of its own: one event more or less. */
+	return phase_is_measured(p) && !r->by_demo && !p->cut_short &&
+	    p->published + p->refused < compare_options_events(r->options);
+}
+
 static uint64_t
 sum(const uint64_t *bytes)
 {
@@ -67,6 +75,14 @@ result_put_number(struct buf *out, int width, int places, double value)
 		buf_printf(out, "%*s", width, "-");
 	else
 		buf_printf(out, "%*.*f", width, places, value);
+}
+
+const char *
+result_publisher(const struct result *r)
+{
+	return r->by_demo ?
+	    "the demo: latencies go by its clock and this machine's" :
+	    "this program";
 }
 
 const char *

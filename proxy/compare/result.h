@@ -47,6 +47,8 @@ uint64_t phase_expected(const struct result *r, const struct phase *p);
 uint64_t phase_missing(const struct result *r, const struct phase *p);
 /* Nothing missing, twice, late, or told to be lost. */
 bool phase_is_clean(const struct result *r, const struct phase *p);
+/* Less was published than was asked for, and not since somebody ended it. */
+bool phase_fell_short(const struct result *r, const struct phase *p);
 uint64_t phase_total_bytes(const struct phase *p);
 uint64_t phase_counted_bytes(const struct phase *p); /* by the gateway */
 /* Per event that arrived; NAN if none did. */
@@ -55,6 +57,8 @@ double phase_per_event(const struct phase *p, double n);
 void result_put_number(struct buf *out, int width, int places, double value);
 /* How they were measured: a part of a sentence. */
 const char *result_manner(const struct result *r);
+/* Who has published, and what follows from it: the end of a sentence. */
+const char *result_publisher(const struct result *r);
 /* Of the buckets in the tables. */
 const char *bucket_title(enum bucket b);
 

@@ -153,6 +153,12 @@ put_remarks(struct buf *out, const struct result *r)
 			    "%s: %" PRIu64
 			    " events were not taken: the gateway was busy\n",
 			    name, p->refused);
+		if (phase_fell_short(r, p))
+			buf_printf(out,
+			    "%s: %" PRIu64 " of %" PRIu64
+			    " events were published when the time was over\n",
+			    name, p->published + p->refused,
+			    compare_options_events(r->options));
 		if (p->delayed > 0)
 			buf_printf(out,
 			    "%s: %" PRIu64
@@ -177,7 +183,7 @@ result_put_table(struct buf *out, const struct result *r)
 	    "%s.\n",
 	    o->subscribers, result_manner(r), o->rate, o->size,
 	    (double)o->duration_ms / 1000, (double)o->poll_interval_ms / 1000,
-	    r->by_demo ? "the demo" : "this program");
+	    result_publisher(r));
 	put_arrivals(out, r);
 	put_bytes(out, r);
 	put_gateway(out, r);

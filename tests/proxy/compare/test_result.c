@@ -283,6 +283,19 @@ START_TEST(nothing_in_the_page_is_markup_that_is_not_ours)
 }
 END_TEST
 
+START_TEST(less_than_was_asked_for_is_told)
+{
+	make_result();
+	ck_assert(phase_fell_short(&r, &r.phases[0]));
+	r.phases[0].refused = 39;
+	ck_assert(phase_fell_short(&r, &r.phases[0]));
+	r.phases[0].refused = 40;
+	ck_assert(!phase_fell_short(&r, &r.phases[0]));
+	r.phases[1].cut_short = true;
+	ck_assert(!phase_fell_short(&r, &r.phases[1]));
+}
+END_TEST
+
 START_TEST(the_chart_has_all_that_took_long)
 {
 	struct buf out;
@@ -309,6 +322,13 @@ START_TEST(the_table_says_what_is_not_known)
 	ck_assert_int_eq(buf_error(&out), SW_OK);
 	ck_assert(has(&out, "\n-: <script>\"'&\n"));
 	ck_assert(has(&out, "Interrupted"));
+	ck_assert(has(&out, "Published by this program."));
+	ck_assert(has(&out, "\nlong: 10 of 50 events were published when"));
+	r.phases[0].cut_short = r.by_demo = true;
+	buf_clear(&out);
+	result_put_table(&out, &r);
+	ck_assert(has(&out, "by the demo: latencies go by its clock and"));
+	ck_assert(!has(&out, " of 50 "));
 	ck_assert(has(&out, "\nlong          10        19       1       1"));
 	buf_fini(&out);
 }
@@ -352,5 +372,6 @@ SUITE("compare/result", TEST(defaults_are_small), TEST(every_option_is_taken),
     TEST(every_row_of_the_csv_has_all_columns),
     TEST(nothing_in_the_page_is_markup_that_is_not_ours),
     TEST(of_nothing_that_arrived_nothing_is_said),
+    TEST(less_than_was_asked_for_is_told),
     TEST(the_chart_has_all_that_took_long),
     TEST(the_table_says_what_is_not_known))
