@@ -245,10 +245,23 @@ put_settings(struct buf *out, const struct result *r)
 	    ": %" PRIu64 " subscribers of each transport, %s; %" PRIu64
 	    " events a second with %" PRIu64
 	    " bytes each, for %.1f s; short polls every %.2f s. Published by "
-	    "%s.%s</p>\n",
+	    "%s.</p>\n",
 	    o->subscribers, result_manner(r), o->rate, o->size,
 	    (double)o->duration_ms / 1000, (double)o->poll_interval_ms / 1000,
-	    result_publisher(r), r->cut_short ? " Interrupted." : "");
+	    result_publisher(r));
+}
+
+static void
+put_remarks(struct buf *out, const struct result *r)
+{
+	struct buf text;
+
+	buf_init(&text, 1 << 16);
+	result_put_remarks(&text, r);
+	buf_puts(out, "<pre>");
+	put_text(out, buf_str(&text));
+	buf_puts(out, "</pre>\n");
+	buf_fini(&text);
 }
 
 void
@@ -261,17 +274,13 @@ result_put_html(struct buf *out, const struct result *r)
 	put_arrivals(out, r);
 	put_bytes(out, r);
 	put_gateway(out, r);
+	put_remarks(out, r);
 	buf_puts(out, "<h2>Latencies</h2>\n");
 	for (size_t i = 0; i < r->count; i++) {
 		const struct phase *p = &r->phases[i];
 
-		if (phase_is_measured(p)) {
+		if (phase_is_measured(p))
 			put_chart(out, p);
-			continue;
-		}
-		buf_puts(out, "<p>Not measured: ");
-		put_text(out, str_of(p->why));
-		buf_puts(out, "</p>\n");
 	}
 	buf_init(&json, 1 << 20);
 	result_put_json(&json, r);

@@ -65,6 +65,9 @@ const char *bucket_title(enum bucket b);
 /* The table for people. */
 void result_put_table(struct buf *out, const struct result *r);
 
+/* The end of it: what one has to know of the numbers, a line each, or none. */
+void result_put_remarks(struct buf *out, const struct result *r);
+
 void result_put_json(struct buf *out, const struct result *r);
 void result_put_csv(struct buf *out, const struct result *r);
 /* A page that needs nothing else, and has no scripts. */

@@ -120,8 +120,8 @@ put_gateway(struct buf *out, const struct result *r)
 		buf_printf(out, "-: %s\n", r->no_gauge);
 }
 
-static void
-put_remarks(struct buf *out, const struct result *r)
+void
+result_put_remarks(struct buf *out, const struct result *r)
 {
 	for (size_t i = 0; i < r->count; i++) {
 		const struct phase *p = &r->phases[i];
@@ -187,5 +187,5 @@ result_put_table(struct buf *out, const struct result *r)
 	put_arrivals(out, r);
 	put_bytes(out, r);
 	put_gateway(out, r);
-	put_remarks(out, r);
+	result_put_remarks(out, r);
 }

@@ -270,6 +270,8 @@ START_TEST(nothing_in_the_page_is_markup_that_is_not_ours)
 	struct buf out;
 
 	make_result();
+	r.cut_short = true;
+	r.phases[0].tally.gaps = 7;
 	buf_init(&out, 1 << 20);
 	result_put_html(&out, &r);
 	ck_assert_int_eq(buf_error(&out), SW_OK);
@@ -277,6 +279,8 @@ START_TEST(nothing_in_the_page_is_markup_that_is_not_ours)
 	ck_assert(has(&out, "&lt;script&gt;&quot;&#39;&amp;"));
 	ck_assert(has(&out, "/a&amp;b=&#39;x&#39;"));
 	ck_assert(has(&out, "<td>-</td>"));
+	ck_assert(has(&out, "<pre>long: 7 losses were told by the gateway\n"));
+	ck_assert(has(&out, "\nInterrupted: "));
 	ck_assert(!has(&out, "src="));
 	ck_assert(!has(&out, "href="));
 	buf_fini(&out);
