@@ -929,7 +929,6 @@ function take(s, link, m) {
 function answered(s, link, answer) {
 	if (link._dead || !prove(s, link))
 		return;
-	heard(s, link);
 	/* Asked where nobody was yet, and others went on since. */
 	if (!link._after && s.cursor)
 		return;
@@ -1745,6 +1744,7 @@ function catchUp(t, link) {
 		answered(s, link, answer);
 		if (link._dead)
 			return;
+		heard(s, link);
 		if (answer.more)
 			return catchUp(t, link);
 		t._waiting = null;

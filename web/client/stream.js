@@ -477,7 +477,6 @@ function take(s, link, m) {
 function answered(s, link, answer) {
 	if (link._dead || !prove(s, link))
 		return;
-	heard(s, link);
 	/* Asked where nobody was yet, and others went on since. */
 	if (!link._after && s.cursor)
 		return;

@@ -222,6 +222,7 @@ function catchUp(t, link) {
 		answered(s, link, answer);
 		if (link._dead)
 			return;
+		heard(s, link);
 		if (answer.more)
 			return catchUp(t, link);
 		t._waiting = null;
