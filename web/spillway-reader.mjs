@@ -17,7 +17,7 @@
  * body as it arrives. Returns what ends it early, without a word.
  */
 function fetchRequest(o, url, init, done, onText) {
-	var control = root.AbortController && new root.AbortController(), over;
+	var control = new root.AbortController(), over;
 
 	function end(status, text, header) {
 		if (!over)
@@ -26,7 +26,7 @@ function fetchRequest(o, url, init, done, onText) {
 	function unanswered() {
 		end(0, '', nothing);
 	}
-	init.signal = control && control.signal;
+	init.signal = control.signal;
 	/* It is no method of ours. */
 	(0, o.fetch)(url, init).then((answer) => {
 		var decoder, reader;
@@ -57,8 +57,7 @@ function fetchRequest(o, url, init, done, onText) {
 	}, unanswered);
 	return function () {
 		over = true;
-		if (control)
-			control.abort();
+		control.abort();
 	};
 }
 
@@ -73,27 +72,6 @@ function ask(s, url, headers, done, onText, body) {
 	}, done, onText);
 }
 
-/* Takes an event stream in any pieces; tells onEvent(its fields). */
-function eventParser(onEvent) {
-	var rest = '', fields = {};
-
-	return function (text) {
-		var lines = (rest + text).split(/\r?\n/);
-
-		rest = lines.pop();
-		lines.forEach((line) => {
-			var at = line.indexOf(':'), name = line.slice(0, at);
-
-			if (line) {
-				fields[name] = (fields[name] || '') +
-					line.slice(at + 1);
-			} else {
-				onEvent(fields);
-				fields = {};
-			}
-		});
-	};
-}
 /* The platform, where it is one of these days: spillway.mjs. */
 
 var root = globalThis, request = fetchRequest;
@@ -134,7 +112,8 @@ function alarm(o) {
 
 	return function (ms, run) {
 		clock.clearTimeout(timer);
-		timer = run && clock.setTimeout(run, ms);
+		/* More than 2^31 ms would be over at once. */
+		timer = run && clock.setTimeout(run, Math.min(ms, 1e9));
 	};
 }
 
@@ -155,24 +134,13 @@ function isNewer(id, cursor) {
 		(a[1].length - b[1].length || a[1] > b[1]) > 0;
 }
 
-function withParams(url, params) {
-	for (var name in params)
-		/* Neither null nor undefined. */
-		if (params[name] != null)
-			url += (/\?/.test(url) ? '&' : '?') + name + '=' +
-				encodeURIComponent(params[name]);
-	return url;
-}
-
 /* 128 bits that nobody guesses, where the platform has them. */
 function randomName(o) {
 	var crypto = root.crypto;
 
-	return 'xxxxxxxxxxxxxxxx'.replace(/./g, () => {
-		return (256 + (crypto ?
-			crypto.getRandomValues(new Uint8Array(1))[0] :
-			o.random() * 256 | 0)).toString(16).slice(1);
-	});
+	return [].join.call(crypto ?
+		crypto.getRandomValues(new Uint32Array(4)) :
+		[o.random(), o.random()], '-');
 }
 
 /* Base64, of either alphabet, to a string of bytes. */
@@ -240,7 +208,7 @@ function inherit(child) {
 /*
  * Four ways to read the stream. A link is one of them in use: it tells the
  * stream take(s, link, message), answered(s, link, poll's answer), and once
- * fail(s, link, code, reason, after). `link._shut` ends it without a word,
+ * fail(s, link, reason, code, after). `link._shut` ends it without a word,
  * `link._patience` is how long it may be silent.
  */
 
@@ -250,8 +218,7 @@ var HOLD_GRACE_MS = 3000;
 var FIRST_HOLD = 1;
 
 function retryAfter(header) {
-	return Math.min(Math.max(header('Retry-After') * 1000, 0),
-		LONGEST_TIMER_MS) || 0;
+	return Math.max(header('Retry-After') * 1000, 0) || 0;
 }
 
 /* The gateway's own words, if they are: a proxy on the way has others. */
@@ -264,10 +231,10 @@ function failed(s, link, status, text, header) {
 	var problem = problemOf(text, header);
 
 	/* Other refusals are some proxy's, and that of this transport. */
-	fail(s, link, problem && /^4(?!0[68]|2[69])/.test(status) ?
-		4000 + status : 1006, status ?
+	fail(s, link, status ?
 		'HTTP ' + status + (problem ? ' ' + problem.detail : '') :
-		'no answer', retryAfter(header));
+		'no answer', problem && /^4(?!0[68]|2[69])/.test(status) &&
+		4000 + status, retryAfter(header));
 }
 
 function openWebSocket(s, link) {
@@ -282,13 +249,13 @@ function openWebSocket(s, link) {
 	/* A close follows; some end the process if nobody listens. */
 	socket.onerror = nothing;
 	socket.onclose = (close) => {
-		fail(s, link, close.code || 1006, close.reason);
+		fail(s, link, close.reason, close.code);
 	};
 	link._say = (command) => {
 		try {
 			socket.send(JSON.stringify(command));
 		} catch (closing) {
-			fail(s, link, 1006, 'closing');
+			fail(s, link, 'closing');
 		}
 	};
 	link._shut = () => {
@@ -305,14 +272,23 @@ function takeEvent(s, link, type, data) {
 }
 
 function openEvents(s, link, padding, onText) {
-	var feed = eventParser((fields) => {
+	var rest = '', fields = {};
+
+	function read(line) {
+		var at = line.indexOf(':'), name = line.slice(0, at);
+
+		if (line) {
+			fields[name] = (fields[name] || '') + line.slice(at + 1);
+			return;
+		}
 		/* Behind the hello it means: the end is near, come then. */
 		if (fields.retry && link._hello)
 			link._again = +fields.retry;
 		if (fields.data)
 			takeEvent(s, link, (fields.event || '').trim(),
 				fields.data);
-	});
+		fields = {};
+	}
 
 	link._shut = ask(s, address(s, {
 		transport: 'sse', format: 'json', after: link._after,
@@ -320,12 +296,15 @@ function openEvents(s, link, padding, onText) {
 	}, link), { Accept: 'text/event-stream' }, function (status, text,
 		header) {
 		if (status === 200 || status === 204)
-			fail(s, link, status === 200 ? 1006 : 4410,
-				'ended');
+			fail(s, link, 'ended', status === 204 && 4410);
 		else
 			failed(s, link, status, text, header);
 	}, (text) => {
-		feed(text);
+		/* It comes in any pieces. */
+		var lines = (rest + text).split(/\r?\n/);
+
+		rest = lines.pop();
+		lines.forEach(read);
 		if (onText)
 			onText(text);
 	});
@@ -396,8 +375,6 @@ var TRANSPORTS = Object.keys(OPENERS);
  * themselves, and an event stream is followed by one that overlaps with it.
  */
 
-var LONGEST_TIMER_MS = 1e9;
-
 /* go(), once there is a token; refused(reason), if there is none to be had. */
 function withToken(s, why, go, refused) {
 	var turn = ++s._turn, getToken = s._o.getToken, token;
@@ -451,8 +428,7 @@ function renewLater(s) {
 	var life = lifeOf(s);
 
 	if (life > 0)
-		s._tokenTimer(Math.min(Math.max(life * 0.8, 1000),
-			LONGEST_TIMER_MS), () => {
+		s._tokenTimer(Math.max(life * 0.8, 1000), () => {
 			withToken(s, { refresh: true }, nothing, () => {
 				renewLater(s);
 			});
@@ -485,7 +461,7 @@ var REMEMBER_MS = 1800000, WAKE_MS = 2000, FLOOR_MS = 250;
 
 function Stream(url, options) {
 	var self = this, o = extend(platform(), {
-		transports: TRANSPORTS, types: [], stagger: 2000,
+		transports: TRANSPORTS, stagger: 2000,
 		proofTimeout: 10000, retryMin: 500, retryMax: 30000,
 		pollWait: 25, queueMax: 100, queueAge: 30000,
 		sendTimeout: 10000, random: Math.random
@@ -597,7 +573,13 @@ function address(s, params, link) {
 		params.session = s._session;
 		params.last = params.after ? null : s._o.last;
 	}
-	return withParams(absolute(String(url.call ? url() : url)), params);
+	url = absolute(String(url.call ? url() : url));
+	for (var name in params)
+		/* Neither null nor undefined. */
+		if (params[name] != null)
+			url += (/\?/.test(url) ? '&' : '?') + name + '=' +
+				encodeURIComponent(params[name]);
+	return url;
 }
 
 /* Ending. */
@@ -716,7 +698,7 @@ function open(s, name, instead) {
 	try {
 		OPENERS[name](s, link);
 	} catch (error) {
-		fail(s, link, 1006, String(error));
+		fail(s, link, String(error));
 	}
 	watch(s);
 }
@@ -755,7 +737,7 @@ function expire(s) {
 	s._links.forEach((link) => {
 		/* Heard in the future: the clock was set back meanwhile. */
 		if (!link._dead && (link._due <= time || link._heardAt > time))
-			fail(s, link, 4408, 'silent');
+			fail(s, link, 'silent', 4408);
 	});
 	watch(s);
 }
@@ -833,9 +815,10 @@ function probeLater(s) {
 
 /* Failure. */
 
-function fail(s, link, code, reason, after) {
+function fail(s, link, reason, code, after) {
 	var used = link === s._link;
 
+	code = code || 1006;
 	if (link._dead)
 		return;
 	if (link._held)
@@ -929,7 +912,7 @@ function take(s, link, m) {
 		return;
 	}
 	if (!link._hello) /* somebody else's server */
-		return fail(s, link, 1006, 'no hello');
+		return fail(s, link, 'no hello');
 	if (!prove(s, link))
 		return;
 	heard(s, link);
@@ -1008,7 +991,7 @@ function memory(s, name) {
 	try {
 		storage = o.storage === undefined ? o.window.localStorage :
 			o.storage;
-		key = 'spillway:' + /^\w+:\/\/[^\/?]*/.exec(address(s, {}))[0];
+		key = 'spillway:' + address(s, {}).split('/')[2];
 		if (name)
 			storage.setItem(key,
 				name + ' ' + (now(s) + REMEMBER_MS));
@@ -1085,7 +1068,7 @@ function listenToPage(s) {
 		[w, 'online', isElsewhere],
 		[(w.navigator || w).connection, 'change', isElsewhere],
 		[w, 'pagehide', sleep], [w, 'pageshow', isAwake],
-		[d, 'resume', isAwake], [d, 'visibilitychange', isAwake]
+		[d, 'visibilitychange', isAwake]
 	].filter((l) => {
 		return l[0] && l[0].addEventListener;
 	});

@@ -19,7 +19,7 @@
  * body as it arrives. Returns what ends it early, without a word.
  */
 function fetchRequest(o, url, init, done, onText) {
-	var control = root.AbortController && new root.AbortController(), over;
+	var control = new root.AbortController(), over;
 
 	function end(status, text, header) {
 		if (!over)
@@ -28,7 +28,7 @@ function fetchRequest(o, url, init, done, onText) {
 	function unanswered() {
 		end(0, '', nothing);
 	}
-	init.signal = control && control.signal;
+	init.signal = control.signal;
 	/* It is no method of ours. */
 	(0, o.fetch)(url, init).then(function (answer) {
 		var decoder, reader;
@@ -59,8 +59,7 @@ function fetchRequest(o, url, init, done, onText) {
 	}, unanswered);
 	return function () {
 		over = true;
-		if (control)
-			control.abort();
+		control.abort();
 	};
 }
 
@@ -75,27 +74,6 @@ function ask(s, url, headers, done, onText, body) {
 	}, done, onText);
 }
 
-/* Takes an event stream in any pieces; tells onEvent(its fields). */
-function eventParser(onEvent) {
-	var rest = '', fields = {};
-
-	return function (text) {
-		var lines = (rest + text).split(/\r?\n/);
-
-		rest = lines.pop();
-		lines.forEach(function (line) {
-			var at = line.indexOf(':'), name = line.slice(0, at);
-
-			if (line) {
-				fields[name] = (fields[name] || '') +
-					line.slice(at + 1);
-			} else {
-				onEvent(fields);
-				fields = {};
-			}
-		});
-	};
-}
 /* What all parts use: timers, cursors, addresses, listeners. */
 
 function extend(to, from) {
@@ -116,7 +94,8 @@ function alarm(o) {
 
 	return function (ms, run) {
 		clock.clearTimeout(timer);
-		timer = run && clock.setTimeout(run, ms);
+		/* More than 2^31 ms would be over at once. */
+		timer = run && clock.setTimeout(run, Math.min(ms, 1e9));
 	};
 }
 
@@ -137,24 +116,13 @@ function isNewer(id, cursor) {
 		(a[1].length - b[1].length || a[1] > b[1]) > 0;
 }
 
-function withParams(url, params) {
-	for (var name in params)
-		/* Neither null nor undefined. */
-		if (params[name] != null)
-			url += (/\?/.test(url) ? '&' : '?') + name + '=' +
-				encodeURIComponent(params[name]);
-	return url;
-}
-
 /* 128 bits that nobody guesses, where the platform has them. */
 function randomName(o) {
 	var crypto = root.crypto;
 
-	return 'xxxxxxxxxxxxxxxx'.replace(/./g, function () {
-		return (256 + (crypto ?
-			crypto.getRandomValues(new Uint8Array(1))[0] :
-			o.random() * 256 | 0)).toString(16).slice(1);
-	});
+	return [].join.call(crypto ?
+		crypto.getRandomValues(new Uint32Array(4)) :
+		[o.random(), o.random()], '-');
 }
 
 /* Base64, of either alphabet, to a string of bytes. */
@@ -222,7 +190,7 @@ function inherit(child) {
 /*
  * Four ways to read the stream. A link is one of them in use: it tells the
  * stream take(s, link, message), answered(s, link, poll's answer), and once
- * fail(s, link, code, reason, after). `link._shut` ends it without a word,
+ * fail(s, link, reason, code, after). `link._shut` ends it without a word,
  * `link._patience` is how long it may be silent.
  */
 
@@ -232,8 +200,7 @@ var HOLD_GRACE_MS = 3000;
 var FIRST_HOLD = 1;
 
 function retryAfter(header) {
-	return Math.min(Math.max(header('Retry-After') * 1000, 0),
-		LONGEST_TIMER_MS) || 0;
+	return Math.max(header('Retry-After') * 1000, 0) || 0;
 }
 
 /* The gateway's own words, if they are: a proxy on the way has others. */
@@ -246,10 +213,10 @@ function failed(s, link, status, text, header) {
 	var problem = problemOf(text, header);
 
 	/* Other refusals are some proxy's, and that of this transport. */
-	fail(s, link, problem && /^4(?!0[68]|2[69])/.test(status) ?
-		4000 + status : 1006, status ?
+	fail(s, link, status ?
 		'HTTP ' + status + (problem ? ' ' + problem.detail : '') :
-		'no answer', retryAfter(header));
+		'no answer', problem && /^4(?!0[68]|2[69])/.test(status) &&
+		4000 + status, retryAfter(header));
 }
 
 function openWebSocket(s, link) {
@@ -264,13 +231,13 @@ function openWebSocket(s, link) {
 	/* A close follows; some end the process if nobody listens. */
 	socket.onerror = nothing;
 	socket.onclose = function (close) {
-		fail(s, link, close.code || 1006, close.reason);
+		fail(s, link, close.reason, close.code);
 	};
 	link._say = function (command) {
 		try {
 			socket.send(JSON.stringify(command));
 		} catch (closing) {
-			fail(s, link, 1006, 'closing');
+			fail(s, link, 'closing');
 		}
 	};
 	link._shut = function () {
@@ -287,14 +254,23 @@ function takeEvent(s, link, type, data) {
 }
 
 function openEvents(s, link, padding, onText) {
-	var feed = eventParser(function (fields) {
+	var rest = '', fields = {};
+
+	function read(line) {
+		var at = line.indexOf(':'), name = line.slice(0, at);
+
+		if (line) {
+			fields[name] = (fields[name] || '') + line.slice(at + 1);
+			return;
+		}
 		/* Behind the hello it means: the end is near, come then. */
 		if (fields.retry && link._hello)
 			link._again = +fields.retry;
 		if (fields.data)
 			takeEvent(s, link, (fields.event || '').trim(),
 				fields.data);
-	});
+		fields = {};
+	}
 
 	link._shut = ask(s, address(s, {
 		transport: 'sse', format: 'json', after: link._after,
@@ -302,12 +278,15 @@ function openEvents(s, link, padding, onText) {
 	}, link), { Accept: 'text/event-stream' }, function (status, text,
 		header) {
 		if (status === 200 || status === 204)
-			fail(s, link, status === 200 ? 1006 : 4410,
-				'ended');
+			fail(s, link, 'ended', status === 204 && 4410);
 		else
 			failed(s, link, status, text, header);
 	}, function (text) {
-		feed(text);
+		/* It comes in any pieces. */
+		var lines = (rest + text).split(/\r?\n/);
+
+		rest = lines.pop();
+		lines.forEach(read);
 		if (onText)
 			onText(text);
 	});
@@ -378,8 +357,6 @@ var TRANSPORTS = Object.keys(OPENERS);
  * themselves, and an event stream is followed by one that overlaps with it.
  */
 
-var LONGEST_TIMER_MS = 1e9;
-
 /* go(), once there is a token; refused(reason), if there is none to be had. */
 function withToken(s, why, go, refused) {
 	var turn = ++s._turn, getToken = s._o.getToken, token;
@@ -433,8 +410,7 @@ function renewLater(s) {
 	var life = lifeOf(s);
 
 	if (life > 0)
-		s._tokenTimer(Math.min(Math.max(life * 0.8, 1000),
-			LONGEST_TIMER_MS), function () {
+		s._tokenTimer(Math.max(life * 0.8, 1000), function () {
 			withToken(s, { refresh: true }, nothing, function () {
 				renewLater(s);
 			});
@@ -467,7 +443,7 @@ var REMEMBER_MS = 1800000, WAKE_MS = 2000, FLOOR_MS = 250;
 
 function Stream(url, options) {
 	var self = this, o = extend(platform(), {
-		transports: TRANSPORTS, types: [], stagger: 2000,
+		transports: TRANSPORTS, stagger: 2000,
 		proofTimeout: 10000, retryMin: 500, retryMax: 30000,
 		pollWait: 25, queueMax: 100, queueAge: 30000,
 		sendTimeout: 10000, random: Math.random
@@ -579,7 +555,13 @@ function address(s, params, link) {
 		params.session = s._session;
 		params.last = params.after ? null : s._o.last;
 	}
-	return withParams(absolute(String(url.call ? url() : url)), params);
+	url = absolute(String(url.call ? url() : url));
+	for (var name in params)
+		/* Neither null nor undefined. */
+		if (params[name] != null)
+			url += (/\?/.test(url) ? '&' : '?') + name + '=' +
+				encodeURIComponent(params[name]);
+	return url;
 }
 
 /* Ending. */
@@ -698,7 +680,7 @@ function open(s, name, instead) {
 	try {
 		OPENERS[name](s, link);
 	} catch (error) {
-		fail(s, link, 1006, String(error));
+		fail(s, link, String(error));
 	}
 	watch(s);
 }
@@ -737,7 +719,7 @@ function expire(s) {
 	s._links.forEach(function (link) {
 		/* Heard in the future: the clock was set back meanwhile. */
 		if (!link._dead && (link._due <= time || link._heardAt > time))
-			fail(s, link, 4408, 'silent');
+			fail(s, link, 'silent', 4408);
 	});
 	watch(s);
 }
@@ -815,9 +797,10 @@ function probeLater(s) {
 
 /* Failure. */
 
-function fail(s, link, code, reason, after) {
+function fail(s, link, reason, code, after) {
 	var used = link === s._link;
 
+	code = code || 1006;
 	if (link._dead)
 		return;
 	if (link._held)
@@ -911,7 +894,7 @@ function take(s, link, m) {
 		return;
 	}
 	if (!link._hello) /* somebody else's server */
-		return fail(s, link, 1006, 'no hello');
+		return fail(s, link, 'no hello');
 	if (!prove(s, link))
 		return;
 	heard(s, link);
@@ -990,7 +973,7 @@ function memory(s, name) {
 	try {
 		storage = o.storage === undefined ? o.window.localStorage :
 			o.storage;
-		key = 'spillway:' + /^\w+:\/\/[^\/?]*/.exec(address(s, {}))[0];
+		key = 'spillway:' + address(s, {}).split('/')[2];
 		if (name)
 			storage.setItem(key,
 				name + ' ' + (now(s) + REMEMBER_MS));
@@ -1067,7 +1050,7 @@ function listenToPage(s) {
 		[w, 'online', isElsewhere],
 		[(w.navigator || w).connection, 'change', isElsewhere],
 		[w, 'pagehide', sleep], [w, 'pageshow', isAwake],
-		[d, 'resume', isAwake], [d, 'visibilitychange', isAwake]
+		[d, 'visibilitychange', isAwake]
 	].filter(function (l) {
 		return l[0] && l[0].addEventListener;
 	});
@@ -1461,11 +1444,12 @@ function xhrRequest(o, url, init, done, onText) {
 }
 
 function readsStreams(o) {
-	return o.fetch && root.TextDecoder && root.ReadableStream;
+	return o.fetch && root.TextDecoder && root.ReadableStream &&
+		root.AbortController;
 }
 
 function request(o, url, init, done, onText) {
-	return (!o.fetch || (onText && !readsStreams(o) && o.XMLHttpRequest) ?
+	return (o.XMLHttpRequest && !readsStreams(o) ?
 		xhrRequest : fetchRequest)(o, url, init, done, onText);
 }
 
@@ -1487,7 +1471,7 @@ function openEventSource(s, link) {
 	}, link), { withCredentials: !!s._o.withCredentials });
 
 	['message', 'spillway.hello', 'spillway.caughtup', 'spillway.gap',
-		'spillway.heartbeat'].concat(s._o.types)
+		'spillway.heartbeat'].concat(s._o.types || [])
 		.forEach(function (type) {
 			source.addEventListener(type, function (message) {
 				takeEvent(s, link, type, message.data);
@@ -1495,7 +1479,7 @@ function openEventSource(s, link) {
 		});
 	/* Coming back is our business, which knows the cursor. */
 	source.onerror = function () {
-		fail(s, link, 1006, 'ended');
+		fail(s, link, 'ended');
 	};
 	link._shut = function () {
 		source.onerror = null;

@@ -34,7 +34,7 @@ for (const crypto of [globalThis.crypto, undefined])
 
 		assert.equal(new Set(names).size, 10);
 		for (const name of names)
-			assert.match(name, /^[0-9a-f]{32}$/);
+			assert.match(name, /^[0-9.e-]{20,128}$/);
 	});
 
 test('it connects when it is told to, and once', async () => {
@@ -487,17 +487,61 @@ test('a page that wakes up twice asks twice what it missed', async () => {
 	w.gateway.publish(1);
 	await w.clock.advance(SECOND);
 	for (let i = 1; i <= 2; i++) {
-		window.document.fire('resume');
+		window.document.fire('visibilitychange');
 		await w.clock.advance(10 * SECOND);
 		assert.equal(asked(w, 'short').length, i);
 	}
 	/* A socket that is only quiet says so when it is asked. */
 	assert.equal(w.all('error').length, 0);
-	window.document.fire('resume');
+	window.document.fire('visibilitychange');
 	for (let i = 2; i <= 4; i++)
 		w.gateway.publish(i);
 	await w.clock.advance(SECOND);
 	assert.deepEqual(w.ids, [1, 2, 3, 4].map((n) => `ep1-${n}`));
+});
+
+test('a stream that is only read, and was heard lately, is left in peace',
+	async () => {
+		const w = new World(), window = windowOf();
+
+		w.stream({ window, transports: ['sse'] });
+		await w.clock.advance(SECOND);
+		window.document.fire('visibilitychange');
+		await w.clock.advance(10 * SECOND);
+		assert.equal(w.all('error').length, 0);
+		assert.equal(asked(w, 'sse').length, 1);
+	});
+
+test('what is asked for beside a stream ends with it', async () => {
+	const w = new World(), window = windowOf();
+	const s = w.stream({ window, after: 'start' });
+
+	w.gateway.publish(1);
+	await w.clock.advance(SECOND);
+	w.gateway.faults.short = 'swallow';
+	window.document.fire('visibilitychange');
+	s.reconnect();
+	await w.clock.advance(SECOND);
+	w.gateway.faults = {};
+	window.document.fire('visibilitychange');
+	await w.clock.advance(SECOND);
+	assert.equal(asked(w, 'short').length, 2);
+	s.close();
+});
+
+test('a gap is counted once', async () => {
+	const w = new World();
+
+	w.gateway.publish(1);
+	w.gateway.publish(2);
+	w.gateway.trim(1);
+
+	const s = w.stream({ after: 'ep1-0' });
+
+	await w.clock.advance(SECOND);
+	assert.equal(s.stats.gaps, 1);
+	assert.deepEqual(w.ids, ['ep1-2']);
+	s.close();
 });
 
 test('put away after a refusal for now, it comes back at once', async () => {
@@ -508,7 +552,7 @@ test('put away after a refusal for now, it comes back at once', async () => {
 	const s = w.stream({ transports: ['short'], window });
 
 	await w.clock.advance(SECOND);
-	window.document.fire('resume');
+	window.document.fire('visibilitychange');
 	await w.clock.advance(SECOND);
 	assert.equal(w.gateway.asked.length, 1);
 	window.fire('pagehide');

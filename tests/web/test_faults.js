@@ -62,7 +62,7 @@ async function run(seed) {
 			w.gateway.down = !w.gateway.down;
 			w.gateway.upSince = w.clock.now();
 		} else {
-			window.document.fire('resume');
+			window.document.fire('visibilitychange');
 		}
 		await w.clock.advance(random() * (random() < 0.2 ? 60000 : 900));
 	}

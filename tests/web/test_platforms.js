@@ -93,7 +93,7 @@ test('a healthy socket survives waking up', async () => {
 	const s = w.stream({ window });
 
 	await w.clock.advance(SECOND);
-	window.document.fire('resume');
+	window.document.fire('visibilitychange');
 	/* It comes over the socket, and by the poll beside it. */
 	w.gateway.publish('both ways');
 	await w.clock.advance(MINUTE);

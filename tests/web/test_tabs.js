@@ -419,8 +419,8 @@ test('streams that come and go behind a leader leave no request for its lock',
 /* The names of tabs are what decides between two that lead. */
 function namesFrom(random) {
 	Object.defineProperty(globalThis, 'crypto', { configurable: true,
-		value: { getRandomValues: (bytes) =>
-			bytes.fill(Math.floor(random() * 256)) } });
+		value: { getRandomValues: (words) =>
+			words.map(() => random() * 2 ** 32) } });
 }
 
 async function run(seed) {

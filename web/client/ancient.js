@@ -56,11 +56,12 @@ function xhrRequest(o, url, init, done, onText) {
 }
 
 function readsStreams(o) {
-	return o.fetch && root.TextDecoder && root.ReadableStream;
+	return o.fetch && root.TextDecoder && root.ReadableStream &&
+		root.AbortController;
 }
 
 function request(o, url, init, done, onText) {
-	return (!o.fetch || (onText && !readsStreams(o) && o.XMLHttpRequest) ?
+	return (o.XMLHttpRequest && !readsStreams(o) ?
 		xhrRequest : fetchRequest)(o, url, init, done, onText);
 }
 
@@ -82,7 +83,7 @@ function openEventSource(s, link) {
 	}, link), { withCredentials: !!s._o.withCredentials });
 
 	['message', 'spillway.hello', 'spillway.caughtup', 'spillway.gap',
-		'spillway.heartbeat'].concat(s._o.types)
+		'spillway.heartbeat'].concat(s._o.types || [])
 		.forEach(function (type) {
 			source.addEventListener(type, function (message) {
 				takeEvent(s, link, type, message.data);
@@ -90,7 +91,7 @@ function openEventSource(s, link) {
 		});
 	/* Coming back is our business, which knows the cursor. */
 	source.onerror = function () {
-		fail(s, link, 1006, 'ended');
+		fail(s, link, 'ended');
 	};
 	link._shut = function () {
 		source.onerror = null;

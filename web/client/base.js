@@ -18,7 +18,8 @@ function alarm(o) {
 
 	return function (ms, run) {
 		clock.clearTimeout(timer);
-		timer = run && clock.setTimeout(run, ms);
+		/* More than 2^31 ms would be over at once. */
+		timer = run && clock.setTimeout(run, Math.min(ms, 1e9));
 	};
 }
 
@@ -39,24 +40,13 @@ function isNewer(id, cursor) {
 		(a[1].length - b[1].length || a[1] > b[1]) > 0;
 }
 
-function withParams(url, params) {
-	for (var name in params)
-		/* Neither null nor undefined. */
-		if (params[name] != null)
-			url += (/\?/.test(url) ? '&' : '?') + name + '=' +
-				encodeURIComponent(params[name]);
-	return url;
-}
-
 /* 128 bits that nobody guesses, where the platform has them. */
 function randomName(o) {
 	var crypto = root.crypto;
 
-	return 'xxxxxxxxxxxxxxxx'.replace(/./g, function () {
-		return (256 + (crypto ?
-			crypto.getRandomValues(new Uint8Array(1))[0] :
-			o.random() * 256 | 0)).toString(16).slice(1);
-	});
+	return [].join.call(crypto ?
+		crypto.getRandomValues(new Uint32Array(4)) :
+		[o.random(), o.random()], '-');
 }
 
 /* Base64, of either alphabet, to a string of bytes. */

@@ -6,7 +6,7 @@
  * body as it arrives. Returns what ends it early, without a word.
  */
 function fetchRequest(o, url, init, done, onText) {
-	var control = root.AbortController && new root.AbortController(), over;
+	var control = new root.AbortController(), over;
 
 	function end(status, text, header) {
 		if (!over)
@@ -15,7 +15,7 @@ function fetchRequest(o, url, init, done, onText) {
 	function unanswered() {
 		end(0, '', nothing);
 	}
-	init.signal = control && control.signal;
+	init.signal = control.signal;
 	/* It is no method of ours. */
 	(0, o.fetch)(url, init).then(function (answer) {
 		var decoder, reader;
@@ -46,8 +46,7 @@ function fetchRequest(o, url, init, done, onText) {
 	}, unanswered);
 	return function () {
 		over = true;
-		if (control)
-			control.abort();
+		control.abort();
 	};
 }
 
@@ -62,24 +61,3 @@ function ask(s, url, headers, done, onText, body) {
 	}, done, onText);
 }
 
-/* Takes an event stream in any pieces; tells onEvent(its fields). */
-function eventParser(onEvent) {
-	var rest = '', fields = {};
-
-	return function (text) {
-		var lines = (rest + text).split(/\r?\n/);
-
-		rest = lines.pop();
-		lines.forEach(function (line) {
-			var at = line.indexOf(':'), name = line.slice(0, at);
-
-			if (line) {
-				fields[name] = (fields[name] || '') +
-					line.slice(at + 1);
-			} else {
-				onEvent(fields);
-				fields = {};
-			}
-		});
-	};
-}

@@ -1,7 +1,7 @@
 /*
  * Four ways to read the stream. A link is one of them in use: it tells the
  * stream take(s, link, message), answered(s, link, poll's answer), and once
- * fail(s, link, code, reason, after). `link._shut` ends it without a word,
+ * fail(s, link, reason, code, after). `link._shut` ends it without a word,
  * `link._patience` is how long it may be silent.
  */
 
@@ -11,8 +11,7 @@ var HOLD_GRACE_MS = 3000;
 var FIRST_HOLD = 1;
 
 function retryAfter(header) {
-	return Math.min(Math.max(header('Retry-After') * 1000, 0),
-		LONGEST_TIMER_MS) || 0;
+	return Math.max(header('Retry-After') * 1000, 0) || 0;
 }
 
 /* The gateway's own words, if they are: a proxy on the way has others. */
@@ -25,10 +24,10 @@ function failed(s, link, status, text, header) {
 	var problem = problemOf(text, header);
 
 	/* Other refusals are some proxy's, and that of this transport. */
-	fail(s, link, problem && /^4(?!0[68]|2[69])/.test(status) ?
-		4000 + status : 1006, status ?
+	fail(s, link, status ?
 		'HTTP ' + status + (problem ? ' ' + problem.detail : '') :
-		'no answer', retryAfter(header));
+		'no answer', problem && /^4(?!0[68]|2[69])/.test(status) &&
+		4000 + status, retryAfter(header));
 }
 
 function openWebSocket(s, link) {
@@ -43,13 +42,13 @@ function openWebSocket(s, link) {
 	/* A close follows; some end the process if nobody listens. */
 	socket.onerror = nothing;
 	socket.onclose = function (close) {
-		fail(s, link, close.code || 1006, close.reason);
+		fail(s, link, close.reason, close.code);
 	};
 	link._say = function (command) {
 		try {
 			socket.send(JSON.stringify(command));
 		} catch (closing) {
-			fail(s, link, 1006, 'closing');
+			fail(s, link, 'closing');
 		}
 	};
 	link._shut = function () {
@@ -66,14 +65,23 @@ function takeEvent(s, link, type, data) {
 }
 
 function openEvents(s, link, padding, onText) {
-	var feed = eventParser(function (fields) {
+	var rest = '', fields = {};
+
+	function read(line) {
+		var at = line.indexOf(':'), name = line.slice(0, at);
+
+		if (line) {
+			fields[name] = (fields[name] || '') + line.slice(at + 1);
+			return;
+		}
 		/* Behind the hello it means: the end is near, come then. */
 		if (fields.retry && link._hello)
 			link._again = +fields.retry;
 		if (fields.data)
 			takeEvent(s, link, (fields.event || '').trim(),
 				fields.data);
-	});
+		fields = {};
+	}
 
 	link._shut = ask(s, address(s, {
 		transport: 'sse', format: 'json', after: link._after,
@@ -81,12 +89,15 @@ function openEvents(s, link, padding, onText) {
 	}, link), { Accept: 'text/event-stream' }, function (status, text,
 		header) {
 		if (status === 200 || status === 204)
-			fail(s, link, status === 200 ? 1006 : 4410,
-				'ended');
+			fail(s, link, 'ended', status === 204 && 4410);
 		else
 			failed(s, link, status, text, header);
 	}, function (text) {
-		feed(text);
+		/* It comes in any pieces. */
+		var lines = (rest + text).split(/\r?\n/);
+
+		rest = lines.pop();
+		lines.forEach(read);
 		if (onText)
 			onText(text);
 	});

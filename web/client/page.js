@@ -11,7 +11,7 @@ function memory(s, name) {
 	try {
 		storage = o.storage === undefined ? o.window.localStorage :
 			o.storage;
-		key = 'spillway:' + /^\w+:\/\/[^\/?]*/.exec(address(s, {}))[0];
+		key = 'spillway:' + address(s, {}).split('/')[2];
 		if (name)
 			storage.setItem(key,
 				name + ' ' + (now(s) + REMEMBER_MS));
@@ -88,7 +88,7 @@ function listenToPage(s) {
 		[w, 'online', isElsewhere],
 		[(w.navigator || w).connection, 'change', isElsewhere],
 		[w, 'pagehide', sleep], [w, 'pageshow', isAwake],
-		[d, 'resume', isAwake], [d, 'visibilitychange', isAwake]
+		[d, 'visibilitychange', isAwake]
 	].filter(function (l) {
 		return l[0] && l[0].addEventListener;
 	});

@@ -15,7 +15,7 @@ var REMEMBER_MS = 1800000, WAKE_MS = 2000, FLOOR_MS = 250;
 
 function Stream(url, options) {
 	var self = this, o = extend(platform(), {
-		transports: TRANSPORTS, types: [], stagger: 2000,
+		transports: TRANSPORTS, stagger: 2000,
 		proofTimeout: 10000, retryMin: 500, retryMax: 30000,
 		pollWait: 25, queueMax: 100, queueAge: 30000,
 		sendTimeout: 10000, random: Math.random
@@ -127,7 +127,13 @@ function address(s, params, link) {
 		params.session = s._session;
 		params.last = params.after ? null : s._o.last;
 	}
-	return withParams(absolute(String(url.call ? url() : url)), params);
+	url = absolute(String(url.call ? url() : url));
+	for (var name in params)
+		/* Neither null nor undefined. */
+		if (params[name] != null)
+			url += (/\?/.test(url) ? '&' : '?') + name + '=' +
+				encodeURIComponent(params[name]);
+	return url;
 }
 
 /* Ending. */
@@ -246,7 +252,7 @@ function open(s, name, instead) {
 	try {
 		OPENERS[name](s, link);
 	} catch (error) {
-		fail(s, link, 1006, String(error));
+		fail(s, link, String(error));
 	}
 	watch(s);
 }
@@ -285,7 +291,7 @@ function expire(s) {
 	s._links.forEach(function (link) {
 		/* Heard in the future: the clock was set back meanwhile. */
 		if (!link._dead && (link._due <= time || link._heardAt > time))
-			fail(s, link, 4408, 'silent');
+			fail(s, link, 'silent', 4408);
 	});
 	watch(s);
 }
@@ -363,9 +369,10 @@ function probeLater(s) {
 
 /* Failure. */
 
-function fail(s, link, code, reason, after) {
+function fail(s, link, reason, code, after) {
 	var used = link === s._link;
 
+	code = code || 1006;
 	if (link._dead)
 		return;
 	if (link._held)
@@ -459,7 +466,7 @@ function take(s, link, m) {
 		return;
 	}
 	if (!link._hello) /* somebody else's server */
-		return fail(s, link, 1006, 'no hello');
+		return fail(s, link, 'no hello');
 	if (!prove(s, link))
 		return;
 	heard(s, link);

@@ -315,7 +315,7 @@ function hearFollowing(t, m) {
 	else if (m.kind === 'event')
 		heardEvent(t, link, m);
 	else if (m.kind === 'down')
-		fail(s, link, 1006, m.reason);
+		fail(s, link, m.reason);
 }
 
 /* Coming and going. */

@@ -4,8 +4,6 @@
  * themselves, and an event stream is followed by one that overlaps with it.
  */
 
-var LONGEST_TIMER_MS = 1e9;
-
 /* go(), once there is a token; refused(reason), if there is none to be had. */
 function withToken(s, why, go, refused) {
 	var turn = ++s._turn, getToken = s._o.getToken, token;
@@ -59,8 +57,7 @@ function renewLater(s) {
 	var life = lifeOf(s);
 
 	if (life > 0)
-		s._tokenTimer(Math.min(Math.max(life * 0.8, 1000),
-			LONGEST_TIMER_MS), function () {
+		s._tokenTimer(Math.max(life * 0.8, 1000), function () {
 			withToken(s, { refresh: true }, nothing, function () {
 				renewLater(s);
 			});
