@@ -228,7 +228,7 @@ put_caughtup(struct buf *out, struct subscriber *s)
 	struct worker *w = subscriber_worker(s);
 	const struct notice n = {
 		.type = NOTICE_CAUGHTUP,
-		.cursor = w->hub.seen,
+		.cursor = deliver_upto(s, NULL),
 	};
 
 	s->transport->notice(out, &w->codec.epoch, &n);

@@ -115,16 +115,16 @@ class Client(threading.Thread):
             if way in ("long", "short", "history"):
                 Poller(self, way, channels, start).live(last)
             else:
-                self.stream(way, channels, start).live(last)
+                self.stream(way, channels, start, not last).live(last)
         except BROKEN:
             assert not last or self.world.up.is_set()
             self.world.wait_up()
             if last:
                 self.live(last)
 
-    def stream(self, way, channels, start):
+    def stream(self, way, channels, start, slow):
         return (Socket if way.startswith("ws") else Events)(
-            self, way, channels, start)
+            self, way, channels, start, slow)
 
     # What all of them need.
 
@@ -259,9 +259,10 @@ class Poller:
 class Stream:
     """A connection that lasts."""
 
-    def __init__(self, client, way, channels, start):
+    def __init__(self, client, way, channels, start, slow):
         self.client, self.world, self.random = (
             client, client.world, client.random)
+        self.buffer = self.random.choice((4096, 4096, None)) if slow else None
         self.raw = way.endswith("raw")
         self.story = client.story(way, channels, start)
         self.progress = Progress()
@@ -283,7 +284,8 @@ class Stream:
             deadline = time.monotonic() + GUARD
             while not self.progress.has(self.world.ends):
                 assert time.monotonic() < deadline, (
-                    "it does not come", self.progress.at, str(self.story)[-3000:])
+                    "it does not come", self.progress.at,
+                    str(self.story)[-3000:])
                 self.read()
         except BROKEN as e:
             self.story.note("end", getattr(e, "code", None))
@@ -366,8 +368,7 @@ class Events(Stream):
 
     def open(self, path):
         self.wire = EventStream(
-            self.client.port(), path,
-            receive_buffer=self.random.choice((4096, 4096, None)))
+            self.client.port(), path, receive_buffer=self.buffer)
         if self.wire.status != 200:
             raise Closed(self.wire.status)
 
@@ -398,7 +399,7 @@ class Socket(Stream):
             self.client.port(), path,
             protocol="spillway.raw" if self.raw else None,
             extensions=self.random.choice((None, "permessage-deflate")),
-            receive_buffer=self.random.choice((4096, 4096, None)))
+            receive_buffer=self.buffer)
         if self.wire.status != 101:
             raise Closed(self.wire.status)
         self.story.note("open")

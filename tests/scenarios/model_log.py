@@ -181,6 +181,11 @@ class Log:
             e.began < k.began and k.done < by and not
             k.began < e.acked < NEVER for k in self.kills)
 
+    def is_tried_again(self, e):
+        """In memory, and what came of the first try went with a kill."""
+        return self.kinds[e.channel].memory and any(
+            e.began < k.done and k.began < e.acked for k in self.kills)
+
     def is_of_a_later_life(self, e, since):
         """The channel was deleted in between: who was there then has ended."""
         return any(since < d.began and d.done < e.began and d.sure

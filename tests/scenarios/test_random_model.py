@@ -31,8 +31,8 @@ TROUBLE = (OSError, EOFError, ValueError, http.client.HTTPException)
 
 
 def kinds():
-    return [Kind("mem", 100, memory=True), Kind("few", 20), Kind("big", 100000),
-            Kind("none", 0, memory=True), Kind("nil", 0)]
+    return [Kind("mem", 100, memory=True), Kind("few", 20),
+            Kind("big", 100000), Kind("none", 0, memory=True), Kind("nil", 0)]
 
 
 class Publisher(threading.Thread):
