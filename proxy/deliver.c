@@ -28,6 +28,21 @@ note_unstuck(struct subscriber *s)
 	subscriber_arm(s);
 }
 
+bool
+deliver_is_over(struct subscriber *s)
+{
+	const struct hub *h = subscriber_hub(s);
+
+	if (list_empty(&h->deleted))
+		return false;
+	for (const struct link *l = &s->first; l != NULL; l = l->next)
+		if (l->channel != NULL && hub_channel_is_over(h, l->channel)) {
+			subscriber_close(s, CLOSE_DELETED);
+			return true;
+		}
+	return false;
+}
+
 static void
 count_events(
     struct subscriber *s, uint64_t events, uint64_t payload, uint64_t bytes)
@@ -241,7 +256,7 @@ write_joined(struct subscriber *s)
 {
 	struct link *l;
 
-	if (s->replay != NULL && !s->replay->alone)
+	if (deliver_is_over(s) || (s->replay != NULL && !s->replay->alone))
 		return SW_EAGAIN;
 	if (!deliver_has_news(s)) {
 		loss_tell(s, NULL, 0);
@@ -393,7 +408,7 @@ deliver_replayed(struct subscriber *s, struct replay *r)
 	const struct history_query *q = &r->read.query;
 	int err = r->read.err;
 
-	if (subscriber_gone(s))
+	if (subscriber_gone(s) || deliver_is_over(s))
 		return;
 	if (!s->transport->streams) {
 		poll_replayed(s, r);

@@ -37,6 +37,12 @@ bool deliver_needs_store(struct subscriber *s, const struct link *alone);
  */
 uint64_t deliver_upto(const struct subscriber *s, const struct link *only);
 
+/*
+ * Close it if a channel of it was deleted, true then: what came after that in
+ * its other channels would move its cursor past events that it never had.
+ */
+bool deliver_is_over(struct subscriber *s);
+
 /* Would an event be written at once, if there were one? */
 bool deliver_possible(const struct subscriber *s);
 

@@ -340,6 +340,13 @@ take_clear(struct hub *h, struct channel *c)
 	release_if_idle(h, hc);
 }
 
+bool
+hub_channel_is_over(const struct hub *h, const struct hub_channel *hc)
+{
+	/* Links keep it, but it is not found any more. */
+	return h->by_number[hc->channel->number] != hc;
+}
+
 /* They go with their last links, as `release_if_idle` does it. */
 static void
 close_deleted(struct hub *h)

@@ -126,6 +126,9 @@ bool hub_channel_stored(const struct hub_channel *hc);
 uint32_t hub_channel_kept(
     const struct hub *h, const struct hub_channel *hc, uint64_t pos);
 
+/* Was it deleted, and are those who listen to it yet to be closed? */
+bool hub_channel_is_over(const struct hub *h, const struct hub_channel *hc);
+
 /*
  * From where on this worker knows everything of a channel that it has not yet:
  * behind its head, unless events of it are still on their way here.

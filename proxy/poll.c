@@ -295,6 +295,8 @@ answer_with(
 	struct answer a = { .more = more };
 	int err = SW_ENOMEM;
 
+	if (deliver_is_over(s))
+		return;
 	worker_date(subscriber_worker(s));
 	if (plain && fits_cache(pc, s)) {
 		send_response(s, pc);

@@ -1,7 +1,8 @@
 """What a slow socket gets in pieces is in order all the same, and as it was
 told: what tests/scenarios/test_random_model.py has found."""
 
-from gateway import (STREAMS, Scenario, WebSocket, main)
+from gateway import (STREAMS, Scenario, WebSocket, Wire, main,
+                     request_head)
 
 LARGE = "\x01" * 200000  # 1.2 MB as JSON, more than a socket takes at once
 
@@ -57,6 +58,30 @@ channel "few*" { durability = memory  history-events = 5 }
         self.assertEqual((gap["type"], gap["reason"]),
                          ("spillway.gap", "ahead"))
         self.assertEqual(ws.message()["id"], gap["first"])
+
+
+class Deleted(Scenario):
+    """Of two channels, one is deleted while many listen to both."""
+
+    workers = 1
+
+    def test_nothing_comes_of_the_other_behind_it(self):
+        g = self.gateway
+        cursor = g.publish("other", "first")["id"]
+        waiting = [Wire(g.port) for _ in range(1500)]
+        for n, w in enumerate(waiting):
+            accept = [("Accept", "text/event-stream")] if n % 3 == 0 else []
+            w.send(request_head(
+                f"/stream/gone,other?wait=50&after={cursor}", accept))
+        g.until(lambda: g.get("/v1/channels/gone", api=True)[1].get(
+            "subscribers") == {"ws": 0, "sse": 500, "long": 1000})
+        with Wire(g.api_port) as api:
+            api.send(request_head("/v1/channels/gone", method="DELETE"))
+            self.assertEqual(api.response()[0], 204)
+        g.publish("other", "behind it")
+        for w in waiting:
+            self.assertNotIn(b"behind it", w.rest())
+            w.close()
 
 
 if __name__ == "__main__":
