@@ -14,6 +14,7 @@ import time
 import zlib
 
 NEVER = float("inf")
+SHARED = 1.5  # seconds: what was read is there for others for one
 
 
 class Kind:
@@ -150,6 +151,7 @@ class Log:
                 "a second id", e, number)
             again = self.by_id[number] = copy.copy(e)
             again.id, again.acked = number, NEVER
+        self.unanswered = [e for e in self.by_key.values() if e.id is None]
         self.by_channel = {c: [] for c in self.kinds}
         for number in sorted(self.by_id):
             e = self.by_id[number]
@@ -199,23 +201,38 @@ class Log:
         if kind.memory and (kind.tight or any(
                 e.began < k.done and k.began < by for k in self.kills)):
             return True
-        room = min(kind.kept(e.began, by))
+        room = min(kind.kept(e.began, by)) - self.unheard(e.channel, by)
         newer = (n for n in self.between(e.channel, e.id, NEVER)
                  if n.began < by)
-        return sum(1 for _ in itertools.islice(newer, room)) >= room
+        return room <= 0 or sum(
+            1 for _ in itertools.islice(newer, room)) >= room
+
+    def unheard(self, channel, by):
+        """So many may be stored though there was no answer, only a kill."""
+        return sum(1 for e in self.unanswered
+                   if e.channel == channel and e.began < by)
 
     def is_unknown(self, channel, after, by):
         """There may be events behind that id of which nobody has heard."""
-        if any(e.channel == channel and e.id is None and e.began < by
-               for e in self.by_key.values()):
+        if self.unheard(channel, by):
             return True
         # What was in memory before a kill.
         return self.kinds[channel].memory and any(
             k.began < by and after <= self.head_before(k.done)
             for k in self.kills)
 
+    def room(self, e, by):
+        """For messages: what is known of why it may be lost, or may not."""
+        newer = [n for n in self.between(e.channel, e.id, NEVER)
+                 if n.began < by]
+        deletes = [(d.began, d.done) for d in self.deletes[e.channel]]
+        return (f"{len(newer)} newer, {self.unheard(e.channel, by)} unheard, "
+                f"kept {self.kinds[e.channel].keeps}, began {e.began:.3f}, "
+                f"DELETEs {deletes}")
+
     def is_past(self, e, since, by):
         """More than are kept were there above it, ever since then."""
+        since -= SHARED
         room = max(self.kinds[e.channel].kept(since, by))
         newer = (n for n in self.between(e.channel, e.id, NEVER)
                  if n.acked < since and not self.may_be_deleted(n))
