@@ -255,7 +255,7 @@ class Check:
             self.complete(f, cursor + 1, t)
             f.alone = f.fresh = f.hole = False
 
-    def on_end(self, t, code):
+    def on_end(self, t, code, body=""):
         """Nobody is sent away without need."""
         killed = any(self.story.began < k.done and k.began < t
                      for k in self.log.kills)
@@ -267,7 +267,9 @@ class Check:
                kicked and code in (None, *KICKED) or
                deleted and code in (None, *DELETED) or
                killed and code is None or code in GOODBYE,
-               "it was ended", code)
+               "it was ended", code, body, [
+                   (d.began, d.done) for c in self.follows
+                   for d in self.log.deletes[c]])
 
     def check_last(self):
         start = self.story.start

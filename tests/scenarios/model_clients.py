@@ -225,7 +225,7 @@ class Poller:
             self.wire.close()
             self.wire = None
         if status != 200:
-            story.note("end", status)
+            story.note("end", status, body.decode())
             return False
         self.take(story, json.loads(body))
         return True

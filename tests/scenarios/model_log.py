@@ -156,6 +156,9 @@ class Log:
         for number in sorted(self.by_id):
             e = self.by_id[number]
             self.by_channel[e.channel].append(e)
+        for k in self.kills:
+            k.first_behind = min((e.id for e in self.by_id.values()
+                                  if e.began > k.done), default=NEVER)
         self.ids = {c: [e.id for e in events]
                     for c, events in self.by_channel.items()}
         answers = sorted((e.acked, e.id) for e in self.by_id.values())
@@ -218,8 +221,7 @@ class Log:
             return True
         # What was in memory before a kill.
         return self.kinds[channel].memory and any(
-            k.began < by and after <= self.head_before(k.done)
-            for k in self.kills)
+            k.began < by and after < k.first_behind for k in self.kills)
 
     def room(self, e, by):
         """For messages: what is known of why it may be lost, or may not."""

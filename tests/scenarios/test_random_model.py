@@ -2,9 +2,9 @@
 
 Two publishers (single events, batches, repeated keys), a dozen clients that
 subscribe, unsubscribe, read slowly and come back with their cursors elsewhere,
-an operator who deletes channels, sends clients away and reads the configuration
-again, and now and then a kill -9. When all is over, what each connection heard
-is held against what was published (model_check.py says what has to be so).
+an operator who deletes channels, sends clients away and changes what is kept,
+and now and then a kill -9. When all is over, what each connection heard is held
+against what was published (model_check.py says what has to be so).
 
     SPILLWAY_SEED=…     the same again, as far as threads do the same again
     SPILLWAY_ROUNDS=…   longer: so many rounds, each with the next seed
