@@ -6,7 +6,7 @@ lost, and could be; nothing is of another channel, or of a life of the channel
 that had ended before.
 """
 
-from model_log import NEVER
+from model_log import NEVER, SHARED
 
 KICKED, DELETED, GOODBYE = (4403, 403), (4410, 410), (1000,)
 
@@ -279,5 +279,6 @@ class Check:
         head = self.log.head_before(self.story.began)
         # Further ones, which are not kept any more, may be in a window.
         old = [e for e in self.got if e.id <= head and not
-               self.log.is_past(e, self.story.began, NEVER)]
-        expect(len(old) <= start.value, "more than the newest", len(old))
+               self.log.is_past(e, self.story.began + SHARED, NEVER)]
+        expect(len(old) <= start.value, "more than the newest", len(old),
+               start.value)
