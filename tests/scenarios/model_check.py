@@ -261,8 +261,9 @@ class Check:
                      for k in self.log.kills)
         kicked = self.story.connection in self.kicks or (
             not self.story.connection and self.kicks)
-        deleted = any(self.story.began < d.done and d.began < t
-                      for c in self.follows for d in self.log.deletes[c])
+        deleted = any(self.story.began < d.done + self.log.late and
+                      d.began < t for c in self.follows
+                      for d in self.log.deletes[c])
         expect(self.story.way == "history" and code == 404 or
                kicked and code in (None, *KICKED) or
                deleted and code in (None, *DELETED) or

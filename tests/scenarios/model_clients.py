@@ -314,7 +314,8 @@ class Stream:
     def read_some(self, count):
         if self.progress.at:
             self.read()
-        while count > 0 and self.ready(self.wire):
+        while count > 0 and self.ready(self.wire) and \
+                not self.world.over.is_set():
             self.read()
             count -= 1
 

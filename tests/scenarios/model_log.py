@@ -77,7 +77,9 @@ class Log:
         self.kills = []
         self.acked_count = 0
         self.repeated = 0
-        self.newest = 0        # acknowledged
+        # Seconds: libmicrohttpd reads requests while the worker has yet to
+        # hear what other threads have told it.
+        self.late = 0
         self.numbers = itertools.count()
 
     # What is done.
@@ -107,7 +109,6 @@ class Log:
                 return
             e.id, e.acked = number, time.monotonic()
             self.by_id[number] = e
-            self.newest = max(self.newest, number)
             self.acked_count += 1
             self.changed.notify_all()
 
@@ -177,7 +178,7 @@ class Log:
 
     def is_deleted(self, e, by):
         """Surely, and that was answered before `by`."""
-        return any(e.acked < d.began and d.done < by and d.sure
+        return any(e.acked < d.began and d.done < by - self.late and d.sure
                    for d in self.deletes[e.channel])
 
     def is_gone(self, e, by):
@@ -249,4 +250,5 @@ class Log:
 
     def head_before(self, when):
         """Everything that was acknowledged by then has this id or less."""
-        return self.heads[bisect.bisect_left(self.answered, when)]
+        return self.heads[bisect.bisect_left(self.answered,
+                                             when - self.late)]

@@ -170,6 +170,8 @@ class World:
     def choose_options(self):
         tight = self.random.random() < 0.5
         window = self.random.choice((1, 64, 1024))
+        first_look = self.random.choice(("yes", "yes", "no"))
+        self.log.late = 1 if first_look == "no" else 0
         for k in self.kinds:
             k.tight, k.window = tight, max(64, window)
         return f"""
@@ -178,7 +180,7 @@ batch-max = "16m"
 window-bytes = "{1 if tight else 64}m"
 window-events = {window}
 channel-age = "{self.random.choice(("1s", "30d"))}"
-first-look = {self.random.choice(("yes", "yes", "no"))}
+first-look = {first_look}
 heartbeat = "10m"
 stall-timeout = "10m"
 message-rate = 0
