@@ -227,11 +227,15 @@ class Refusals(Bridge):
                                 ("other", "t", 2)])
 
     def test_what_cannot_be_published_is_told_and_nothing_is(self):
-        status, _, body = self.post(json.dumps([
-            200, "application/spillway+json", json.dumps({
-                "publish": [{"data": 1}, {"channel": "a b", "data": 1}]})]))
-        self.assertEqual(status, 502)
-        self.assertIn("cannot be published", json.loads(body)["detail"])
+        for events, why in (
+                ([{"data": 1}, {"channel": "a b", "data": 1}], "channel"),
+                ([{"data": 1}] * 10001, "batch-events-max")):
+            status, _, body = self.post(json.dumps([
+                200, "application/spillway+json",
+                json.dumps({"publish": events})]))
+            self.assertEqual(status, 502)
+            self.assertRegex(json.loads(body)["detail"],
+                             "cannot be published: .*" + why)
         self.assertEqual(self.gateway.poll("room", after="start")["events"],
                          [])
 
