@@ -423,6 +423,21 @@ class Connect(Asked):
         self.assertEqual(self.message(listener, channel="log")["data"], "gone")
 
 
+class Seen(Asked):
+    conf = """
+channel "asked" { bridge-connect = yes  presence-events = yes }
+"""
+
+    def test_who_listens_sees_what_the_backend_says_of_who_comes(self):
+        self.answers["spillway.connect"] = reply(user="ann", meta={"a": [1]})
+        ws = self.socket("asked")
+        self.assertEqual(
+            {**self.message(ws, type="spillway.join")["data"],
+             "connection": None},
+            {"connection": None, "transport": "ws", "user": "ann",
+             "meta": {"a": [1]}})
+
+
 class Held(Asked):
     """A client is not read while too much of it waits for the backend."""
 
