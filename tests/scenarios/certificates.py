@@ -35,15 +35,15 @@ class Certificate:
 
 
 @functools.lru_cache(maxsize=None)
-def certificate(names="localhost", kind="ecdsa", version=1):
+def certificate(names="localhost", kind="ecdsa", version=1, days=30):
     """`version` tells apart what is otherwise the same."""
-    base = os.path.join(directory(), f"{names}-{kind}-{version}".replace(
+    base = os.path.join(directory(), f"{names}-{kind}-{days}-{version}".replace(
         "*", "any"))
     path, key = base + ".pem", base + ".key"
     alternatives = ",".join("DNS:" + n for n in names.split(","))
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", *KINDS[kind], "-nodes",
-         "-keyout", key, "-out", path, "-days", "30",
+         "-keyout", key, "-out", path, "-days", str(days),
          "-subj", f"/O=version {version}",
          "-addext", f"subjectAltName={alternatives}"],
         check=True, capture_output=True)

@@ -311,6 +311,15 @@ class Reload(Scenario):
         g = self.gateway
         g.secure_port = SecurePort(g.port, trusting(*certificates))
 
+    def test_one_that_ends_within_a_week_is_a_warning(self):
+        late, soon = certificate(), certificate("a.test", days=6)
+        self.reload([late, soon])
+        # That of this second has a whole day more.
+        for level, c, left in ("info", late, "29|30"), ("warn", soon, "5|6"):
+            self.gateway.wait_log(
+                f" {level} certificate file={c.path} kind=ECDSA "
+                f"names=\\S+ days-left=({left}) ")
+
     def test_new_connections_get_the_new_one_and_streams_go_on(self):
         g = self.gateway
         old, new = g.certificates[0], certificate(version=2)
