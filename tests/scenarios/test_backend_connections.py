@@ -70,6 +70,23 @@ class Unreachable(Proxied):
                    'backend-response-timeout = "50ms"\n')
         self.assertEqual([self.get()[0] for _ in range(3)], [504] * 3)
 
+    def test_what_one_has_got_is_not_sent_to_another(self):
+        free = threading.Event()
+        self.addCleanup(free.set)
+
+        def bad(r, c):
+            if r.target == "/slow":
+                free.wait(GUARD)
+        one, two = Backend(bad), Backend(lambda r, c: response(b"fine"))
+        self.addCleanup(one.close)
+        self.addCleanup(two.close)
+        self.gate([one.url, two.url], 'backend-response-timeout = "100ms"\n')
+        for path, status in ("/slow", 504), ("/breaks", 502):
+            found = {self.ask(f"POST {path} HTTP/1.1\nHost: a\n"
+                              "Content-Length: 2\n", b"hi")[0]
+                     for _ in range(2)}
+            self.assertEqual(found, {status, 200})
+
     def test_one_that_was_silent_is_heard_again(self):
         place = self.silent()
         g = self.gate([place.url], 'backend-fail-time = "10ms"\n')
