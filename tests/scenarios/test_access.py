@@ -432,6 +432,9 @@ token-in-url = yes
         with self.assertRaises(Closed) as closed:
             ws.message()
         self.assertEqual(closed.exception.code, 4403)
+        for why, count in ("unauthorized", 5), ("forbidden", 1):
+            self.gateway.until_metric(count, "access_refused_total",
+                                      f'{{why="{why}"}}')
         # A frame as large as any message is none that a token needs.
         ws = self.ws("/stream/room-1")
         ws.say(b"x" * 17000)
@@ -516,6 +519,7 @@ class Commands(Tokens):
         answer = self.answer(ws, op="auth",
                              token=self.reader("room-1", sub="ann"))
         self.assertEqual((answer["op"], answer["user"]), ("ok", "ann"))
+        self.assertGreater(answer["expires"], 1000 * time.time())
         # What the new one does not allow is no longer allowed.
         self.assertEqual(self.answer(ws, op="subscribe",
                                      channel="room-2")["code"], "forbidden")
