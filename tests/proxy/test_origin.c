@@ -103,5 +103,35 @@ START_TEST(elsewhere_nothing_is_said)
 }
 END_TEST
 
+static const struct {
+	const char *host;
+	bool of_others;
+} hosts[] = {
+	{ "", false },
+	{ "gateway", false },
+	{ "gateway:8080", false },
+	{ "127.0.0.1", false },
+	{ "127.0.0.1:8080", false },
+	{ "[::1]:8080", false },
+	{ "localhost", false },
+	{ "a.localhost", false },
+	{ "a.LocalHost:8080", false },
+	{ "a.b", true },
+	{ "evil.example", true },
+	{ "evil.example:8080", true },
+	{ "127.0.0.1.example", true },
+	{ "a.notlocalhost", true },
+	{ "localhost.example:80", true },
+};
+
+/* Whoever gave out such a name may lead it here. */
+START_TEST(a_name_with_a_dot_may_be_anybodys)
+{
+	ck_assert_int_eq(origin_is_name_of_others(str_of(hosts[_i].host)),
+	    hosts[_i].of_others);
+}
+END_TEST
+
 SUITE("origin", LOOP(an_origin_is_judged_and_told, COUNT(cases)),
-    TEST(a_star_never_comes_with_credentials), TEST(elsewhere_nothing_is_said))
+    TEST(a_star_never_comes_with_credentials), TEST(elsewhere_nothing_is_said),
+    LOOP(a_name_with_a_dot_may_be_anybodys, COUNT(hosts)))
