@@ -117,6 +117,8 @@ class Unreachable(Proxied):
             return w.response()[0]
         self.addCleanup(place.answer(respond).close)
         g.until(lambda: spoil() == 400)
+        # It is not the backend's fault.
+        g.until_metric(1, "backend_requests_total", '{end="refused"}')
         g.until(lambda: self.get() == (200, b"back"))
 
 
