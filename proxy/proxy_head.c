@@ -46,7 +46,7 @@ is_nominated(const struct header *headers, size_t count, struct str name)
 		list = headers[i].value;
 		while (str_cut(&list, ',', &item)) {
 			item = str_trim(item);
-			if (item.len == name.len && item.len > 0 &&
+			if (item.len == name.len &&
 			    strncasecmp(item.p, name.p, item.len) == 0)
 				return true;
 		}
