@@ -280,11 +280,14 @@ class Passing(Proxied):
         self.assertEqual(sorted(headers), ["content-length", "date", "via"])
 
     def test_a_status_needs_no_words(self):
-        self.serve(lambda r, c: f"HTTP/1.1 {r.target[1:]}\r\n"
-                   "Content-Length: 2\r\n\r\nok".encode())
+        self.serve(lambda r, c: f"HTTP/1.1 {r.target[1:]}\r\nX-First: 1\r\n"
+                   "Content-Length: 2\r\nX-Last: 2\r\n\r\nok".encode())
         for status in 200, 599:
-            self.assertEqual(self.ask(f"GET /{status} HTTP/1.1\nHost: a\n")
-                             [::2], (status, b"ok"))
+            got, headers, body = self.ask(
+                f"GET /{status} HTTP/1.1\nHost: a\n")
+            self.assertEqual((got, body), (status, b"ok"))
+            self.assertEqual((headers["x-first"], headers["x-last"]),
+                             ("1", "2"))
 
     def test_a_client_that_leaves_ends_the_request(self):
         held = threading.Event()
