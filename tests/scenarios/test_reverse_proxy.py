@@ -194,6 +194,23 @@ class Passing(Proxied):
         w.send(asking("GET /h HTTP/1.1\nHost: a\n"))
         self.assertEqual(w.response()[2], b"123456789")
 
+    def test_what_cannot_have_a_body_has_none(self):
+        heads = {"/a": "304 Not Modified\r\nContent-Length: 9",
+                 "/b": "304 Not Modified\r\nETag: \"x\"",
+                 "/c": "204 No Content\r\nX: y"}
+        self.serve(lambda r, c: f"HTTP/1.1 {heads[r.target]}\r\n\r\n".encode()
+                   if r.target in heads else response(b"next"))
+        w = self.wire()
+        for path in heads:
+            w.send(asking(f"GET {path} HTTP/1.1\nHost: a\n"))
+            head = w.until(b"\r\n\r\n")
+            # A length is that of what a GET without conditions would have.
+            self.assertEqual(b"\r\nContent-Length: 9\r\n" in head,
+                             path == "/a")
+            self.assertNotIn(b"Transfer-Encoding", head)
+            w.send(asking("GET /next HTTP/1.1\nHost: a\n"))
+            self.assertEqual(w.response()[2], b"next")
+
     def test_ranges_and_statuses_pass(self):
         self.serve(lambda r, c: response(
             b"bc", "206 Partial Content", "Content-Range: bytes 1-2/9\r\n"))
