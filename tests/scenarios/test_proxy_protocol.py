@@ -130,7 +130,8 @@ class Slow(Behind):
 
 
 class Limited(Behind):
-    more = ("max-connections-per-address = 2\nlimit-loopback = yes\n")
+    more = ("max-connections-per-address = 2\nlimit-loopback = yes\n"
+            "header-timeout = 2m\n")
 
     def test_limits_are_those_of_the_client(self):
         others = [self.connect(V1.replace(b".7", b".%d" % n))
