@@ -72,6 +72,11 @@ class Headers(Behind):
                     self.assertEqual(self.ask(s), (200, "192.0.2.7"))
         self.gateway.until_metric(4, "proxy_headers_total", '{result="ok"}')
 
+    def test_who_leaves_before_saying_so_is_counted(self):
+        self.connect(b"").close()
+        self.gateway.until_metric(1, "proxy_headers_total",
+                                  '{result="left"}')
+
     def test_request_and_header_may_come_at_once_or_in_pieces(self):
         for header in (V1, V2):
             self.assertEqual(self.answer(self.connect(header + GET)),

@@ -72,7 +72,9 @@ class Passing(Proxied):
     def test_a_host_may_be_empty(self):
         self.serve(echo)
         self.assertEqual(self.ask("GET / HTTP/1.1\nHost:\n")[0], 200)
-        self.assertEqual(self.backend.wait(1).all("Host"), [""])
+        r = self.backend.wait(1)
+        self.assertEqual(r.all("Host") + r.all("X-Forwarded-Host"), [""])
+        self.assertEqual(r.get("Forwarded"), "for=127.0.0.1;proto=http")
 
     def test_chunks_that_the_library_has_read_are_one_body(self):
         self.serve(echo, "first-look = no\n")
