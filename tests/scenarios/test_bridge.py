@@ -4,6 +4,7 @@ import json
 import threading
 import unittest
 
+import backend
 from bridge_backend import SECRET, Backend
 from certificates import certificate
 from gateway import (BINARY, GUARD, TEXT, Closed, Gateway, WebSocket, Wire,
@@ -313,6 +314,26 @@ class Slow(Bridge):
             self.assertEqual(self.post(b'"2"')[0], 504)
             self.go_on.set()
             self.assertEqual(page.response()[0], 200)
+
+    def test_an_answer_that_never_ends_runs_out_of_time_as_well(self):
+        left = threading.Event()
+
+        def trickle(_, connection):
+            head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+            try:
+                connection.s.sendall(head)
+                while not left.wait(0.01):
+                    connection.s.sendall(b"x")
+            finally:
+                left.set()
+        place = backend.Backend(trickle)
+        self.addCleanup(place.close)
+        self.addCleanup(left.set)
+        self.gateway.close()
+        self.open(place.listener.getsockname()[1],
+                  'bridge-timeout = "200ms"\n')
+        self.assertEqual(self.post(b'"1"')[0], 504)
+        self.assertTrue(left.wait(GUARD))
 
     def test_the_timeouts_of_pages_are_not_for_events(self):
         self.reopen('bridge-timeout = "5m"\nbackend-idle-timeout = "10ms"\n'
