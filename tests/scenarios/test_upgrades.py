@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import signal
 import socket
 import ssl
 import threading
@@ -83,7 +84,8 @@ class Upgrades(Proxied):
         """A connection whose request to switch was granted."""
         w = self.wire()
         w.send(asking(UPGRADE))
-        self.assertTrue(w.until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 "))
+        self.assertTrue(w.until(b"\r\n\r\n").startswith(
+            b"HTTP/1.1 101 Switching Protocols\r\n"))
         return w
 
     def test_a_websocket_behind_the_proxy_echoes(self):
@@ -329,6 +331,27 @@ class Upgrades(Proxied):
         self.assertEqual(self.ask("GET / HTTP/1.1\nHost: a\n")[2], b"fine")
         for ws in sockets:
             self.echoes(ws, b"still here", TEXT)
+
+    def test_a_drain_ends_it_and_lets_a_request_finish(self):
+        free = threading.Event()
+        self.addCleanup(free.set)
+        g = self.serve(lambda r, c: application(r, c) if r.target == "/app"
+                       else free.wait(GUARD) and response(b"late"))
+        with open(g.conf_path, encoding="utf-8") as f:
+            text = f.read()
+        with open(g.conf_path, "w", encoding="utf-8") as f:
+            f.write(text.replace('drain-time = "300ms"', "drain-time = 10m"))
+        g.signal(signal.SIGHUP)
+        g.wait_log("info configuration reloaded")
+        ws, w = self.websocket(), self.wire()
+        w.send(asking("GET / HTTP/1.1\nHost: a\n"))
+        self.backend.wait(2)
+        g.signal(signal.SIGTERM)
+        ws.rest()
+        free.set()
+        self.assertEqual(w.response()[::2], (200, b"late"))
+        ws.close(), w.close()
+        self.assertEqual(g.wait_end(), 0)
 
     def test_the_end_of_the_daemon_is_the_end_of_it(self):
         g = self.serve(application, 'close-timeout = "100ms"\n')
