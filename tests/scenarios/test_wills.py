@@ -238,10 +238,10 @@ class Asked(Wills):
             self.go_on.wait(GUARD)
         return TAKEN
 
-    def begin(self, accept):
+    def begin(self, accept, channels="asked,quiet"):
         wire = Wire(self.gateway.port)
         self.addCleanup(wire.close)
-        wire.send(("GET /stream/asked,quiet HTTP/1.1\r\nHost: a\r\n"
+        wire.send((f"GET /stream/{channels} HTTP/1.1\r\nHost: a\r\n"
                    f"Accept: {accept}\r\nCookie: me\r\n\r\n").encode())
         return wire
 
@@ -265,6 +265,17 @@ class Asked(Wills):
         self.assertEqual(end.headers["ce-channel"], "asked")
         self.assertEqual(json.loads(end.body),
                          {"reason": "crash", "channels": ["asked"]})
+
+    def test_that_end_has_all_channels_that_are_told_of(self):
+        self.says = self.holding
+        self.begin("text/event-stream", "told,quiet,asked")
+        self.told("connect", 1)
+        self.says = TAKEN
+        self.kill()
+        end, = self.told("disconnect", 1)
+        self.assertNotIn("ce-channel", end.headers)
+        self.assertEqual(json.loads(end.body),
+                         {"reason": "crash", "channels": ["told", "asked"]})
 
     def test_who_is_refused_or_leaves_has_no_will(self):
         self.says = lambda event: (403, None, b"")
