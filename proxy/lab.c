@@ -77,7 +77,7 @@ forget_pane(struct lab *l)
 	while ((e = map_next(&l->panes, e)) != NULL) {
 		struct lab_pane *p = container_of(e, struct lab_pane, entry);
 
-		if ((oldest == NULL || p->used_ms < oldest->used_ms) &&
+		if ((oldest == NULL || p->used < oldest->used) &&
 		    !is_used(p, now))
 			oldest = p;
 	}
@@ -116,7 +116,7 @@ lab_get_pane(struct lab *l, struct str name)
 	    container_of(e, struct lab_pane, entry);
 
 	if (p != NULL)
-		p->used_ms = loop_now_ms(l->worker->loop);
+		p->used = ++l->uses;
 	return p;
 }
 

@@ -54,8 +54,8 @@ struct lab_rule {
 
 struct lab_pane {
 	struct map_entry entry;
-	uint64_t used_ms; /* monotonic: when it was asked for last */
-	size_t serving;   /* connections that are its own at the moment */
+	uint64_t used;  /* a larger number was asked for later */
+	size_t serving; /* connections that are its own at the moment */
 	uint64_t requests;
 	uint64_t connections; /* that served it; some may serve others, too */
 	uint64_t bytes[BUCKET_COUNT];

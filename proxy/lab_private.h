@@ -8,6 +8,7 @@
 struct lab {
 	struct worker *worker;
 	struct map panes;       /* by name */
+	uint64_t uses;          /* of panes, so far */
 	struct map conns;       /* by the connection's id */
 	struct list publishers; /* of the first worker alone */
 };
