@@ -22,6 +22,11 @@ TRANSPORTS = ["ws", "sse", "long", "short"]
 TOKEN = "4f1c9a7be2d84d0f8a6b3c5e7d9f1a2b"
 
 
+def heed_interrupts():
+    """Also where this runs in the background, with them ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Page(html.parser.HTMLParser):
     """What a page is made of."""
 
@@ -311,7 +316,7 @@ class Together(Compare):
                 self.command("--transports=ws", "--json",
                              self.file("nobody"), "--quiet"),
                 env=lean(dict(os.environ)), text=True,
-                stdout=subprocess.PIPE)
+                stdout=subprocess.PIPE, preexec_fn=heed_interrupts)
             self.addCleanup(process.stdout.close)
             self.addCleanup(process.wait)
             self.addCleanup(process.kill)

@@ -74,7 +74,8 @@ class Passing(Proxied):
         self.assertEqual(self.ask("GET / HTTP/1.1\nHost:\n")[0], 200)
         r = self.backend.wait(1)
         self.assertEqual(r.all("Host") + r.all("X-Forwarded-Host"), [""])
-        self.assertEqual(r.get("Forwarded"), "for=127.0.0.1;proto=http")
+        scheme = "https" if self.front.secure_port else "http"
+        self.assertEqual(r.get("Forwarded"), f"for=127.0.0.1;proto={scheme}")
 
     def test_chunks_that_the_library_has_read_are_one_body(self):
         self.serve(echo, "first-look = no\n")
