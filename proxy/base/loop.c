@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proxy/base/clock.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
 
@@ -24,7 +25,9 @@ enum {
 	WHEEL_LEVELS = 5, /* 64^5 ticks of 4 ms: 49 days */
 	EVENTS_PER_TURN = 256,
 	URGENT_PER_LOOK = 64,
-	OTHERS_BETWEEN_LOOKS = 8, /* a fraction of a millisecond */
+	/* Who is urgent waits for so many others, or for so long. */
+	OTHERS_BETWEEN_LOOKS = 8,
+	NS_BETWEEN_LOOKS = 100000,
 };
 
 struct wheel {
@@ -38,7 +41,9 @@ struct loop {
 	struct io wake;
 	uint64_t now_ms;
 	uint64_t unix_ms;
-	uint64_t tick; /* timers due before it have fired */
+	uint64_t looked_ns; /* when urgent descriptors were looked at */
+	unsigned others;    /* served since */
+	uint64_t tick;      /* timers due before it have fired */
 	struct wheel wheels[WHEEL_LEVELS];
 	_Atomic(struct task *) inbox; /* newest first */
 	_Atomic bool asleep;
@@ -53,6 +58,8 @@ read_clock(struct loop *l)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	l->now_ms = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	l->looked_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	l->others = 0;
 	clock_gettime(CLOCK_REALTIME, &ts);
 	l->unix_ms =
 	    (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
@@ -66,6 +73,17 @@ on_wake(struct io *io, uint32_t events)
 	(void)events;
 }
 
+/* Run what was posted, oldest first; false if there was nothing. */
+static bool run_tasks(struct loop *l);
+
+/* What others posted comes first: an event may be its consequence. */
+static void
+run_tasks_between(struct loop *l)
+{
+	if (run_tasks(l) && l->hooks.between != NULL)
+		l->hooks.between(l->hooks.ctx);
+}
+
 /* Serve urgent descriptors: were there any? */
 static bool
 look_at_urgent(struct loop *l)
@@ -73,12 +91,27 @@ look_at_urgent(struct loop *l)
 	struct epoll_event events[URGENT_PER_LOOK];
 	int n = epoll_wait(l->urgent.fd, events, URGENT_PER_LOOK, 0);
 
+	if (n > 0)
+		run_tasks_between(l);
 	for (int i = 0; i < n; i++) {
 		struct io *io = events[i].data.ptr;
 
 		io->ready(io, events[i].events);
 	}
 	return n > 0;
+}
+
+static bool
+is_time_to_look(struct loop *l)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	if (++l->others < OTHERS_BETWEEN_LOOKS &&
+	    now - l->looked_ns < NS_BETWEEN_LOOKS)
+		return false;
+	l->others = 0;
+	l->looked_ns = now;
+	return true;
 }
 
 static void
@@ -369,7 +402,6 @@ loop_post(struct loop *l, struct task *t)
 	loop_post_chain(l, &c);
 }
 
-/* Run what was posted, oldest first; false if there was nothing. */
 static bool
 run_tasks(struct loop *l)
 {
@@ -456,16 +488,13 @@ loop_run(struct loop *l)
 		bool served;
 
 		read_clock(l);
-		/* First what others posted: an event may be its consequence. */
 		for (int i = 0; i < n; i++) {
 			struct io *io = events[i].data.ptr;
 
-			if (run_tasks(l) && l->hooks.between != NULL)
-				l->hooks.between(l->hooks.ctx);
+			run_tasks_between(l);
 			io->ready(io, events[i].events);
 			served = io == &l->urgent;
-			if (i % OTHERS_BETWEEN_LOOKS ==
-			    OTHERS_BETWEEN_LOOKS - 1)
+			if (is_time_to_look(l))
 				served |= look_at_urgent(l);
 			/* At the end of the turn there is the other hook. */
 			if (served && i + 1 < n && l->hooks.urgent != NULL)

@@ -1043,6 +1043,71 @@ START_TEST(an_urgent_descriptor_does_not_wait_for_the_end_of_a_turn)
 }
 END_TEST
 
+/* It takes a while. */
+static void
+on_ready_slow(struct io *io, uint32_t events)
+{
+	on_ready_hastening(io, events);
+	clock_ms++;
+}
+
+static void
+on_ready_posting_slow(struct io *io, uint32_t events)
+{
+	on_ready_slow(io, events);
+	if (ordered == 1)
+		loop_post(loop, &urgent.task);
+}
+
+/* What is the order of four events, the first of which makes others due? */
+static void
+check_order(struct loop_hooks hooks, void (*ready)(struct io *, uint32_t),
+    const char *expected)
+{
+	struct watch w[4];
+
+	start_at(1000);
+	for (unsigned i = 0; i < 4; i++) {
+		w[i] = (struct watch){
+			.io = { eventfd(1, EFD_CLOEXEC), ready },
+			.name = 'e',
+		};
+		ck_assert_int_eq(
+		    loop_add(loop, &w[i].io, EPOLLIN | EPOLLET), SW_OK);
+	}
+	hasty = (struct watch){
+		.io = { eventfd(0, EFD_CLOEXEC), on_ready },
+		.name = 'u',
+	};
+	ck_assert_int_eq(
+	    loop_add_urgent(loop, &hasty.io, EPOLLIN | EPOLLET), SW_OK);
+	loop_set_hooks(loop, hooks);
+	loop_run(loop);
+	ck_assert_str_eq(order, expected);
+	for (unsigned i = 0; i < 4; i++)
+		close(w[i].io.fd);
+	close(hasty.io.fd);
+	finish();
+}
+
+START_TEST(an_urgent_descriptor_waits_for_one_that_takes_long)
+{
+	const struct loop_hooks hooks = { .urgent = hook_between,
+		.ctx = &turns };
+
+	check_order(hooks, on_ready_slow, "eu+eee");
+}
+END_TEST
+
+START_TEST(what_was_posted_comes_before_what_is_urgent)
+{
+	const struct loop_hooks hooks = { .between = hook_between,
+		.ctx = &turns };
+
+	check_order(hooks, on_ready_posting_slow, "e+ueee");
+}
+END_TEST
+
 static int sleep_limit;
 
 static int
@@ -1137,5 +1202,7 @@ SUITE_APART("loop",
     TEST(a_turn_with_work_left_does_not_sleep),
     TEST(urgent_work_goes_between_the_events_of_a_turn),
     TEST(an_urgent_descriptor_does_not_wait_for_the_end_of_a_turn),
+    TEST(an_urgent_descriptor_waits_for_one_that_takes_long),
+    TEST(what_was_posted_comes_before_what_is_urgent),
     LOOP(the_owner_may_limit_the_sleep, COUNT(limits)),
     TEST(now_is_read_once_a_turn))
