@@ -1010,39 +1010,6 @@ on_ready_hastening(struct io *io, uint32_t events)
 		ck_assert_int_eq(eventfd_write(hasty.io.fd, 1), 0);
 }
 
-START_TEST(an_urgent_descriptor_does_not_wait_for_the_end_of_a_turn)
-{
-	struct loop_hooks hooks = { .urgent = hook_between, .ctx = &turns };
-	struct watch w[20];
-
-	start_at(1000);
-	for (unsigned i = 0; i < 20; i++) {
-		w[i] = (struct watch){
-			.io = { eventfd(1, EFD_CLOEXEC), on_ready_hastening },
-			.name = 'e',
-		};
-		ck_assert_int_eq(
-		    loop_add(loop, &w[i].io, EPOLLIN | EPOLLET), SW_OK);
-	}
-	hasty = (struct watch){
-		.io = { eventfd(0, EFD_CLOEXEC), on_ready },
-		.name = 'u',
-	};
-	ck_assert_int_eq(
-	    loop_add_urgent(loop, &hasty.io, EPOLLIN | EPOLLET), SW_OK);
-	loop_set_hooks(loop, hooks);
-	loop_run(loop);
-	ck_assert_str_eq(order, "eeeeeeeeu+eeeeeeeeeeee");
-	/* It may leave like any other. */
-	loop_remove(loop, &hasty.io);
-	ck_assert_int_eq(loop_add(loop, &hasty.io, EPOLLIN), SW_OK);
-	for (unsigned i = 0; i < 20; i++)
-		close(w[i].io.fd);
-	close(hasty.io.fd);
-	finish();
-}
-END_TEST
-
 /* It takes a while. */
 static void
 on_ready_slow(struct io *io, uint32_t events)
@@ -1059,15 +1026,15 @@ on_ready_posting_slow(struct io *io, uint32_t events)
 		loop_post(loop, &urgent.task);
 }
 
-/* What is the order of four events, the first of which makes others due? */
+/* What is the order of events, the first of which makes others due? */
 static void
-check_order(struct loop_hooks hooks, void (*ready)(struct io *, uint32_t),
-    const char *expected)
+check_order(struct loop_hooks hooks, unsigned count,
+    void (*ready)(struct io *, uint32_t), const char *expected)
 {
-	struct watch w[4];
+	struct watch w[20];
 
 	start_at(1000);
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		w[i] = (struct watch){
 			.io = { eventfd(1, EFD_CLOEXEC), ready },
 			.name = 'e',
@@ -1084,18 +1051,30 @@ check_order(struct loop_hooks hooks, void (*ready)(struct io *, uint32_t),
 	loop_set_hooks(loop, hooks);
 	loop_run(loop);
 	ck_assert_str_eq(order, expected);
-	for (unsigned i = 0; i < 4; i++)
+	/* It may leave like any other. */
+	loop_remove(loop, &hasty.io);
+	ck_assert_int_eq(loop_add(loop, &hasty.io, EPOLLIN), SW_OK);
+	for (unsigned i = 0; i < count; i++)
 		close(w[i].io.fd);
 	close(hasty.io.fd);
 	finish();
 }
+
+START_TEST(an_urgent_descriptor_does_not_wait_for_the_end_of_a_turn)
+{
+	const struct loop_hooks hooks = { .urgent = hook_between,
+		.ctx = &turns };
+
+	check_order(hooks, 20, on_ready_hastening, "eeeeeeeeu+eeeeeeeeeeee");
+}
+END_TEST
 
 START_TEST(an_urgent_descriptor_waits_for_one_that_takes_long)
 {
 	const struct loop_hooks hooks = { .urgent = hook_between,
 		.ctx = &turns };
 
-	check_order(hooks, on_ready_slow, "eu+eee");
+	check_order(hooks, 4, on_ready_slow, "eu+eee");
 }
 END_TEST
 
@@ -1104,7 +1083,7 @@ START_TEST(what_was_posted_comes_before_what_is_urgent)
 	const struct loop_hooks hooks = { .between = hook_between,
 		.ctx = &turns };
 
-	check_order(hooks, on_ready_posting_slow, "e+ueee");
+	check_order(hooks, 4, on_ready_posting_slow, "e+ueee");
 }
 END_TEST
 
