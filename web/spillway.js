@@ -1449,7 +1449,9 @@ function readsStreams(o) {
 }
 
 function request(o, url, init, done, onText) {
-	return (o.XMLHttpRequest && !readsStreams(o) ?
+	/* A whole answer comes by fetch: it may be one that the page gave. */
+	return (o.XMLHttpRequest && !(onText ? readsStreams(o) :
+		o.fetch && root.AbortController) ?
 		xhrRequest : fetchRequest)(o, url, init, done, onText);
 }
 

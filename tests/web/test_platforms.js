@@ -161,6 +161,28 @@ test('put away with its page, and back with it', async () => {
 	assert.equal(window.listeners.unload, undefined);
 });
 
+test('a fetch that is given is used, also where it cannot stream',
+	async (t) => {
+		const w = new World(), kept = globalThis.ReadableStream;
+		class Other {
+			constructor() {
+				throw new Error('not asked for');
+			}
+		}
+
+		globalThis.ReadableStream = undefined;
+		t.after(() => {
+			globalThis.ReadableStream = kept;
+		});
+
+		const s = w.stream({ transports: ['long'],
+			XMLHttpRequest: Other });
+
+		await w.clock.advance(SECOND);
+		assert.equal(s.transport, 'long');
+		await survives(w, s);
+	});
+
 test('what XMLHttpRequest keeps is given back, also where fetch cannot stream',
 	async (t) => {
 		const w = new World(), o = w.options();
