@@ -54,15 +54,10 @@ struct loop {
 static void
 read_clock(struct loop *l)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	l->now_ms = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-	l->looked_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	l->looked_ns = clock_ns(CLOCK_MONOTONIC);
 	l->others = 0;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	l->unix_ms =
-	    (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	l->now_ms = l->looked_ns / 1000000;
+	l->unix_ms = clock_unix_ms();
 }
 
 /* Woken by another thread: the tasks are taken by every turn anyway. */
@@ -74,7 +69,29 @@ on_wake(struct io *io, uint32_t events)
 }
 
 /* Run what was posted, oldest first; false if there was nothing. */
-static bool run_tasks(struct loop *l);
+static bool
+run_tasks(struct loop *l)
+{
+	struct task *t = atomic_load_explicit(&l->inbox, memory_order_relaxed);
+	struct task *oldest = NULL;
+
+	if (t == NULL)
+		return false;
+	t = atomic_exchange_explicit(&l->inbox, NULL, memory_order_acquire);
+	while (t != NULL) {
+		struct task *next = t->next;
+
+		t->next = oldest;
+		oldest = t;
+		t = next;
+	}
+	while (oldest != NULL) {
+		t = oldest;
+		oldest = t->next;
+		t->run(t);
+	}
+	return true;
+}
 
 /* What others posted comes first: an event may be its consequence. */
 static void
@@ -400,30 +417,6 @@ loop_post(struct loop *l, struct task *t)
 
 	task_chain_add(&c, t);
 	loop_post_chain(l, &c);
-}
-
-static bool
-run_tasks(struct loop *l)
-{
-	struct task *t = atomic_load_explicit(&l->inbox, memory_order_relaxed);
-	struct task *oldest = NULL;
-
-	if (t == NULL)
-		return false;
-	t = atomic_exchange_explicit(&l->inbox, NULL, memory_order_acquire);
-	while (t != NULL) {
-		struct task *next = t->next;
-
-		t->next = oldest;
-		oldest = t;
-		t = next;
-	}
-	while (oldest != NULL) {
-		t = oldest;
-		oldest = t->next;
-		t->run(t);
-	}
-	return true;
 }
 
 void
