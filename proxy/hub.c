@@ -57,10 +57,17 @@ hide(struct hub *h, struct hub_channel *hc)
 	h->by_number[hc->channel->number] = NULL;
 }
 
+bool
+hub_channel_is_over(const struct hub *h, const struct hub_channel *hc)
+{
+	/* Links keep it, but it is not found any more. */
+	return h->by_number[hc->channel->number] != hc;
+}
+
 static void
 channel_free(struct hub *h, struct hub_channel *hc)
 {
-	if (h->by_number[hc->channel->number] == hc)
+	if (!hub_channel_is_over(h, hc))
 		hide(h, hc);
 	h->bytes -= hc->window.bytes;
 	h->events -= hc->window.count;
@@ -338,13 +345,6 @@ take_clear(struct hub *h, struct channel *c)
 	hide(h, hc);
 	list_append(&h->deleted, &hc->recent);
 	release_if_idle(h, hc);
-}
-
-bool
-hub_channel_is_over(const struct hub *h, const struct hub_channel *hc)
-{
-	/* Links keep it, but it is not found any more. */
-	return h->by_number[hc->channel->number] != hc;
 }
 
 /* They go with their last links, as `release_if_idle` does it. */
