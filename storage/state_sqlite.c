@@ -10,7 +10,15 @@ state_find(struct db *d, const char *name, sqlite3_stmt **q)
 	if (err != SW_OK)
 		return err;
 	db_bind_text(*q, 1, str_of(name));
-	err = db_row(d, *q);
+	return db_row(d, *q);
+}
+
+/* The same of what is in every file of ours. */
+static int
+find(struct db *d, const char *name, sqlite3_stmt **q)
+{
+	int err = state_find(d, name, q);
+
 	return err == SW_ENOENT ? SW_ECORRUPT : err;
 }
 
@@ -18,7 +26,7 @@ int
 state_number(struct db *d, const char *name, uint64_t *out)
 {
 	sqlite3_stmt *q = NULL;
-	int err = state_find(d, name, &q);
+	int err = find(d, name, &q);
 
 	if (err == SW_OK)
 		*out = db_u64(q, 0);
@@ -30,7 +38,7 @@ int
 state_epoch(struct db *d, struct epoch *out)
 {
 	sqlite3_stmt *q = NULL;
-	int err = state_find(d, "epoch", &q);
+	int err = find(d, "epoch", &q);
 
 	if (err == SW_OK && epoch_parse(out, db_text(q, 0)) != SW_OK)
 		err = SW_ECORRUPT;

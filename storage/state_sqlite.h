@@ -8,10 +8,10 @@
 
 /*
  * The value of that name, to be read from `*q`, which is the caller's to
- * finalize, also after a failure. SW_ECORRUPT if there is none.
+ * finalize, also after a failure. SW_ENOENT if there is none.
  */
 int state_find(struct db *d, const char *name, sqlite3_stmt **q);
-/* The same as what it should be. */
+/* SW_ECORRUPT if there is none of that name. */
 int state_number(struct db *d, const char *name, uint64_t *out);
 int state_epoch(struct db *d, struct epoch *out);
 

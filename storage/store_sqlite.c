@@ -238,8 +238,8 @@ sqlite_load_past(struct store *base, struct buf *out)
 
 	if (err == SW_OK)
 		err = buf_put_str(out, db_text(q, 0));
-	else if (err == SW_ECORRUPT)
-		err = SW_OK; /* none of that name */
+	else if (err == SW_ENOENT)
+		err = SW_OK;
 	sqlite3_finalize(q);
 	return err;
 }
