@@ -325,8 +325,7 @@ notify_end(const struct gateway *g)
 	systemd_notify(text);
 }
 
-/* What is done beside signals; returns how long to wait for one, 0: for ever.
- */
+/* What is done beside signals. Returns how long to wait for one; 0: for ever */
 static uint64_t
 look_after(struct gateway *g)
 {

@@ -55,11 +55,13 @@ systemd_sockets(const char *name, int fds[SYSTEMD_SOCKETS_MAX])
 		/* Without a name of its own it has the unit's. */
 		if (!str_cut(&rest, ':', &one) || !is_purpose(one))
 			one = STR("public");
-		if (!str_is(one, name) || n++ >= SYSTEMD_SOCKETS_MAX)
+		if (!str_is(one, name))
 			continue;
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-		fds[n - 1] = fd;
+		if (n < SYSTEMD_SOCKETS_MAX)
+			fds[n] = fd;
+		n++;
 	}
 	return n;
 }
