@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "proxy/base/err.h"
-#include "proxy/base/log.h"
 #include "storage/writer.h"
 
 /* What is to be written at once. */

@@ -1,7 +1,7 @@
 /* What came of events and notices, whatever brought them. */
 #include <stdio.h>
-#include <time.h>
 
+#include "proxy/base/clock.h"
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
 #include "proxy/compare/client_private.h"
@@ -19,12 +19,9 @@ client_arrived(struct client *c)
 static uint64_t
 now_ns(const struct client *c)
 {
-	struct timespec t;
-
 	/* The demo's publisher is on this machine, and goes by its calendar. */
-	clock_gettime(
-	    c->crowd->run == NULL ? CLOCK_REALTIME : CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+	return clock_ns(
+	    c->crowd->run == NULL ? CLOCK_REALTIME : CLOCK_MONOTONIC);
 }
 
 static void

@@ -1,7 +1,6 @@
 #include "proxy/compare/publisher.h"
 
-#include <time.h>
-
+#include "proxy/base/clock.h"
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
 #include "proxy/compare/envelope.h"
@@ -41,13 +40,10 @@ due_ns(const struct publisher *p, uint64_t n)
 static uint64_t
 next_ns(struct publisher *p)
 {
-	uint64_t due = due_ns(p, p->sent), ns;
-	struct timespec now;
+	uint64_t due = due_ns(p, p->sent), now = clock_ns(CLOCK_MONOTONIC);
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-	if (!p->waits || due >= ns)
-		return ns;
+	if (!p->waits || due >= now)
+		return now;
 	p->delayed++;
 	return due;
 }
