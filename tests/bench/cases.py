@@ -15,6 +15,7 @@ class Row:
     settings: dict = field(default_factory=dict)  # of the servers
     only: dict = field(default_factory=dict)      # load, for one server
     program: str = "load"
+    everywhere: bool = False  # server and load share all cores
 
 
 @dataclass
@@ -43,6 +44,20 @@ CASES = [
          "a time over all",
          over(WAITING, dict(subs=1000, channels=1000, window=64, warm=3,
                             pubs=8, depth=8))),
+    # What a delivery costs two workers, of what it costs one: twice that is
+    # what two cores carry when the load comes from elsewhere.
+    Case("workers", "one worker and two, beside the load on all cores",
+         [Row("one channel of 1,000, ws",
+              dict(subs=1000, window=1, warm=30), everywhere=True),
+          Row("one channel of 1,000, sse",
+              dict(subs=1000, window=1, warm=30, transport="sse"),
+              everywhere=True),
+          Row("one channel of 5,000, ws",
+              dict(subs=5000, window=1, warm=5), everywhere=True),
+          Row("1,000 channels, ws",
+              dict(subs=1000, channels=1000, window=64, warm=3, pubs=8,
+                   depth=8), everywhere=True)],
+         table="workers", servers=("spillway", "two")),
     Case("small", "one subscriber, 64 bytes an event, 64 events at a time",
          # More than 32,767 events of a channel in a second confuse nchan.
          over(STREAMS, dict(subs=1, size=64, window=64, depth=64, warm=2000),

@@ -32,6 +32,7 @@ class Server:
     """One server on ports of its own, with a directory for its files."""
 
     name = None
+    dialect = None  # how `load` speaks to it, if not by its name
     missing = None  # why it cannot be run here
 
     def __init__(self, directory, settings):
@@ -121,7 +122,6 @@ class Spillway(Server):
             f.writelines(f"{key} = {value}\n" for key, value in lines.items())
         return [self.program, "-c", path]
 
-
     def figures(self):
         url = f"http://127.0.0.1:{self.pub_port}/metrics"
         with urllib.request.urlopen(url, timeout=GUARD) as answer:
@@ -132,6 +132,14 @@ class Spillway(Server):
         return {"from_store":
                 float(counts["spillway_catchup_reads_total"]) +
                 float(counts["spillway_catchup_shared_total"])}
+
+
+class TwoWorkers(Spillway):
+    """Beside one of a single worker, both on all cores."""
+
+    name = "two"
+    dialect = "spillway"
+    workers = 2
 
 
 class Nchan(Server):
@@ -317,6 +325,7 @@ def servers(build, spillway):
         Limit.missing = f"{Limit.program} is not built"
     if not os.access(spillway, os.X_OK):
         Spillway.missing = f"{spillway} is not built (set SPILLWAY)"
+    TwoWorkers.missing = Spillway.missing
     if Nchan.nginx() is None or not os.path.exists(Nchan.module):
         Nchan.missing = ("nginx with nchan is not installed "
                          "(Debian: nginx, libnginx-mod-nchan)")
@@ -324,4 +333,4 @@ def servers(build, spillway):
         Nginx.missing = "it is not installed (Debian: nginx-light)"
     if not shutil.which("pushpin") or not shutil.which("zurl"):
         Pushpin.missing = "it is not installed (Debian: pushpin, zurl)"
-    return [Limit, Nchan, Nginx, Pushpin, Spillway]
+    return [Limit, Nchan, Nginx, Pushpin, Spillway, TwoWorkers]

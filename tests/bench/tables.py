@@ -51,6 +51,13 @@ def slow(_case, r, _others):
             big(r["grown"] / 1024)]
 
 
+def workers(_case, r, others):
+    mine = per(r, "deliveries")
+    return [big(per(r, "deliveries", "seconds")), big(mine),
+            ratio(mine, per(others.get("spillway"), "deliveries")),
+            ms(r["p50_us"]), ms(r["p99_us"])]
+
+
 def reconnect(_case, r, _others):
     return [big(r["cycles"]), big(r["deliveries"]), big(per(r, "deliveries")),
             big(r["lost"]), big(r["again"]), ms(r["p50_us"])]
@@ -96,6 +103,8 @@ TABLES = {
     "slow": (slow, ["deliveries per CPU s", "p50 ms", "p99 ms", "grown KiB"]),
     "reconnect": (reconnect, ["leaves", "deliveries", "per CPU s", "lost",
                               "again or late", "p50 ms"]),
+    "workers": (workers, ["deliveries/s", "deliveries per CPU s",
+                          "of one worker's", "p50 ms", "p99 ms"]),
     "storm": (storm, ["all caught up s", "deliveries per CPU s",
                       "p99 ms before", "p99 ms meanwhile", "ratio",
                       "from the store"]),

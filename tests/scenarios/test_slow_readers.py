@@ -310,7 +310,7 @@ class Steady(Scenario):
 message-max = "32m"
 idle-timeout = "1s"
 close-timeout = "100ms"
-stall-timeout = "4s"
+stall-timeout = "8s"
 send = echo
 """
 
@@ -334,9 +334,9 @@ send = echo
         ws.say(block)
         for w in readers + [ws]:
             self.addCleanup(w.close)
-        for part in range(1, 7):
+        for part in range(1, 10):  # seconds, at least
             for w in readers + [ws]:
-                while len(w.data) < part << 22:
+                while len(w.data) < len(block) * part // 9:
                     self.assertTrue(w.more(), (part, len(w.data)))
             self.wait_out()
         for w in readers:
