@@ -148,6 +148,7 @@ struct conf {
 	uint64_t retry_ms;
 	uint64_t stall_timeout_ms;
 	uint64_t notsent_lowat;
+	uint64_t tcp_keepalive_ms;
 	uint64_t close_timeout_ms;
 	uint64_t drain_time_ms;
 	bool deflate;

@@ -286,7 +286,9 @@ static const struct directive rows[] = {
 	    .fallback = "30s", .min = SECOND, .max = HOUR,
 	    .help = "A subscriber whose socket takes nothing for so long is "
 		    "closed; it catches up when it comes back. So is a client "
-		    "that does not read its answer." },
+		    "that does not read its answer, and an event stream whose "
+		    "client vanished: nothing of what was sent is "
+		    "acknowledged (looked at with each heartbeat)." },
 	{ "notsent-lowat", KIND_BYTES, GROUP_STREAMS, GLOBAL(notsent_lowat),
 	    .fallback = "128k", .min = 16 * KIB, .max = GIB,
 	    .zero = "as many as the system allows",
@@ -296,6 +298,15 @@ static const struct directive rows[] = {
 		    "does not read may hold 4 MB of the system's memory "
 		    "(tcp_wmem), which all programs share. For connections "
 		    "that are opened from then on." },
+	{ "tcp-keepalive", KIND_MSEC, GROUP_STREAMS, GLOBAL(tcp_keepalive_ms),
+	    .fallback = "60s", .min = SECOND, .max = HOUR,
+	    .zero = "none are sent",
+	    .help = "Silence on a client's TCP connection after which the "
+		    "system asks whether it is still there (SO_KEEPALIVE), "
+		    "three times; closed after as long again without an "
+		    "answer. For who waits while nothing is to be sent: a "
+		    "long poll, a response of the backend that pauses. For "
+		    "connections that are opened from then on." },
 	{ "close-timeout", KIND_MSEC, GROUP_STREAMS, GLOBAL(close_timeout_ms),
 	    .fallback = "5s", .min = 100, .max = MINUTE,
 	    .help = "Time for a peer to answer the close of its WebSocket." },

@@ -378,7 +378,7 @@ conn_taken(const struct conn *c)
 
 	return getsockopt(c->io.fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ?
 	    info.tcpi_bytes_acked :
-	    0;
+	    TAKEN_UNKNOWN;
 }
 
 void

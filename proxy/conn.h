@@ -192,7 +192,8 @@ int conn_queue(struct conn *c, const void *p, size_t n);
 int conn_flush(struct conn *c);
 /* Bytes that were written, and that the peer's system has not taken yet. */
 size_t conn_untaken(const struct conn *c);
-/* How many it has taken, as far as the system knows: of Unix sockets, none. */
+/* How many it has taken; of Unix sockets the system does not know. */
+#define TAKEN_UNKNOWN UINT64_MAX
 uint64_t conn_taken(const struct conn *c);
 
 /* One message more from the client: false, and counted, if it is too fast. */

@@ -18,10 +18,35 @@ sse_ready(struct conn *c, uint32_t events)
 		deliver_flush(s);
 }
 
+/*
+ * A client that vanished without a word takes nothing, and its socket would go
+ * on taking for a quarter of an hour. Looked at with each heartbeat.
+ */
+static bool
+takes_nothing(struct subscriber *s)
+{
+	uint64_t now = subscriber_now(s), taken = conn_taken(s->conn);
+
+	if (taken == TAKEN_UNKNOWN || (uint32_t)taken != s->taken ||
+	    conn_untaken(s->conn) == 0) {
+		s->taken = (uint32_t)taken;
+		s->read_ms = now;
+		return false;
+	}
+	return now >= s->read_ms + subscriber_worker(s)->conf->stall_timeout_ms;
+}
+
 static void
 sse_timeout(struct conn *c)
 {
-	subscriber_tick(c->owner);
+	struct subscriber *s = c->owner;
+
+	if (takes_nothing(s)) {
+		METRIC_LIMIT(c->worker, LIMIT_STALL_TIMEOUT);
+		subscriber_close(s, CLOSE_STALLED);
+		return;
+	}
+	subscriber_tick(s);
 }
 
 static void

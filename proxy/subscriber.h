@@ -51,12 +51,13 @@ struct subscriber {
 		struct link_index *index;
 		struct link *ended; /* further links of one that has ended */
 	};
-	uint64_t wrote_ms, read_ms; /* last activity */
+	uint64_t wrote_ms; /* last activity */
+	uint64_t read_ms;  /* the same of the client, as far as it shows any */
 	uint64_t stuck_ms; /* since when the socket takes nothing; 0: it does */
 	uint64_t events;
 	uint32_t
 	    unsettled;  /* bytes of input that no bucket has yet: a message */
-	uint32_t taken; /* when it was silent last: conn_taken */
+	uint32_t taken; /* when that was looked at last: conn_taken */
 	char *session;  /* of idempotent sends, or NULL */
 	struct grant *grant; /* what its token allows; NULL: it has none */
 	/* A WebSocket whose first message has to be a token; else NULL. */

@@ -311,6 +311,7 @@ message-max = "32m"
 idle-timeout = "1s"
 close-timeout = "100ms"
 stall-timeout = "8s"
+heartbeat = "4s"
 send = echo
 """
 
@@ -332,10 +333,13 @@ send = echo
         ws = WebSocket(self.gateway.port, "/stream/a",
                        protocol="spillway.raw", receive_buffer=65536)
         ws.say(block)
-        for w in readers + [ws]:
+        sse = EventStream(self.gateway.port, "/stream/a?after=start",
+                          receive_buffer=65536)
+        everybody = readers + [ws, sse]
+        for w in everybody:
             self.addCleanup(w.close)
         for part in range(1, 10):  # seconds, at least
-            for w in readers + [ws]:
+            for w in everybody:
                 while len(w.data) < len(block) * part // 9:
                     self.assertTrue(w.more(), (part, len(w.data)))
             self.wait_out()
@@ -344,6 +348,7 @@ send = echo
             self.assertEqual(status, 200)
             self.assertEqual(json.loads(body)["events"][0]["data"], block)
         self.assertEqual(ws.read(), (TEXT, block.encode()))
+        self.assertIn(("message", block), (sse.block(), sse.block()))
 
 
 class Deadlines(Scenario):
