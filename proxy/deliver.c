@@ -15,7 +15,7 @@ deliver_stuck(struct subscriber *s, bool progress)
 {
 	if (s->stuck_ms != 0 && !progress)
 		return;
-	s->stuck_ms = subscriber_now(s);
+	s->stuck_ms = subscriber_lived(s);
 	subscriber_arm(s);
 }
 

@@ -25,7 +25,7 @@ sse_ready(struct conn *c, uint32_t events)
 static bool
 takes_nothing(struct subscriber *s)
 {
-	uint64_t now = subscriber_now(s), taken = conn_taken(s->conn);
+	uint64_t now = subscriber_lived(s), taken = conn_taken(s->conn);
 
 	if (taken == TAKEN_UNKNOWN || (uint32_t)taken != s->taken ||
 	    conn_untaken(s->conn) == 0) {

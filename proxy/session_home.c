@@ -108,17 +108,31 @@ tell(struct worker *w, const struct session_change *c)
 	tell_joined(&p, joined, c->joined);
 }
 
+/* While we stood still nobody could renew a lease: it lasts longer by that. */
+static uint64_t
+grace_ms(const struct worker *w)
+{
+	struct loop_pause p = loop_last_pause(w->loop);
+
+	return loop_now_ms(w->loop) < p.end_ms + w->conf->session_lease_ms ?
+	    p.ms :
+	    0;
+}
+
 /* True: there is more. */
 static bool
 attend(struct worker *w, unsigned budget, uint64_t *next_ms)
 {
 	struct sessions *ss = gateway_sessions(w->gateway);
+	uint64_t now = loop_now_ms(w->loop), grace = grace_ms(w);
 	struct session_change c;
 
 	for (; budget > 0; budget--) {
-		if (!sessions_next(
-			ss, w->index, loop_now_ms(w->loop), &c, next_ms))
+		if (!sessions_next(ss, w->index, now - grace, &c, next_ms)) {
+			if (*next_ms <= now)
+				*next_ms += grace;
 			return false;
+		}
 		tell(w, &c);
 		session_change_fini(&c);
 	}

@@ -40,6 +40,12 @@ subscriber_now(const struct subscriber *s)
 	return loop_now_ms(subscriber_worker(s)->loop);
 }
 
+uint64_t
+subscriber_lived(const struct subscriber *s)
+{
+	return loop_lived_ms(subscriber_worker(s)->loop);
+}
+
 struct transport_metrics *
 subscriber_metrics(const struct subscriber *s)
 {
@@ -60,7 +66,8 @@ subscriber_new(struct subscriber **out, struct conn *c,
 	s->raw = raw;
 	s->first.subscriber = s;
 	list_init(&s->waiting);
-	s->wrote_ms = s->read_ms = loop_now_ms(c->worker->loop);
+	s->wrote_ms = loop_now_ms(c->worker->loop);
+	s->read_ms = loop_lived_ms(c->worker->loop);
 	conn_set_role(c, role, s);
 	METRIC_ADD(c->worker->metrics.transport[t->id].requests, 1);
 	if (t->counted)
@@ -407,6 +414,17 @@ subscriber_expired(const struct subscriber *s)
 	return subscriber_expiry_ms(s) <= subscriber_now(s);
 }
 
+/* For so long may one that is stuck go on to be. */
+static uint64_t
+patience(const struct subscriber *s)
+{
+	uint64_t end_ms =
+		     s->stuck_ms + subscriber_worker(s)->conf->stall_timeout_ms,
+		 lived_ms = subscriber_lived(s);
+
+	return end_ms > lived_ms ? end_ms - lived_ms : 0;
+}
+
 void
 subscriber_arm(struct subscriber *s)
 {
@@ -418,8 +436,8 @@ subscriber_arm(struct subscriber *s)
 		return;
 	if (due <= now)
 		due = now + conf->heartbeat_ms;
-	if (s->stuck_ms != 0 && s->stuck_ms + conf->stall_timeout_ms < due)
-		due = s->stuck_ms + conf->stall_timeout_ms;
+	if (s->stuck_ms != 0 && now + patience(s) < due)
+		due = now + patience(s);
 	if (subscriber_expiry_ms(s) < due)
 		due = subscriber_expiry_ms(s);
 	conn_arm(s->conn, due);
@@ -438,7 +456,7 @@ subscriber_tick(struct subscriber *s)
 		    s->unproven != NULL ? CLOSE_UNAUTHORIZED : CLOSE_EXPIRED);
 		return true;
 	}
-	if (s->stuck_ms != 0 && now >= s->stuck_ms + conf->stall_timeout_ms) {
+	if (s->stuck_ms != 0 && patience(s) == 0) {
 		METRIC_LIMIT(subscriber_worker(s), LIMIT_STALL_TIMEOUT);
 		subscriber_close(s, CLOSE_STALLED);
 		return true;

@@ -52,7 +52,8 @@ struct subscriber {
 		struct link *ended; /* further links of one that has ended */
 	};
 	uint64_t wrote_ms; /* last activity */
-	uint64_t read_ms;  /* the same of the client, as far as it shows any */
+	/* As subscriber_lived counts: */
+	uint64_t read_ms;  /* last sign of life of the client's */
 	uint64_t stuck_ms; /* since when the socket takes nothing; 0: it does */
 	uint64_t events;
 	uint32_t
@@ -171,6 +172,8 @@ subscriber_visits(const struct subscriber *s)
 struct hub *subscriber_hub(const struct subscriber *s);
 struct transport_metrics *subscriber_metrics(const struct subscriber *s);
 uint64_t subscriber_now(const struct subscriber *s); /* monotonic ms */
+/* To measure silence by: loop_lived_ms. */
+uint64_t subscriber_lived(const struct subscriber *s);
 
 /* Its link, if it has exactly one; else NULL. */
 static inline struct link *

@@ -395,7 +395,7 @@ decode(struct subscriber *s, uint8_t *bytes, size_t n)
 	size_t rest;
 	int err;
 
-	s->read_ms = loop_now_ms(w->loop);
+	s->read_ms = subscriber_lived(s);
 	s->unsettled += (uint32_t)n;
 	reading.handler.ctx = &reading;
 	err = ws_decode(&s->ws, bytes, n, &reading.handler, &rest);
@@ -541,9 +541,9 @@ websocket_timeout(struct conn *c)
 	uint64_t silent;
 	struct buf ping;
 
-	silent = loop_now_ms(c->worker->loop) - s->read_ms;
+	silent = subscriber_lived(s) - s->read_ms;
 	if (may_be_silent(s, silent)) {
-		s->read_ms = loop_now_ms(c->worker->loop);
+		s->read_ms = subscriber_lived(s);
 		silent = 0;
 	}
 	if (silent * 2 >= conf->heartbeat_ms * 5) {

@@ -28,6 +28,8 @@ enum {
 	/* Who is urgent waits for so many others, or for so long. */
 	OTHERS_BETWEEN_LOOKS = 8,
 	NS_BETWEEN_LOOKS = 100000,
+	/* May be due to work: the loop goes on living, if slowly. */
+	LATE_MS = 1000,
 };
 
 struct wheel {
@@ -41,6 +43,8 @@ struct loop {
 	struct io wake;
 	uint64_t now_ms;
 	uint64_t unix_ms;
+	uint64_t paused_ms; /* all pauses together */
+	struct loop_pause pause;
 	uint64_t looked_ns; /* when urgent descriptors were looked at */
 	unsigned others;    /* served since */
 	uint64_t tick;      /* timers due before it have fired */
@@ -197,6 +201,32 @@ loop_unix_ms(const struct loop *l)
 	return l->unix_ms;
 }
 
+struct loop_pause
+loop_last_pause(const struct loop *l)
+{
+	return l->pause;
+}
+
+uint64_t
+loop_lived_ms(const struct loop *l)
+{
+	return l->now_ms - l->paused_ms;
+}
+
+/* It wanted to be back at that time: is it much later? */
+static void
+note_pause(struct loop *l, uint64_t wanted_ms)
+{
+	if (l->now_ms <= wanted_ms + LATE_MS)
+		return;
+	l->pause.end_ms = l->now_ms;
+	l->pause.ms = l->now_ms - wanted_ms - LATE_MS;
+	l->paused_ms += l->pause.ms;
+	log_warn("the process stood still for %llu ms, or was too busy: timers "
+		 "wait for as long",
+	    (unsigned long long)l->pause.ms);
+}
+
 static int
 control(int epoll_fd, int op, struct io *io, uint32_t events)
 {
@@ -267,7 +297,7 @@ void
 loop_set_timer(struct loop *l, struct timer *t, uint64_t due_ms)
 {
 	list_remove(&t->node);
-	t->due_ms = due_ms;
+	t->due_ms = due_ms > l->paused_ms ? due_ms - l->paused_ms : 0;
 	wheel_place(l, t);
 }
 
@@ -355,7 +385,7 @@ wheel_spread(struct loop *l)
 static void
 run_timers(struct loop *l)
 {
-	uint64_t until = l->now_ms / LOOP_TICK_MS;
+	uint64_t until = loop_lived_ms(l) / LOOP_TICK_MS;
 
 	while (l->tick <= until) {
 		unsigned slot = (unsigned)l->tick & (WHEEL_SLOTS - 1);
@@ -443,7 +473,8 @@ sleep_ms(struct loop *l, bool work_left)
 		return limit == INT_MAX ? -1 : limit;
 	if (ticks < (uint64_t)INT_MAX / LOOP_TICK_MS) {
 		uint64_t due = (l->tick + ticks) * LOOP_TICK_MS;
-		int ms = due > l->now_ms ? (int)(due - l->now_ms) : 0;
+		int ms =
+		    due > loop_lived_ms(l) ? (int)(due - loop_lived_ms(l)) : 0;
 
 		if (ms < limit)
 			limit = ms;
@@ -476,11 +507,16 @@ loop_run(struct loop *l)
 	struct epoll_event events[EVENTS_PER_TURN];
 	bool work_left = false;
 
+	read_clock(l);
 	while (!l->stopping) {
-		int n = wait_for_events(l, events, sleep_ms(l, work_left));
+		int timeout = sleep_ms(l, work_left);
+		uint64_t wanted_ms = l->now_ms + (uint64_t)(unsigned)timeout;
+		int n = wait_for_events(l, events, timeout);
 		bool served;
 
 		read_clock(l);
+		if (timeout >= 0)
+			note_pause(l, wanted_ms);
 		for (int i = 0; i < n; i++) {
 			struct io *io = events[i].data.ptr;
 

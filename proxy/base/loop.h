@@ -29,7 +29,7 @@ enum { LOOP_TICK_MS = 4 };
 
 struct timer {
 	struct list node;
-	uint64_t due_ms;
+	uint64_t due_ms; /* as the loop has lived */
 	void (*fire)(struct timer *t);
 };
 
@@ -45,6 +45,20 @@ void loop_free(struct loop *l);
 /* Monotonic milliseconds, and Unix time, as of this turn. */
 uint64_t loop_now_ms(const struct loop *l);
 uint64_t loop_unix_ms(const struct loop *l);
+
+/*
+ * The process may stand still: it is stopped, or its machine is. A loop that
+ * comes back more than a second later than it wanted to counts the rest as a
+ * pause. Its timers wait for so much longer, and who was not heard meanwhile
+ * was not silent: that is measured by the milliseconds that the loop has lived.
+ */
+struct loop_pause {
+	uint64_t end_ms; /* of the last one; 0: there was none */
+	uint64_t ms;     /* its length */
+};
+
+struct loop_pause loop_last_pause(const struct loop *l);
+uint64_t loop_lived_ms(const struct loop *l);
 
 /* `events` as for epoll_ctl. SW_EIO when the system refuses. */
 int loop_add(struct loop *l, struct io *io, uint32_t events);
@@ -63,6 +77,7 @@ int loop_add_urgent(struct loop *l, struct io *io, uint32_t events);
 void loop_remove(struct loop *l, struct io *io);
 
 void timer_init(struct timer *t, void (*fire)(struct timer *t));
+/* `due_ms` as loop_now_ms counts. */
 void loop_set_timer(struct loop *l, struct timer *t, uint64_t due_ms);
 void loop_clear_timer(struct timer *t); /* also when it is not set */
 
