@@ -55,8 +55,8 @@ load_channel(void *ctx, const struct store_channel *c)
 	struct record *r;
 	int err;
 
-	/* A name that we would never have stored. */
-	if (!channel_name_valid(c->name))
+	/* What we would never have stored. */
+	if (!channel_name_valid(c->name) || c->key == 0 || c->key >= INT64_MAX)
 		return SW_ECORRUPT;
 	if ((err = channels_get(&channel, l->options.channels, c->name)) !=
 	    SW_OK) {

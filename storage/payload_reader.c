@@ -37,7 +37,8 @@ payload_read(
 		r->number = at->number;
 	}
 	if (err == SW_OK)
-		err = payload_dir_read(r->fd, out, at->size, at->offset);
+		err =
+		    payload_dir_read(r->fd, out, (size_t)at->size, at->offset);
 	if (err == SW_ENOENT) {
 		snprintf(r->dir.reason, 256,
 		    "a payload is missing in %.160s: were its files removed?",

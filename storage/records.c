@@ -24,28 +24,28 @@ records_fini(struct records *rs)
 		free(r);
 	}
 	free(rs->by_number);
-	free(rs->by_key);
+	free(rs->buckets);
 	records_init(rs);
 }
 
-/* Make room for index `i` in a table of records. */
+/* Make room for a channel's number. */
 static int
-table_reach(struct record ***table, size_t *size, size_t i)
+reach_number(struct records *rs, uint32_t number)
 {
-	size_t n = *size == 0 ? 64 : *size;
+	size_t n = rs->numbers == 0 ? 64 : rs->numbers;
 	struct record **p;
 
-	if (i < *size)
+	if (number < rs->numbers)
 		return SW_OK;
-	while (n <= i)
+	while (n <= number)
 		n *= 2;
-	p = realloc(*table, n * sizeof(*p));
+	p = realloc(rs->by_number, n * sizeof(struct record *));
 	if (p == NULL)
 		return SW_ENOMEM;
-	for (size_t k = *size; k < n; k++)
+	for (size_t k = rs->numbers; k < n; k++)
 		p[k] = NULL;
-	*table = p;
-	*size = n;
+	rs->by_number = p;
+	rs->numbers = n;
 	return SW_OK;
 }
 
@@ -58,7 +58,7 @@ records_get(struct record **out, struct records *rs, struct channel *c)
 		*out = rs->by_number[c->number];
 		return SW_OK;
 	}
-	if (table_reach(&rs->by_number, &rs->numbers, c->number) != SW_OK ||
+	if (reach_number(rs, c->number) != SW_OK ||
 	    (r = calloc(1, sizeof(*r))) == NULL)
 		return SW_ENOMEM;
 	r->channel = channel_ref(c);
@@ -71,20 +71,67 @@ records_get(struct record **out, struct records *rs, struct channel *c)
 	return SW_OK;
 }
 
+/* They are given one by one: the last bits spread them. */
+static struct record **
+bucket_of(const struct records *rs, uint64_t key)
+{
+	return &rs->buckets[(size_t)key & (rs->bucket_count - 1)];
+}
+
+static void
+insert(struct records *rs, struct record *r)
+{
+	struct record **bucket = bucket_of(rs, r->key);
+
+	r->next = *bucket;
+	*bucket = r;
+}
+
+/* Full buckets are slow, and work. */
+static int
+make_room(struct records *rs)
+{
+	size_t before = rs->bucket_count, n = before == 0 ? 64 : before * 2;
+	struct record **old = rs->buckets, **buckets;
+
+	if (rs->bound < before)
+		return SW_OK;
+	buckets = calloc(n, sizeof(struct record *));
+	if (buckets == NULL)
+		return before == 0 ? SW_ENOMEM : SW_OK;
+	rs->buckets = buckets;
+	rs->bucket_count = n;
+	for (size_t i = 0; i < before; i++) {
+		for (struct record *r = old[i], *next; r != NULL; r = next) {
+			next = r->next;
+			insert(rs, r);
+		}
+	}
+	free(old);
+	return SW_OK;
+}
+
 struct record *
 records_by_key(const struct records *rs, uint64_t key)
 {
-	return key < rs->keys ? rs->by_key[key] : NULL;
+	struct record *r = rs->bucket_count == 0 ? NULL : *bucket_of(rs, key);
+
+	while (r != NULL && r->key != key)
+		r = r->next;
+	return r;
 }
 
 int
 records_bind(struct records *rs, struct record *r)
 {
-	int err = table_reach(&rs->by_key, &rs->keys, r->key);
+	int err;
 
-	if (err != SW_OK)
+	if (records_by_key(rs, r->key) == r)
+		return SW_OK;
+	if ((err = make_room(rs)) != SW_OK)
 		return err;
-	rs->by_key[r->key] = r;
+	insert(rs, r);
+	rs->bound++;
 	if (rs->top_key < r->key)
 		rs->top_key = r->key;
 	if (rs->next_key <= r->key)
@@ -95,16 +142,20 @@ records_bind(struct records *rs, struct record *r)
 uint64_t
 records_take_key(struct records *rs)
 {
-	return table_reach(&rs->by_key, &rs->keys, rs->next_key) == SW_OK ?
-	    rs->next_key++ :
-	    0;
+	return make_room(rs) == SW_OK ? rs->next_key++ : 0;
 }
 
 void
 records_unbind(struct records *rs, struct record *r)
 {
-	if (records_by_key(rs, r->key) == r)
-		rs->by_key[r->key] = NULL;
+	struct record **at;
+
+	if (records_by_key(rs, r->key) == r) {
+		for (at = bucket_of(rs, r->key); *at != r; at = &(*at)->next)
+			;
+		*at = r->next;
+		rs->bound--;
+	}
 	r->key = 0;
 }
 

@@ -16,6 +16,7 @@
 struct record {
 	struct channel *channel; /* a reference, so that it stays */
 	uint64_t key;            /* in the store; 0: not there (yet) */
+	struct record *next;     /* of those in the same bucket */
 	bool stored;             /* its events go to the store */
 	uint64_t head, number, total;
 	uint64_t swept_number, swept_total; /* of the newest removed row */
@@ -26,8 +27,9 @@ struct record {
 struct records {
 	struct record **by_number; /* of the channel */
 	size_t numbers;
-	struct record **by_key;
-	size_t keys;
+	/* By key: buckets, a power of two. Keys go up for ever: no table. */
+	struct record **buckets;
+	size_t bucket_count, bound;
 	uint64_t next_key, top_key; /* to be taken; the highest bound, ever */
 	size_t count;
 	struct list dirty;

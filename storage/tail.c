@@ -29,7 +29,8 @@ struct head {
 	uint64_t magic;
 	uint64_t layout;
 	struct epoch epoch; /* of the log */
-	uint64_t salt;      /* of the process: rows of others are none */
+	/* Of the process: rows of others are none. */
+	_Alignas(8) uint64_t salt;
 };
 
 /* How a row begins; type, content type and data follow, to a whole word. */
@@ -97,8 +98,8 @@ static bool
 write_at(const struct tail *t, uint64_t from, uint64_t to)
 {
 	while (from < to) {
-		ssize_t n =
-		    pwrite(t->fd, t->bytes + from, to - from, (off_t)from);
+		ssize_t n = pwrite(
+		    t->fd, t->bytes + from, (size_t)(to - from), (off_t)from);
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -11,10 +11,20 @@
 static uint64_t
 fold(uint64_t a, uint64_t b)
 {
+#ifdef __SIZEOF_INT128__
 	__extension__ unsigned __int128 product = a;
 
 	product *= b;
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
+#else
+	/* A machine of 32 bits: half by half. */
+	uint64_t low = (uint32_t)a * (b & UINT32_MAX),
+		 cross = (a >> 32) * (b & UINT32_MAX) + (low >> 32),
+		 middle = (uint32_t)a * (b >> 32) + (cross & UINT32_MAX);
+
+	return (middle << 32 | (uint32_t)low) ^
+	    ((a >> 32) * (b >> 32) + (cross >> 32) + (middle >> 32));
+#endif
 }
 
 static uint64_t
@@ -123,7 +133,7 @@ map_next(const struct map *m, const struct map_entry *e)
 	if (e != NULL) {
 		if (e->next != NULL)
 			return e->next;
-		i = (e->hash & (m->size - 1)) + 1;
+		i = ((size_t)e->hash & (m->size - 1)) + 1;
 	}
 	for (; i < m->size; i++)
 		if (m->slots[i] != NULL)

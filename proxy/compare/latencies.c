@@ -52,7 +52,8 @@ latencies_join(struct latencies *to, const struct latencies *from)
 uint64_t
 latencies_at(const struct latencies *l, double q)
 {
-	double rank = q * (double)l->count;
+	/* The product may come out a trifle above what is meant. */
+	double rank = q * (double)l->count - 1e-6;
 	uint64_t seen = 0;
 
 	if (l->count == 0)

@@ -22,9 +22,9 @@ bin_of(uint64_t ns)
 	size_t bin;
 
 	if (ns < HISTOGRAM_STEPS)
-		return ns;
+		return (size_t)ns;
 	power = 63u - (unsigned)__builtin_clzll(ns) - 6u;
-	bin = (power + 1) * HISTOGRAM_STEPS + ((ns >> power) - HISTOGRAM_STEPS);
+	bin = power * HISTOGRAM_STEPS + (size_t)(ns >> power);
 	if (bin >= HISTOGRAM_POWERS * HISTOGRAM_STEPS)
 		bin = HISTOGRAM_POWERS * HISTOGRAM_STEPS - 1;
 	return bin;

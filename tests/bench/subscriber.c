@@ -158,7 +158,7 @@ take_frames(struct subscriber *s, const uint8_t *p, size_t n)
 	size_t used = 0, head, i;
 	uint64_t len;
 
-	for (; n - used >= 2; used += head + len, p += head + len) {
+	for (; n - used >= 2; used += head + (size_t)len, p += head + len) {
 		len = p[1] & 0x7f;
 		head = len < 126 ? 2 : len == 126 ? 4 : 10;
 		if (n - used < head)

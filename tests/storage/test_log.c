@@ -98,7 +98,7 @@ START_TEST(an_event_is_published_once_under_its_key)
 	ck_assert(!n.duplicate);
 	check_answers(o, 0, SW_OK);
 	desk_wait(&o->desks[1], DELIVERED, 4);
-	for (uint64_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < 4; i++)
 		ck_assert_uint_eq(
 		    desk_nth(&o->desks[1], DELIVERED, i).id, i + 1);
 	ck_assert_uint_eq(stats_of(o).duplicates, 2);

@@ -199,10 +199,47 @@ START_TEST(a_record_is_forgotten_with_its_channel)
 }
 END_TEST
 
+/* Keys are given once; what they cost does not grow with them. */
+START_TEST(channels_come_and_go_for_ever)
+{
+	struct records rs;
+	struct world w;
+	struct channel *c;
+	struct record *stays, *goes;
+
+	world_init(&w);
+	records_init(&rs);
+	c = world_channel(&w, "stays");
+	stays = get(&rs, c);
+	channel_unref(c);
+	stays->key = records_take_key(&rs);
+	ck_assert_int_eq(records_bind(&rs, stays), SW_OK);
+	c = world_channel(&w, "goes");
+	goes = get(&rs, c);
+	channel_unref(c);
+	for (uint64_t key = 2; key < 10000; key++) {
+		ck_assert_uint_eq(goes->key = records_take_key(&rs), key);
+		ck_assert_int_eq(records_bind(&rs, goes), SW_OK);
+		/* As each commit does. */
+		ck_assert_int_eq(records_bind(&rs, goes), SW_OK);
+		ck_assert_ptr_eq(records_by_key(&rs, key), goes);
+		ck_assert_ptr_eq(records_by_key(&rs, 1), stays);
+		records_unbind(&rs, goes);
+		ck_assert_ptr_null(records_by_key(&rs, key));
+	}
+	ck_assert_uint_eq(rs.bound, 1);
+	ck_assert_uint_eq(rs.bucket_count, 64);
+	ck_assert_uint_eq(rs.top_key, 9999);
+	records_fini(&rs);
+	world_fini(&w);
+}
+END_TEST
+
 SUITE("storage/records", TEST(a_channel_has_one_record),
     TEST(a_record_keeps_its_channel_alive),
     TEST(a_record_is_found_by_its_key_once_it_is_bound),
     TEST(many_channels_have_a_record_each),
     TEST(only_what_is_stored_gets_dirty_and_once),
     TEST(records_are_empty_and_usable_after_fini),
-    TEST(a_record_is_forgotten_with_its_channel))
+    TEST(a_record_is_forgotten_with_its_channel),
+    TEST(channels_come_and_go_for_ever))

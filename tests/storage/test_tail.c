@@ -56,7 +56,7 @@ row(uint64_t id)
 		.kind = id % 3,
 		.type = types[id % 2],
 		.content_type = STR("text/plain"),
-		.data = { "0123456789", id % 11 },
+		.data = { "0123456789", (size_t)(id % 11) },
 	};
 }
 
