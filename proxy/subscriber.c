@@ -414,33 +414,53 @@ subscriber_expired(const struct subscriber *s)
 	return subscriber_expiry_ms(s) <= subscriber_now(s);
 }
 
-/* For so long may one that is stuck go on to be. */
+/* What is left of a time that the loop has to live from then on. */
 static uint64_t
-patience(const struct subscriber *s)
+left_ms(const struct subscriber *s, uint64_t since_ms, uint64_t ms)
 {
-	uint64_t end_ms =
-		     s->stuck_ms + subscriber_worker(s)->conf->stall_timeout_ms,
-		 lived_ms = subscriber_lived(s);
+	uint64_t lived_ms = subscriber_lived(s);
 
-	return end_ms > lived_ms ? end_ms - lived_ms : 0;
+	return since_ms + ms > lived_ms ? since_ms + ms - lived_ms : 0;
+}
+
+static uint64_t
+stall_left_ms(const struct subscriber *s)
+{
+	return left_ms(
+	    s, s->stuck_ms, subscriber_worker(s)->conf->stall_timeout_ms);
+}
+
+/* A WebSocket that says nothing is closed after 2.5 heartbeats. */
+static uint64_t
+silence_left_ms(const struct subscriber *s)
+{
+	return left_ms(s, s->read_ms,
+	    (subscriber_worker(s)->conf->heartbeat_ms * 5 + 1) / 2);
+}
+
+static uint64_t
+sooner(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
 }
 
 void
 subscriber_arm(struct subscriber *s)
 {
-	const struct conf *conf = subscriber_worker(s)->conf;
-	uint64_t now = subscriber_now(s),
-		 due = s->wrote_ms + conf->heartbeat_ms;
+	uint64_t now = subscriber_now(s), silence = silence_left_ms(s),
+		 heartbeat_ms = subscriber_worker(s)->conf->heartbeat_ms,
+		 due = s->wrote_ms + heartbeat_ms;
 
 	if (subscriber_gone(s))
 		return;
 	if (due <= now)
-		due = now + conf->heartbeat_ms;
-	if (s->stuck_ms != 0 && now + patience(s) < due)
-		due = now + patience(s);
-	if (subscriber_expiry_ms(s) < due)
-		due = subscriber_expiry_ms(s);
-	conn_arm(s->conn, due);
+		due = now + heartbeat_ms;
+	if (s->stuck_ms != 0)
+		due = sooner(due, now + stall_left_ms(s));
+	/* Between two heartbeats: to wait for the next would be three. */
+	if (s->transport->id == TRANSPORT_WS && silence > 0)
+		due = sooner(due, now + silence);
+	conn_arm(s->conn, sooner(due, subscriber_expiry_ms(s)));
 }
 
 bool
@@ -456,7 +476,7 @@ subscriber_tick(struct subscriber *s)
 		    s->unproven != NULL ? CLOSE_UNAUTHORIZED : CLOSE_EXPIRED);
 		return true;
 	}
-	if (s->stuck_ms != 0 && patience(s) == 0) {
+	if (s->stuck_ms != 0 && stall_left_ms(s) == 0) {
 		METRIC_LIMIT(subscriber_worker(s), LIMIT_STALL_TIMEOUT);
 		subscriber_close(s, CLOSE_STALLED);
 		return true;

@@ -10,8 +10,8 @@ import signal
 import struct
 import threading
 
-from gateway import (BINARY, CLOSE, PING, PONG, TEXT, Closed, Scenario,
-                     WebSocket, Wire, main, request_head)
+from gateway import (BINARY, CLOSE, PING, PONG, TEXT, Closed, EventStream,
+                     Scenario, WebSocket, Wire, main, request_head)
 from post import is_problem
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -535,6 +535,30 @@ class Heartbeat(Scenario):
             self.assertEqual(ws.rest(), b"")
             self.gateway.wait_log("why=silent")
             self.assertEqual(TEXT in opcodes, "raw" not in path)
+
+
+class Silence(Scenario):
+    conf = 'heartbeat = "4s"'
+    workers = 1
+
+    def test_it_lasts_for_two_and_a_half_heartbeats_not_for_three(self):
+        """Who came a second before it is a clock: its third is at 2.75."""
+        cursor = self.gateway.poll("a")["cursor"]
+        clock = EventStream(self.gateway.port, "/stream/a")
+        self.addCleanup(clock.close)
+        self.gateway.poll("a", after=cursor, wait=1)
+        ws = WebSocket(self.gateway.port, "/stream/a")
+        self.addCleanup(ws.close)
+        beats = 0
+        while beats < 3:
+            beats += clock.block()[0] == "spillway.heartbeat"
+        ws.s.setblocking(False)
+        ws.more()
+        frames = []
+        while ws.data:
+            frames.append(ws.read_frame()[2:])
+        self.assertEqual(frames[-1][0], CLOSE, frames)
+        self.assertEqual(frames[-1][1][:2], struct.pack(">H", 4408))
 
 
 if __name__ == "__main__":
