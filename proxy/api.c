@@ -46,6 +46,12 @@ scope_of(const struct request *r)
 	return API_ADMIN;
 }
 
+bool
+api_publishes(const struct request *r)
+{
+	return scope_of(r) == API_PUBLISH;
+}
+
 /*
  * What the tokens allow that are the one in the request, and the place of the
  * first of them, counted from 1; 0 if there is none.
@@ -267,6 +273,18 @@ refuse_channel_method(struct exchange *x)
 	    x, 405, "Events are POSTed to /v1/channels/CHANNEL/events.");
 }
 
+static void
+refuse_name(struct exchange *x)
+{
+	static const char detail[] = "A channel's name has 1 to 128 characters "
+				     "of A-Z a-z 0-9 . _ ~ : -";
+
+	if (api_publishes(&x->request))
+		api_publish_refuse(x, 400, detail);
+	else
+		exchange_refuse(x, 400, detail);
+}
+
 /* /v1/channels/NAME, with /events or /presence behind it */
 static void
 handle_channel(struct exchange *x, struct str rest)
@@ -284,9 +302,7 @@ handle_channel(struct exchange *x, struct str rest)
 	}
 	if (!percent_plain(&rest, x->channel, sizeof(x->channel)) ||
 	    !channel_name_valid(rest)) {
-		exchange_refuse(x, 400,
-		    "A channel's name has 1 to 128 characters of "
-		    "A-Z a-z 0-9 . _ ~ : -");
+		refuse_name(x);
 		return;
 	}
 	if (of_events && x->request.method == METHOD_POST)

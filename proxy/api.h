@@ -18,6 +18,9 @@ void api_handle(struct exchange *x);
  */
 int api_authorize(const struct conn *c, const struct request *r);
 
+/* Is it a call that publishes? */
+bool api_publishes(const struct request *r);
+
 /*
  * May whoever sent this publish so many events more by now? If not, it gets a
  * 429 with these words, and that counts as LIMIT_PUBLISH_RATE.

@@ -15,14 +15,20 @@
 
 /* Answers. */
 
+void
+api_publish_refuse(struct exchange *x, int status, const char *detail)
+{
+	METRIC_ADD(x->worker->metrics.publish_refused, 1);
+	exchange_refuse(x, status, detail);
+}
+
 static void
 answer_failure(struct exchange *x, const struct append *a)
 {
 	const char *detail;
 	int status = publish_failure(a->err, a->reason, &detail);
 
-	METRIC_ADD(x->worker->metrics.publish_refused, 1);
-	exchange_refuse(x, status, detail);
+	api_publish_refuse(x, status, detail);
 }
 
 static void
@@ -86,8 +92,7 @@ submit(struct exchange *x, struct append *a, void (*done)(struct append *a))
 	if (!api_paces(x->worker, &x->request, a->count)) {
 		append_free(a);
 		METRIC_LIMIT(x->worker, LIMIT_PUBLISH_RATE);
-		METRIC_ADD(x->worker->metrics.publish_refused, 1);
-		exchange_refuse(x, 429, API_TOO_FAST);
+		api_publish_refuse(x, 429, API_TOO_FAST);
 		return;
 	}
 	a->done = done;
@@ -97,9 +102,8 @@ submit(struct exchange *x, struct append *a, void (*done)(struct append *a))
 		return;
 	}
 	append_free(a);
-	METRIC_ADD(x->worker->metrics.publish_refused, 1);
 	status = publish_failure(err, NULL, &detail);
-	exchange_refuse(x, status, detail);
+	api_publish_refuse(x, status, detail);
 }
 
 /* One event. */
@@ -148,8 +152,7 @@ api_publish_one(struct exchange *x, struct str channel)
 			return;
 		}
 	}
-	METRIC_ADD(x->worker->metrics.publish_refused, 1);
-	exchange_refuse(x, f.status, f.detail);
+	api_publish_refuse(x, f.status, f.detail);
 	draft_fini(&d);
 	append_free(a);
 }
@@ -275,7 +278,7 @@ open_pieces(struct exchange *x, struct pieces *p)
 	if (media_is(type, "application/cloudevents-batch+json")) {
 		p->elements = true;
 		if (!json_valid(x->body) || !json_array(&p->it, x->body)) {
-			exchange_refuse(x, 400, "The body is not an array.");
+			api_publish_refuse(x, 400, "The body is not an array.");
 			return false;
 		}
 	}
@@ -293,12 +296,12 @@ api_publish_batch(struct exchange *x)
 	int status;
 
 	if (content_is_coded(&x->request)) {
-		exchange_refuse(x, 415, content_coded_help);
+		api_publish_refuse(x, 415, content_coded_help);
 		return;
 	}
 	if (x->body.len > conf->batch_max) {
 		METRIC_LIMIT(x->worker, LIMIT_BATCH);
-		exchange_refuse(x, 413, "The body is above batch-max.");
+		api_publish_refuse(x, 413, "The body is above batch-max.");
 		return;
 	}
 	if (!open_pieces(x, &p))
@@ -312,14 +315,14 @@ api_publish_batch(struct exchange *x)
 	if (n == 0 || n > conf->batch_events_max) {
 		if (n > 0)
 			METRIC_LIMIT(x->worker, LIMIT_BATCH_EVENTS);
-		exchange_refuse(x, n == 0 ? 400 : 413,
+		api_publish_refuse(x, n == 0 ? 400 : 413,
 		    n == 0 ? "The batch is empty: one JSON object a line." :
 			     "The batch is above batch-events-max.");
 		return;
 	}
 	a = append_new(n);
 	if (a == NULL) {
-		exchange_refuse(x, 503, err_info(SW_ENOMEM)->sentence);
+		api_publish_refuse(x, 503, err_info(SW_ENOMEM)->sentence);
 		return;
 	}
 	buf_init(&lines, 1 << 20);

@@ -10,4 +10,7 @@
 void api_publish_one(struct exchange *x, struct str channel);
 void api_publish_batch(struct exchange *x);
 
+/* Nothing of it is stored, and that is counted. */
+void api_publish_refuse(struct exchange *x, int status, const char *detail);
+
 #endif

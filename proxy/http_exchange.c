@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "proxy/api.h"
+#include "proxy/api_publish.h"
 #include "proxy/base/err.h"
 #include "proxy/http_private.h"
 #include "proxy/look.h"
@@ -344,22 +345,30 @@ body_limit(const struct pending *p)
 	    (size_t)conf->message_max;
 }
 
-static const char *
-too_large(const struct pending *p)
-{
-	return takes_batches(p) ?
-	    "The body is above message-max and batch-max." :
-	    "The body is above message-max.";
-}
-
-/* Which of them it is that a body is above of. */
+/* What it is above of, if it is above body_limit. */
 static enum limit
-limit_of_body(const struct exchange *x)
+limit_of_body(const struct pending *p)
 {
-	return x->conn->listener == LISTENER_API &&
-		str_is(x->request.path, "/v1/events") ?
+	return p->proxied ||
+		(takes_batches(p) && str_is(p->x.request.path, "/v1/events")) ?
 	    LIMIT_BATCH :
 	    LIMIT_MESSAGE;
+}
+
+static void
+refuse_large(struct pending *p)
+{
+	struct exchange *x = &p->x;
+	enum limit l = limit_of_body(p);
+	const char *detail = l == LIMIT_BATCH ?
+	    "The body is above batch-max." :
+	    "The body is above message-max.";
+
+	METRIC_LIMIT(x->worker, l);
+	if (x->conn->listener == LISTENER_API && api_publishes(&x->request))
+		api_publish_refuse(x, 413, detail);
+	else
+		exchange_refuse(x, 413, detail);
 }
 
 /*
@@ -425,8 +434,8 @@ begin(
 		return queue_answer(p, true);
 	}
 	if (!p->proxied && x->request.content_length > body_limit(p)) {
-		METRIC_LIMIT(x->worker, limit_of_body(x));
-		return refuse_at_once(p, 413, too_large(p));
+		refuse_large(p);
+		return queue_answer(p, true);
 	}
 	buf_init(&p->body, body_limit(p));
 	conn_arm(c,
@@ -460,12 +469,11 @@ complete(struct pending *p)
 		return queue_answer(p, !x->request.keep_alive);
 	loop_clear_timer(&x->conn->timer);
 	if (p->failed) {
-		bool full = buf_error(&p->body) == SW_ELIMIT;
-
-		if (full)
-			METRIC_LIMIT(x->worker, limit_of_body(x));
-		exchange_refuse(x, full ? 413 : 503,
-		    full ? too_large(p) : err_info(SW_ENOMEM)->sentence);
+		if (buf_error(&p->body) == SW_ELIMIT)
+			refuse_large(p);
+		else
+			exchange_refuse(
+			    x, 503, err_info(SW_ENOMEM)->sentence);
 		return queue_answer(p, true);
 	}
 	x->body = buf_str(&p->body);

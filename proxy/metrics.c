@@ -240,7 +240,9 @@ print_outbox(struct buf *out, const struct outbox_stats *s)
 {
 	simple(out, "outbox_waiting", "gauge",
 	    "Events that are stored for the backend.", (double)s->waiting);
-	simple(out, "outbox_bytes", "gauge", "Their bytes.", (double)s->bytes);
+	simple(out, "outbox_bytes", "gauge",
+	    "Bytes of the events that are stored for the backend.",
+	    (double)s->bytes);
 	simple(out, "outbox_dead", "gauge",
 	    "Events that were given up: see /v1/outbox/dead.", (double)s->dead);
 	simple(out, "outbox_wills", "gauge",

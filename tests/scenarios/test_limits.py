@@ -3,6 +3,7 @@
 import json
 import re
 import resource
+import signal
 import socket
 import sqlite3
 import threading
@@ -656,13 +657,20 @@ class Backends(Scenario):
         return 503, "text/plain", b"later"
 
     def begin(self, more):
-        self.gateway = Gateway(f"""
+        self.more = f"""
 backend = "http://127.0.0.1:{self.backend.port}"
 bridge-secret = "{SECRET}"
 {more}
-""", workers=1)
+"""
+        self.gateway = Gateway(self.more, workers=1)
         self.addCleanup(self.gateway.close)
         self.gateway.start()
+        self.reloads = 0
+
+    def reload(self):
+        self.reloads += 1
+        self.gateway.signal(signal.SIGHUP)
+        self.gateway.wait_log("reloaded", self.reloads)
 
     def test_messages_that_wait(self):
         self.begin("send = bridge\nbridge-queue-bytes = 1m\n")
@@ -703,6 +711,39 @@ bridge-secret = "{SECRET}"
         for w in wires:
             self.assertEqual(w.response()[0], 503)
             w.close()
+
+    def test_a_body_is_above_the_one_limit_that_lets_it_in(self):
+        # Whose first look would pass on a body in chunks as it comes.
+        self.begin("message-max = 1k\nbatch-max = 2k\nfirst-look = no\n")
+        self.answers.set()
+        lines = '{"channel":"a","data":1}\n' * 150
+        cloud = json.dumps({"specversion": "1.0", "id": "1", "source": "s",
+                            "type": "t", "data": "x" * 3000})
+        structured = [("Content-Type", "application/cloudevents+json")]
+        for path, body, headers, api, limit, status in (
+                ("/v1/events", lines, [], True, "batch-max", 201),
+                ("/v1/channels/a/events", cloud, structured, True,
+                 "message-max", 201),
+                ("/x", "x" * 3000, [], False, "batch-max", 503)):
+            port = self.gateway.api_port if api else self.gateway.port
+            for chunked in (False, True) if api else (True,):
+                self.gateway.configure(self.more)
+                self.reload()
+                before = self.reached(limit)
+                data = post(path, body, headers, chunked)
+                with Wire(port) as w:
+                    w.send(data)
+                    refused, _, problem = w.response()
+                self.assertEqual(
+                    (refused, json.loads(problem)["detail"]),
+                    (413, f"The body is above {limit}."))
+                self.assertEqual(self.reached(limit), before + 1)
+                self.gateway.configure(
+                    re.sub(f"(?m)^{limit} = .*$", f"{limit} = 8k", self.more))
+                self.reload()
+                with Wire(port) as w:
+                    w.send(data)
+                    self.assertIn(w.response()[0], (status, 200))
 
     def test_a_path_that_is_long_to_look_at(self):
         self.begin('odd-path-max = 64\nroute "/api/*" { upgrade = off }\n')

@@ -195,6 +195,29 @@ channel "echo" { send = echo }
         self.assertEqual(after("spillway_draining"), 0)
         self.assertEqual(after("spillway_channels"), 2)
 
+    def test_publishing_that_is_refused_as_a_whole_is_counted(self):
+        g = self.gateway
+        batch, one = "/v1/events", "/v1/channels/a/events"
+        array = [("Content-Type", "application/cloudevents-batch+json")]
+        line = '{"channel":"a","data":1}\n'
+        # What is too large for all is refused by its head alone.
+        for path, body, length, headers, status in (
+                (batch, "", 0, [], 400),
+                (batch, "x", 1, [("Content-Encoding", "gzip")], 415),
+                (batch, "{}", 2, array, 400),
+                (batch, line * 10001, 10001 * len(line), [], 413),
+                (batch, "", 17 << 20, [], 413),
+                (one, "", 17 << 20, array, 413),
+                ("/v1/channels/a%20b/events", "x", 1, [], 400)):
+            before = g.metric("publish_refused_total")
+            with Wire(g.api_port) as w:
+                w.send(request_head(path, headers +
+                                    [("Content-Length", length)], "POST") +
+                       body.encode())
+                self.assertEqual(w.response()[0], status, path)
+            self.assertEqual(g.metric("publish_refused_total") - before, 1,
+                             (path, status))
+
     def test_gaps_ends_and_catching_up_are_counted_by_reason(self):
         g = self.gateway
         ids = g.batch([{"channel": "short", "data": n} for n in range(30)])
