@@ -60,8 +60,10 @@ load_channel(void *ctx, const struct store_channel *c)
 		return SW_ECORRUPT;
 	if ((err = channels_get(&channel, l->options.channels, c->name)) !=
 	    SW_OK) {
-		log_error("store: %s: more channels than max-channels allows",
-		    l->path);
+		if (err == SW_ELIMIT)
+			log_error("store: %s has more channels than "
+				  "max-channels allows: raise it",
+			    l->path);
 		return err;
 	}
 	err = records_get(&r, rs, channel);
@@ -203,6 +205,11 @@ log_open(struct log **out, const struct log_options *o)
 		unload(l);
 		if ((err = store_sqlite_move_aside(l->path)) == SW_OK)
 			err = load(l);
+	} else if (err == SW_ECORRUPT) {
+		log_error("store: %s is damaged: restore a copy (see "
+			  "spillway(8)), or set corrupt-store = "
+			  "\"move-aside\" to begin a new one",
+		    l->path);
 	}
 	if (err != SW_OK)
 		goto fail;

@@ -155,16 +155,21 @@ load_tail(struct store_sqlite *s, const struct store_visitor *visit)
 static void
 explain_failure(const struct store_sqlite *s, int err)
 {
+	const char *reason = s->base.reason[0] != '\0' ?
+	    s->base.reason :
+	    err_info(err)->sentence;
 	char dir[4096];
 	struct stat st;
 	char *slash;
 
+	/* What to do about it depends on the configuration. */
 	if (err == SW_ECORRUPT) {
-		log_error("store: %s is damaged (%s): restore a copy, or set "
-			  "corrupt-store = \"move-aside\" to begin a new one",
-		    s->path, s->base.reason);
+		log_warn("store: %s: %s", s->path, reason);
 		return;
 	}
+	/* It was told where it was found. */
+	if (err == SW_ELIMIT)
+		return;
 	if (stat(s->path, &st) == 0 && S_ISDIR(st.st_mode)) {
 		log_error("store: %s is a directory: set `store` to a file in "
 			  "it, such as %s/spillway.db",
@@ -185,11 +190,11 @@ explain_failure(const struct store_sqlite *s, int err)
 			log_error(
 			    "store: %s: %s; nothing can be written to the "
 			    "directory %s: %s",
-			    s->path, s->base.reason, dir, strerror(errno));
+			    s->path, reason, dir, strerror(errno));
 			return;
 		}
 	}
-	log_error("store: %s: %s", s->path, s->base.reason);
+	log_error("store: %s: %s", s->path, reason);
 }
 
 /* A file of an earlier release has none of it, if it cannot be changed. */

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import sqlite3
 import unittest
 
 from gateway import Closed, Gateway, STREAMS, Scenario, TRANSPORTS, main
@@ -64,10 +65,12 @@ class AtRest(unittest.TestCase):
                 for _ in range(2):
                     g.start(expect_failure=True)
                     self.assertEqual(g.wait_end(), 1)
+                    store = " store: " + re.escape(g.store)
                     self.assertRegex(
-                        "\n".join(g.lines), "error store: " +
-                        re.escape(g.store) + " is damaged .*restore a copy, "
-                        "or set corrupt-store")
+                        "\n".join(g.lines),
+                        rf"warn{store}: .+\n.* error{store} is damaged: "
+                        r"restore a copy \(see spillway\(8\)\), or set "
+                        "corrupt-store")
                     self.assertEqual(content(g.store), damaged)
                 self.assertEqual(glob.glob(g.store + ".corrupt*"), [])
         self.write(self.sound)
@@ -84,6 +87,8 @@ class AtRest(unittest.TestCase):
         damaged = content(g.store)
         g.start()
         g.wait_log("warn store: damaged, moved aside and begun anew")
+        # There is nothing left to do about it.
+        self.assertEqual([l for l in g.lines if " error " in l], [])
         kept = glob.glob(g.store + ".corrupt-*")
         self.assertEqual([content(k) for k in kept], [damaged])
         for transport in TRANSPORTS:
@@ -116,6 +121,40 @@ class AtRest(unittest.TestCase):
         self.write(b"")
         g.start()
         self.assertEqual(g.poll("c1", after="start")["events"], [])
+
+    def test_a_limit_that_is_below_what_it_has_is_named(self):
+        g = self.gateway
+        g.configure("max-channels = 49")
+        g.start(expect_failure=True)
+        self.assertEqual(g.wait_end(), 1)
+        errors = [l.partition(" error ")[2] for l in g.lines if " error " in l]
+        self.assertEqual(errors, [
+            f"store: {g.store} has more channels than max-channels allows: "
+            "raise it", "not started"])
+        g.configure("max-channels = 50")
+        g.start()
+
+    def test_an_older_copy_gets_another_name_as_the_manual_says(self):
+        """Its ids are given again: who has seen them is told of a loss."""
+        g = self.gateway
+        g.start()
+        seen = g.publish("c7", "lost")["id"]
+        g.stop()
+        self.write(self.sound)
+        with open(os.path.join(os.path.dirname(__file__),
+                               "../../conf/spillway.8"),
+                  encoding="utf-8") as f:
+            order, = re.findall(r'"(UPDATE state .*)"$', f.read(), re.M)
+        with sqlite3.connect(g.store) as db:
+            db.execute(order.replace("\\-", "-"))
+        db.close()
+        g.start()
+        self.assertEqual(g.publish("c7", "again")["id"].partition("-")[2],
+                         seen.partition("-")[2])
+        answer = g.poll("c7", after=seen, limit=1000)
+        self.assertEqual(answer["gap"]["reason"], "epoch")
+        self.assertEqual([e["data"] for e in answer["events"]],
+                         ["x" * 500] * 60 + ["again"])
 
 
 class WhileRunning(Scenario):
