@@ -414,7 +414,8 @@ static const struct directive rows[] = {
 		    "back soon is served from it, without the store." },
 	{ "window-events", KIND_COUNT, GROUP_STORE, GLOBAL(window_events),
 	    .fallback = "1024", .min = 1, .max = MILLION,
-	    .help = "Newest events of one channel that stay in memory." },
+	    .help = "Newest events of one channel that stay in memory; never "
+		    "fewer than 64." },
 
 	{ "proxy-protocol", KIND_NETWORKS, GROUP_REQUESTS,
 	    LIST(proxy_protocol_text), .example = "10.0.0.0/8",
@@ -454,7 +455,9 @@ static const struct directive rows[] = {
 	    .fallback = "yes",
 	    .help = "Whether well-formed requests for streams and for "
 		    "publishing are answered without libmicrohttpd, which is "
-		    "faster. All others go to it in any case." },
+		    "faster. All others go to it in any case. Without it, of a "
+		    "body in chunks for the backend all is read first, up to "
+		    "batch-max." },
 	{ "web-root", KIND_PATH, GROUP_REQUESTS, GLOBAL(web_root),
 	    .restart = true, .fallback = SPILLWAY_DATADIR "/web",
 	    .words = WORDS("off"),

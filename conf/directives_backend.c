@@ -151,8 +151,9 @@ static const struct directive rows[] = {
 		    "file whose first line is that. `echo whsec_$(openssl "
 		    "rand -base64 32)` makes one. With several, there are as "
 		    "many signatures, so that a new secret can be added "
-		    "before the old one goes. send = bridge needs one: whoever "
-		    "asks for this path comes to the backend as well, and "
+		    "before the old one goes. What tells the backend anything "
+		    "(send = bridge, bridge-connect, bridge-presence) needs "
+		    "one: whoever asks for this path comes to the backend as well, and "
 		    "the signature is what tells the two apart." },
 	{ "bridge-header", KIND_TEXTS, GROUP_BRIDGE, LIST(bridge_header),
 	    .example = "Cookie",
