@@ -150,8 +150,9 @@ refuse_access(struct exchange *x, int err)
 			"Without an api-token the API is asked by an address, "
 			"or as localhost: a name may be anybody's. Write an "
 			"api-token to use one." :
-			"Pages of other origins may not use the API: name "
-			"theirs in allow-origin, or write an api-token.");
+			"The API is for servers. Of pages, those whose origin "
+			"allow-origin names can send to it, but read nothing "
+			"of it.");
 		return;
 	}
 	METRIC_ADD(m->refused[REFUSED_FORBIDDEN], 1);

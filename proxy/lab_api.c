@@ -249,7 +249,9 @@ read_break(struct lab_break *b, const struct request *r, struct str pane)
 	b->pane[pane.len] = '\0';
 	if (!request_param(r, "fault", &name) ||
 	    !lab_fault_find(&b->fault, name))
-		return "There is no such fault; see proxy/lab.h.";
+		return "`fault` is refuse, strip, swallow, trim, epoch, mute, "
+		       "hold, delay, cap, blackhole, reset, cut, restart, "
+		       "expire, or none.";
 	if (!read_number(r, "value", values[b->fault].fallback,
 		values[b->fault].low, values[b->fault].high, &b->value) ||
 	    !read_number(r, "jitter", 0, 0, 60000, &b->jitter) ||

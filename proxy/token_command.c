@@ -178,7 +178,7 @@ read_key(struct signature_key **out, const struct wish *w)
 		err = signature_key_new_private(
 		    out, w->alg, buf_str(&material), &advice);
 	if (err != SW_OK)
-		fail(w->key,
+		fail("--key",
 		    buf_len(&advice) > 0 ? buf_str(&advice) :
 					   str_of(err_info(err)->sentence));
 	buf_fini(&advice);

@@ -10,6 +10,7 @@
 #include "proxy/bridge_connect.h"
 #include "proxy/bridge_presence.h"
 #include "proxy/deliver.h"
+#include "proxy/limits.h"
 #include "proxy/loss.h"
 #include "proxy/websocket_ask.h"
 #include "proxy/websocket_auth.h"
@@ -142,6 +143,26 @@ subscribe_from(struct subscriber *s, const struct command *cmd, uint64_t *pos,
 	return SW_OK;
 }
 
+static void
+refuse_link(struct subscriber *s, const struct command *cmd, int err)
+{
+	const char *code = err_info(err)->name, *why = err_info(err)->sentence;
+
+	if (err == SW_EBUSY) {
+		code = "subscribed";
+		why = "Already subscribed.";
+	} else if (err == SW_EINVAL) {
+		why = "A channel's name has 1 to 128 characters of "
+		      "A-Z a-z 0-9 . _ ~ : -";
+	} else if (err == SW_ELIMIT) {
+		why = subscriber_link_limit(s);
+		/* As a request's 503: not too much of its own. */
+		if (why == channels_too_many)
+			code = err_info(SW_EBUSY)->name;
+	}
+	websocket_error(s, cmd->ref, code, why);
+}
+
 void
 websocket_subscribe(struct subscriber *s, const struct command *cmd)
 {
@@ -166,14 +187,7 @@ websocket_subscribe(struct subscriber *s, const struct command *cmd)
 	}
 	err = subscriber_link(s, cmd->channel, pos, &l);
 	if (err != SW_OK) {
-		websocket_error(s, cmd->ref,
-		    err == SW_EBUSY ? "subscribed" : err_info(err)->name,
-		    err == SW_EBUSY      ? "Already subscribed." :
-			err == SW_ELIMIT ? subscriber_link_limit(s) :
-			err == SW_EINVAL ? "A channel's name has 1 to 128 "
-					   "characters of A-Z a-z 0-9 . _ ~ "
-					   ": -" :
-					   err_info(err)->sentence);
+		refuse_link(s, cmd, err);
 		return;
 	}
 	presence_linked(s, l->channel->channel);

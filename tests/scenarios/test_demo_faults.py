@@ -5,6 +5,7 @@ requests name. Whatever it is, the client has what was published: once, and in
 order.
 """
 
+import json
 import os
 import random
 import re
@@ -323,6 +324,17 @@ class Faults(Scenario):
         self.assertGreater(len(buttons), 12)
         for fault in buttons:
             self.fault(fault, "nobody")
+
+    def test_a_refusal_names_all_that_there_are(self):
+        status, _, body = self.gateway.request(
+            "PUT", "/spillway/lab/faults/p?fault=flood")
+        self.assertEqual(status, 400)
+        names = re.findall(r"\w+", json.loads(body)["detail"]
+                           .removeprefix("`fault` is "))
+        self.assertGreater(len(names), 13)
+        for name in names:
+            if name != "or":
+                self.fault(name, "nobody")
 
     def test_what_is_no_fault_is_refused(self):
         for params in ({"fault": "flood"}, {}, {"fault": "refuse", "value": 200},

@@ -195,6 +195,8 @@ class Reached(Scenario):
                 while "op" not in answer:
                     answer = ws.message()
                 self.assertIn("max-channels", answer["message"])
+                # The gateway's limit, not its own: it may ask again.
+                self.assertEqual(answer["code"], "overloaded")
         self.once("max-channels", upgrade)
         self.once("max-channels", subscribe)
         self.assertEqual(self.reached("channels-per-connection"), 0)
