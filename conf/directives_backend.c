@@ -117,7 +117,9 @@ static const struct directive rows[] = {
 	{ "access-log", KIND_FLAG, GROUP_BACKEND, ROUTE(access_log),
 	    .fallback = "no",
 	    .help = "Whether each request that went to the backend is a line "
-		    "in the log, target and query as they came." },
+		    "in the log: target and query as they came, route, status, "
+		    "milliseconds, bytes of bodies both ways, and how it "
+		    "ended." },
 	{ "strip-prefix", KIND_FLAG, GROUP_BACKEND, ROUTE(strip_prefix),
 	    .fallback = "no",
 	    .help = "Whether the backend gets the path without what is before "
@@ -153,7 +155,8 @@ static const struct directive rows[] = {
 		    "many signatures, so that a new secret can be added "
 		    "before the old one goes. What tells the backend anything "
 		    "(send = bridge, bridge-connect, bridge-presence) needs "
-		    "one: whoever asks for this path comes to the backend as well, and "
+		    "one: whoever asks for this path comes to the backend as "
+		    "well, and "
 		    "the signature is what tells the two apart." },
 	{ "bridge-header", KIND_TEXTS, GROUP_BRIDGE, LIST(bridge_header),
 	    .example = "Cookie",

@@ -472,8 +472,7 @@ complete(struct pending *p)
 		if (buf_error(&p->body) == SW_ELIMIT)
 			refuse_large(p);
 		else
-			exchange_refuse(
-			    x, 503, err_info(SW_ENOMEM)->sentence);
+			exchange_refuse(x, 503, err_info(SW_ENOMEM)->sentence);
 		return queue_answer(p, true);
 	}
 	x->body = buf_str(&p->body);
