@@ -13,9 +13,10 @@ static const struct directive rows[] = {
 	    .fallback = "no",
 	    .help = "Whether everybody who reaches a listen address may "
 		    "subscribe, unless a channel asks for a token. With "
-		    "\"no\" and without a token-key these addresses must be "
-		    "loopback or Unix sockets, so that opening a gateway to "
-		    "the world is always a decision." },
+		    "\"no\", and without a token-key, or bridge-connect for "
+		    "all channels, these addresses must be loopback or Unix "
+		    "sockets, so that opening a gateway to the world is "
+		    "always a decision." },
 	{ "api-listen", KIND_ADDRESSES, GROUP_EVERYDAY, LIST(api_listen),
 	    .restart = true, .fallback = "127.0.0.1:8081",
 	    .words = WORDS("off"),
