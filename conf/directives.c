@@ -126,11 +126,13 @@ static const struct directive rows[] = {
 	{ "hsts-age", KIND_MSEC, GROUP_TLS, GLOBAL(hsts_age_ms),
 	    .fallback = "0", .min = MINUTE, .max = 3650 * DAY,
 	    .zero = "they are told nothing",
-	    .help = "How long browsers that came with https shall use nothing "
-		    "else for this name (Strict-Transport-Security), on "
-		    "whichever port: for when all that the name serves can "
-		    "be had with it. What a backend answers is its own "
-		    "matter." },
+	    .help =
+		"How long browsers that came with https shall use nothing "
+		"else for this name (Strict-Transport-Security), on "
+		"whichever port: for when all that the name serves can "
+		"be had with it. Pages and ordinary answers say so; streams "
+		"and polls do not, and what a backend answers is its own "
+		"matter." },
 	{ "tls-handshake-timeout", KIND_MSEC, GROUP_TLS,
 	    GLOBAL(tls_handshake_timeout_ms), .fallback = "10s", .min = 100,
 	    .max = 5 * MINUTE,
@@ -159,10 +161,11 @@ static const struct directive rows[] = {
 	{ "redirect-listen", KIND_ADDRESSES, GROUP_TLS, LIST(redirect_listen),
 	    .restart = true, .fallback = "off", .words = WORDS("off"),
 	    .help = "Addresses, usually with port 80, where whoever comes with "
-		    "http is sent to the same with https; \"off\" for none. "
-		    "Requests for a token in /.well-known/acme-challenge/ are "
-		    "passed on to the backend, if there is one: with them "
-		    "authorities see whose a name is." },
+		    "http is sent to the same with https (301, or 308 for what "
+		    "is not a GET); \"off\" for none. Requests for a token in "
+		    "/.well-known/acme-challenge/ are passed on to the "
+		    "backend, if there is one: with them authorities see "
+		    "whose a name is." },
 	{ "redirect-port", KIND_COUNT, GROUP_TLS, GLOBAL(redirect_port),
 	    .fallback = "0", .min = 1, .max = 65535,
 	    .zero = "that of the first listen-tls address",
