@@ -167,6 +167,7 @@ refuse(struct conn *c, const struct refusal *why, bool keep_alive)
 	struct buf out;
 
 	METRIC_ADD(c->worker->metrics.publish_refused, 1);
+	METRIC_ADD(c->worker->metrics.fast_requests, 1);
 	buf_init(&out, 1 << 16);
 	response_put_problem(
 	    &out, c->worker, why->status, why->detail, keep_alive);

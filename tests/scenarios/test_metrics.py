@@ -218,6 +218,29 @@ channel "echo" { send = echo }
             self.assertEqual(g.metric("publish_refused_total") - before, 1,
                              (path, status))
 
+    def test_each_request_is_counted_where_it_was_answered(self):
+        g = self.gateway
+        events = "/v1/channels/a/events"
+
+        def answered():
+            m = self.read()
+            return [m("spillway_requests_first_look_total"),
+                    m("spillway_requests_http_total")]
+        for method, path, body, headers, api, first in (
+                ("GET", "/stream/a", None, {}, False, True),
+                ("GET", "/stream/a?after=x", None, {}, False, True),
+                ("POST", events, "1", {}, True, True),
+                ("POST", events, "1", {"Event-Type": "spillway."}, True, True),
+                ("POST", events, "{", {"Content-Type": "application/json"},
+                 True, True),
+                ("POST", "/stream/open", "1", {}, False, False),
+                ("GET", "/healthz", None, {}, False, False)):
+            before = answered()
+            g.request(method, path, body, headers, api)
+            # The question itself is the library's.
+            self.assertEqual([a - b for a, b in zip(answered(), before)],
+                             [1, 1] if first else [0, 2], (path, headers))
+
     def test_gaps_ends_and_catching_up_are_counted_by_reason(self):
         g = self.gateway
         ids = g.batch([{"channel": "short", "data": n} for n in range(30)])
