@@ -130,6 +130,15 @@ stream_begin(struct conn *c, const struct request *r, struct str rest)
 	stream_request_fini(req);
 }
 
+/* A stream would end at once; a poll's answer would not be stopped by it. */
+static bool
+has_ended(const struct opening *o)
+{
+	uint64_t end_ms = grant_expires_ms(o->auth.grant);
+
+	return end_ms != 0 && end_ms <= loop_unix_ms(o->conn->worker->loop);
+}
+
 void
 stream_go_on(struct conn *c, const struct request *r, struct str rest,
     struct auth *auth, const struct bridge_answer *a, struct bridge_lane **lane,
@@ -153,6 +162,11 @@ stream_go_on(struct conn *c, const struct request *r, struct str rest,
 		if (err == SW_OK) {
 			err = check_channels(c->worker->conf, &o.stream,
 			    o.auth.grant, &o.auth.why);
+			status = err_info(err)->http_status;
+		}
+		if (err == SW_OK && has_ended(&o)) {
+			o.auth.why = "What the backend grants has ended.";
+			err = SW_EAUTH;
 			status = err_info(err)->http_status;
 		}
 		opening_go_on(&o, err, status);

@@ -209,6 +209,18 @@ class Connect(Asked):
         ws = self.socket("asked")
         self.assertEqual(self.ending(ws)[0], 4401)
 
+    def test_what_has_ended_when_it_is_granted_lets_nobody_in(self):
+        """Not even a poll, which is over before an end could come."""
+        self.gateway.publish("asked", "secret")
+        self.answers["spillway.connect"] = reply(expires=1)
+        for headers in {}, dict(EVENTS):
+            for path in "after=start", "last=1&wait=20", "session=s&last=1":
+                status, answer = self.gateway.get("/stream/asked?" + path,
+                                                  headers)
+                self.assertEqual(
+                    (status, answer["detail"]),
+                    (401, "What the backend grants has ended."))
+
     def test_what_the_answer_publishes_is_in_the_stream(self):
         self.answers["spillway.connect"] = (
             200, "application/spillway+json", json.dumps({
