@@ -1,6 +1,7 @@
 #include "proxy/sockets.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -87,27 +88,60 @@ socket_mode(const struct conf *conf, enum listener_kind kind)
 		conf->listen_socket_mode];
 }
 
-static int
-listen_at(struct sockets *s, const char *address, enum listener_kind kind)
+/* "Any free port" is one, for all workers: what the first socket there got. */
+static const char *
+settle_port(int fd, const char *address, char room[ADDRESS_TEXT])
 {
-	bool shared = listener_is_shared(address);
-	mode_t mode = socket_mode(s->conf, kind);
+	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(sa);
+	const char *colon = strrchr(address, ':');
+
+	if (colon == NULL || strcmp(colon, ":0") != 0 ||
+	    getsockname(fd, (struct sockaddr *)&sa, &len) != 0)
+		return address;
+	snprintf(room, ADDRESS_TEXT, "%.*s:%u", (int)(colon - address), address,
+	    address_of(&sa).port);
+	return room;
+}
+
+/* One socket for each worker, which share the port. */
+static int
+listen_each(struct sockets *s, const char *address, enum listener_kind kind)
+{
+	int fd, err = SW_OK;
+
+	for (size_t i = 0; i < s->workers && err == SW_OK; i++) {
+		err = listener_socket(&fd, address, false, 0);
+		if (err == SW_OK)
+			err = keep(s, fd, QUEUE_OF_WORKER, kind, i);
+	}
+	return err;
+}
+
+static int
+listen_at(struct sockets *s, const char *name, const char *address,
+    enum listener_kind kind)
+{
+	char room[ADDRESS_TEXT];
 	int fd, err;
 
 	/* Alone first: sockets with SO_REUSEPORT would join those of another
 	 * daemon, which then has half of our clients. */
-	if ((err = listener_socket(&fd, address, true, mode)) != SW_OK)
+	if ((err = listener_socket(
+		 &fd, address, true, socket_mode(s->conf, kind))) != SW_OK)
 		return err;
-	if (shared &&
-	    (err = process_give_socket(s->identity, listener_path(address))) ==
-		SW_OK)
-		return listen_shared(s, fd, QUEUE_OF_ALL, kind);
-	close(fd);
-	for (size_t i = 0; i < s->workers && err == SW_OK; i++) {
-		err = listener_socket(&fd, address, false, mode);
-		if (err == SW_OK)
-			err = keep(s, fd, QUEUE_OF_WORKER, kind, i);
+	if (!listener_is_shared(address)) {
+		address = settle_port(fd, address, room);
+		close(fd);
+		err = listen_each(s, address, kind);
+	} else if ((err = process_give_socket(
+			s->identity, listener_path(address))) == SW_OK) {
+		err = listen_shared(s, fd, QUEUE_OF_ALL, kind);
+	} else {
+		close(fd);
 	}
+	if (err == SW_OK)
+		log_info("listening for=%s address=%s", name, address);
 	return err;
 }
 
@@ -157,12 +191,8 @@ listen_all(struct sockets *s, const char *name, char *const *addresses,
 	}
 	if (n > 0)
 		return err;
-	for (size_t i = 0; i < count && err == SW_OK; i++) {
-		err = listen_at(s, addresses[i], kind);
-		if (err == SW_OK)
-			log_info(
-			    "listening for=%s address=%s", name, addresses[i]);
-	}
+	for (size_t i = 0; i < count && err == SW_OK; i++)
+		err = listen_at(s, name, addresses[i], kind);
 	return err;
 }
 

@@ -14,8 +14,8 @@ import tempfile
 import unittest
 
 from certificates import certificate, trusting
-from gateway import (DAEMON, GUARD, Gateway, Scenario, SecurePort, TRANSPORTS,
-                     Wire, free_ports, main, request_head)
+from gateway import (DAEMON, GUARD, EventStream, Gateway, Scenario, SecurePort,
+                     TRANSPORTS, Wire, free_ports, main, request_head)
 
 
 def run(*args):
@@ -191,6 +191,28 @@ class InTheWay(Scenario):
             other.configure("")
             self.assertIn("Address already in use", self.fails(other))
             self.works()
+
+    def test_any_free_port_is_one_for_all_workers_and_told(self):
+        """What the log says can be written into a client."""
+        g = Gateway(workers=4)
+        self.addCleanup(g.close)
+        g.plain_port = g.api_port = 0
+        g.configure('listen += "[::1]:0"')
+        g.start()
+        told = [re.search(r"address=(.*):(\d+)$", line).groups()
+                for line in g.lines if " listening " in line]
+        self.assertEqual([place for place, _ in told],
+                         ["127.0.0.1", "[::1]", "127.0.0.1"])
+        with socket.create_connection(("::1", int(told[1][1])), GUARD):
+            pass
+        g.plain_port, g.api_port = int(told[0][1]), int(told[2][1])
+        streams = [EventStream(g.port, "/stream/a") for _ in range(40)]
+        for s in streams:
+            self.addCleanup(s.close)
+            self.assertEqual(s.block()[0], "spillway.hello")
+        _, answer = g.get("/v1/connections", api=True)
+        self.assertGreater(
+            len({c["worker"] for c in answer["connections"]}), 1)
 
     def test_an_address_that_is_not_ours(self):
         other = self.start_other()
