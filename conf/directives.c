@@ -38,7 +38,9 @@ static const struct directive rows[] = {
 	    .words = SOCKET_MODES,
 	    .help = "Who may connect to the listen and listen-tls addresses "
 		    "that are Unix sockets: the permissions of the file. By "
-		    "default everybody on this machine, as with loopback." },
+		    "default everybody on this machine, as with loopback. "
+		    "The file stays when the daemon ends; the next start "
+		    "takes its place." },
 	{ "api-socket-mode", KIND_WORD, GROUP_EVERYDAY, GLOBAL(api_socket_mode),
 	    .restart = true, .fallback = "0600", .words = SOCKET_MODES,
 	    .help = "The same for api-listen addresses: by default the user "
