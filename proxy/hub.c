@@ -142,7 +142,12 @@ hub_known_after(const struct hub *h, const struct channel *c)
 {
 	uint64_t head = channel_head(c);
 
-	return head > h->seen ? h->seen : behind_boot(h, c, head);
+	if (head <= h->seen)
+		return behind_boot(h, c, head);
+	/* All that came since the start may be on its way. */
+	return atomic_load_explicit(&c->first, memory_order_acquire) > h->seen ?
+	    behind_boot(h, c, c->start) :
+	    h->seen;
 }
 
 int

@@ -330,8 +330,8 @@ publish_records(struct writer *w)
 			records_bind(&w->records, r); /* its key was taken */
 		records_touch(&w->records, r);
 		janitor_count_garbage(&w->janitor, r);
-		atomic_store_explicit(
-		    &r->channel->head, r->head, memory_order_release);
+		if (r->head > channel_head(r->channel))
+			channel_advance(r->channel, r->head);
 	}
 	w->undo_count = 0;
 	atomic_store(&w->channels, w->records.count);

@@ -36,6 +36,8 @@ struct channel {
 	_Atomic(const struct policy *) policy; /* the configuration's */
 	uint64_t born;         /* up to this id, what it had may be forgotten */
 	_Atomic uint64_t head; /* id of its newest committed event, or `born` */
+	uint64_t start;        /* `head` before its first events of this run */
+	_Atomic uint64_t first; /* the newest of those; 0: `start` is not set */
 	_Atomic uint64_t floor; /* up to this id its history was deleted */
 	_Atomic uint32_t subscribers[AUDIENCE_COUNT];
 	struct str name; /* terminated as well */
@@ -105,6 +107,17 @@ static inline uint64_t
 channel_head(const struct channel *c)
 {
 	return atomic_load_explicit(&c->head, memory_order_acquire);
+}
+
+/* Its newest committed event is another one; the writer's. */
+static inline void
+channel_advance(struct channel *c, uint64_t head)
+{
+	if (atomic_load_explicit(&c->first, memory_order_relaxed) == 0) {
+		c->start = channel_head(c);
+		atomic_store_explicit(&c->first, head, memory_order_release);
+	}
+	atomic_store_explicit(&c->head, head, memory_order_release);
 }
 
 /* Did it have an event that is not forgotten? */

@@ -181,9 +181,16 @@ START_TEST(a_channel_begins_behind_what_it_never_saw)
 	channel_unref(c);
 	/* Its newest event is on its way: all before that is not here. */
 	c = world_channel(&w.world, "moving");
-	atomic_store(&c->head, 9);
+	channel_advance(c, 1);
+	channel_advance(c, 9);
 	hc = hub_world_channel(&w, "moving");
 	ck_assert_uint_eq(hc->window.after, 2);
+	channel_unref(c);
+	/* Its first one is: nothing was before, and nobody has missed it. */
+	c = world_channel(&w.world, "new");
+	channel_advance(c, 9);
+	hc = hub_world_channel(&w, "new");
+	ck_assert_uint_eq(hc->window.after, 0);
 	channel_unref(c);
 	clean_up();
 }
