@@ -14,6 +14,7 @@ import time
 
 from gateway import (BINARY, CLOSE, GUARD, Closed, EventStream, WebSocket,
                      Wire, query, request_head)
+from model_senders import Sender, Sending
 
 WAYS = ("ws", "ws", "ws", "ws raw", "sse", "sse raw", "long", "short",
         "history")
@@ -73,11 +74,16 @@ class Client(threading.Thread):
         self.random = random.Random(f"{world.seed}-client-{n}")
         self.stories, self.seen, self.error = [], {}, None
         self.resume = None  # channels and a number
+        self.sender = Sender(self, n)
 
     def run(self):
         try:
             while not self.world.over.is_set():
-                self.live()
+                if self.random.random() < 0.3:
+                    self.post()
+                else:
+                    self.live()
+            self.sender.settle(self.world.gateway.port)
             self.live(last=True)
         except BaseException as e:  # reported by the test
             self.error = e
@@ -122,9 +128,20 @@ class Client(threading.Thread):
             if last:
                 self.live(last)
 
+    def post(self):
+        try:
+            self.sender.post(self.port())
+        except BROKEN:
+            self.world.wait_up()
+
     def stream(self, way, channels, start, slow):
         return (Socket if way.startswith("ws") else Events)(
             self, way, channels, start, slow)
+
+    def read_all(self):
+        """What is left at the end, also of what had no answer."""
+        for channel in self.log.kinds:
+            Poller(self, "history", [channel], Start("start")).live(True)
 
     # What all of them need.
 
@@ -303,9 +320,9 @@ class Stream:
             if self.world.over.is_set():
                 break
             chance = self.random.random()
-            if chance < 0.6:
+            if chance < 0.5:
                 self.read_some(self.random.choice((1, 5, 50, 300)))
-            elif chance < 0.8:
+            elif chance < 0.65:
                 self.world.pause(self.random)
             else:
                 self.do_something()
@@ -392,10 +409,13 @@ class Socket(Stream):
     """A WebSocket that subscribes and unsubscribes; raw ones only listen."""
 
     def params(self):
-        return {}
+        return {"session": self.client.sender.session}
 
     def open(self, path):
         self.pending, self.refs = {}, 0
+        self.sender = self.client.sender
+        self.sending = Sending(self.sender)
+        self.echoes, self.own = [], []  # what a raw one waits for: keys
         self.wire = WebSocket(
             self.client.port(), path,
             protocol="spillway.raw" if self.raw else None,
@@ -409,18 +429,53 @@ class Socket(Stream):
         opcode, payload = self.wire.read()
         assert opcode != BINARY
         if self.raw:
-            self.event(None, None, payload.decode())
+            self.frame(payload.decode())
             return
         m = json.loads(payload)
-        if "op" in m:
+        if self.sender.is_ours(m):
+            self.sender.replied(self.sending, m)
+        elif "op" in m:
             self.answer(m)
         elif m["type"].startswith("spillway."):
             self.notice(m)
         else:
             self.event(m["id"], m["channel"], m["data"])
 
+    def frame(self, data):
+        """An event, or what the gateway has sent back."""
+        key = data.split(" ", 1)[0]
+        if key in self.echoes:
+            assert key == self.echoes.pop(0), ("another echo first", key)
+            assert self.client.log.by_key[key].has(data), key
+            return
+        if key in self.own:
+            assert key == self.own.pop(0), ("another one first", key)
+            self.client.log.is_over(key)
+        self.event(None, None, data)
+
+    def live(self, last):
+        try:
+            super().live(last)
+        finally:
+            self.sending.ended()
+
+    def send(self):
+        """Some messages, as long as there is room; a raw one to the first."""
+        for _ in range(self.random.choice((1, 5, 30, 60))):
+            if not self.raw:
+                if self.sending.room():
+                    self.sender.command(self.sending, self.wire)
+                continue
+            channel = self.story.channels[0]
+            kind = self.client.log.kinds[channel]
+            if kind.send.fixed and len(self.echoes) + len(self.own) < 4:
+                keys = self.echoes if kind.send.value == "echo" else self.own
+                keys.append(self.sender.raw(self.wire, channel))
+
     def do_something(self):
-        if self.raw:
+        if self.random.random() < 0.5:
+            self.send()
+        elif self.raw:
             self.read()
         elif self.random.random() < 0.1:
             self.wire.command(op="ping", ref="p")

@@ -17,22 +17,48 @@ NEVER = float("inf")
 SHARED = 1.5  # seconds: what was read is there for others for one
 
 
+class Setting:
+    """A value that reloads change, and when which one may be in force."""
+
+    def __init__(self, value, fixed=False):
+        self.fixed = fixed
+        self.steps = [(value, Period(0))]
+        self.steps[0][1].end()
+
+    @property
+    def value(self):
+        return self.steps[-1][0]
+
+    def change(self, value):
+        """From somewhere in the period that is returned."""
+        self.steps.append((value, Period()))
+        return self.steps[-1][1]
+
+    def during(self, begin, end):
+        """All values that some moment between the two may have seen."""
+        ends = [p.done for _, p in self.steps[1:]] + [NEVER]
+        return {value for (value, p), gone in zip(self.steps, ends)
+                if p.began <= end and gone >= begin}
+
+
 class Kind:
     """Channels of one `channel` block: `keep` events, in memory alone or not.
 
     Of those in memory, windows have everything: no more than `window` events,
-    and if they are `tight` perhaps none.
+    and if they are `tight` perhaps none. `send` is what becomes of messages.
     """
 
-    def __init__(self, name, keep, memory=False):
+    def __init__(self, name, keep, memory=False, send=None):
         self.name, self.memory = name, memory
+        self.send = Setting(send or "publish", fixed=bool(send))
         self.tight, self.window = False, NEVER
         self.keeps = [(0, keep)]  # since when, how many
 
     def conf(self):
         durability = "  durability = memory" if self.memory else ""
         return (f'channel "{self.name}*" {{ history-events = '
-                f'{self.keeps[-1][1]}{durability} }}\n')
+                f'{self.keeps[-1][1]}{durability}  send = {self.send.value}'
+                ' }\n')
 
     def kept(self, begin, end):
         """All numbers that were in force at some time between the two."""
@@ -48,6 +74,9 @@ class Event:
         self.key, self.channel = key, channel
         self.size, self.sum = len(data), zlib.crc32(data.encode())
         self.began, self.acked, self.id = began, NEVER, None
+        self.tries = []         # when it was sent
+        self.over = NEVER       # without an answer: stored by then, or not
+        self.refused = False    # no event, and never one
 
     def has(self, data):
         return len(data) == self.size and zlib.crc32(data.encode()) == self.sum
@@ -59,8 +88,9 @@ class Event:
 class Period:
     """Something that was done between two times: a DELETE, a kill."""
 
-    def __init__(self):
-        self.began, self.done, self.sure = time.monotonic(), NEVER, False
+    def __init__(self, began=None):
+        self.began = time.monotonic() if began is None else began
+        self.done, self.sure = NEVER, False
 
     def end(self, sure=True):
         self.done, self.sure = time.monotonic(), sure
@@ -85,15 +115,16 @@ class Log:
     # What is done.
 
     def draft(self, channel, size):
-        """A new event, its text; to be told of with publishing()."""
+        """A new event, its text; publishing() is told of each try."""
         key = f"k{next(self.numbers)}"
         data = f"{key} {channel} " + "ab 7\n" * (size // 5)
         return key, data + "\x01" * (size // 50) + "."
 
     def publishing(self, key, channel, data):
         with self.changed:
-            self.by_key.setdefault(
-                key, Event(key, channel, data, time.monotonic()))
+            now = time.monotonic()
+            e = self.by_key.setdefault(key, Event(key, channel, data, now))
+            e.tries.append(now)
 
     def acknowledged(self, key, number):
         """Again, for a repeated one: it has to be the same event."""
@@ -104,6 +135,7 @@ class Log:
                 assert e.id == number or self.is_forgotten(e), (
                     "a second event for its key", e, number)
                 e = copy.copy(e)
+            assert not e.refused, ("stored, and refused", e, number)
             if number in self.by_id:
                 assert self.by_id[number].key == key, (e, self.by_id[number])
                 return
@@ -111,6 +143,17 @@ class Log:
             self.by_id[number] = e
             self.acked_count += 1
             self.changed.notify_all()
+
+    def refused(self, key):
+        """The answer says that there is no event of it, nor will be."""
+        with self.changed:
+            assert self.by_key[key].id is None, ("refused, and stored", key)
+            self.by_key[key].refused = True
+
+    def is_over(self, key):
+        """Of what was not answered: nothing comes of it that is not there."""
+        with self.changed:
+            self.by_key[key].over = time.monotonic()
 
     def is_forgotten(self, event):
         """Keys of channels in memory go with the process."""
@@ -143,16 +186,23 @@ class Log:
         `seen`: the keys of what was received, by id. A try that was not
         acknowledged has left an event or not: clients know.
         """
+        stored = {key for key, e in self.by_key.items() if e.id is not None}
         for number, key in seen.items():
+            e = self.by_key[key]
+            assert not e.refused, ("refused, and heard of", e, number)
             if number in self.by_id:
                 continue
-            e = self.by_key[key]
             # In memory, a retry after a kill finds nothing of the first try.
-            assert e.id is None or self.is_forgotten(e), (
+            assert key not in stored or self.is_forgotten(e), (
                 "a second id", e, number)
+            stored.add(key)
             again = self.by_id[number] = copy.copy(e)
             again.id, again.acked = number, NEVER
-        self.unanswered = [e for e in self.by_key.values() if e.id is None]
+        self.unanswered = [e for e in self.by_key.values()
+                           if e.id is None and not e.refused]
+        for e in self.unanswered:
+            e.over = min([e.over] + [k.done for k in self.kills
+                                     if k.began > e.began])
         self.by_channel = {c: [] for c in self.kinds}
         for number in sorted(self.by_id):
             e = self.by_id[number]
@@ -165,6 +215,9 @@ class Log:
         answers = sorted((e.acked, e.id) for e in self.by_id.values())
         self.answered = [t for t, _ in answers]
         self.heads = [0, *itertools.accumulate((i for _, i in answers), max)]
+        for e in self.by_id.values():
+            assert self.head_before(e.began) < e.id, (
+                "older than what was answered before", e)
 
     def between(self, channel, after, before):
         """Events of the channel with after < id < before."""
@@ -184,8 +237,10 @@ class Log:
     def is_gone(self, e, by):
         """It was in memory, and killed with it."""
         return self.kinds[e.channel].memory and any(
-            e.began < k.began and k.done < by and not
-            k.began < e.acked < NEVER for k in self.kills)
+            e.began < k.began and k.done < by and not (
+                k.began < e.acked < NEVER or
+                e.acked == NEVER and e.tries[-1] > k.began)
+            for k in self.kills)
 
     def is_tried_again(self, e):
         """In memory, and what came of the first try went with a kill."""
@@ -205,16 +260,17 @@ class Log:
         if kind.memory and (kind.tight or any(
                 e.began < k.done and k.began < by for k in self.kills)):
             return True
-        room = min(kind.kept(e.began, by)) - self.unheard(e.channel, by)
+        room = min(kind.kept(e.began, by)) - self.unheard(
+            e.channel, by, e.began)
         newer = (n for n in self.between(e.channel, e.id, NEVER)
                  if n.began < by)
         return room <= 0 or sum(
             1 for _ in itertools.islice(newer, room)) >= room
 
-    def unheard(self, channel, by):
-        """So many may be stored though there was no answer, only a kill."""
+    def unheard(self, channel, by, since=0):
+        """So many may have been stored between the two without an answer."""
         return sum(1 for e in self.unanswered
-                   if e.channel == channel and e.began < by)
+                   if e.channel == channel and since < e.over and e.began < by)
 
     def is_unknown(self, channel, after, by):
         """There may be events behind that id of which nobody has heard."""
@@ -246,6 +302,9 @@ class Log:
         """The id that so many events of the channels have, or more."""
         ids = sorted(e.id for c in channels for e in self.by_channel[c]
                      if e.began < by)
+        n -= sum(self.unheard(c, by) for c in channels)
+        if n <= 0:
+            return NEVER
         return ids[-n] if n <= len(ids) else 0
 
     def head_before(self, when):

@@ -1,10 +1,11 @@
 """Clients at random, on all transports, against a model of what they may hear.
 
 Two publishers (single events, batches, repeated keys), a dozen clients that
-subscribe, unsubscribe, read slowly and come back with their cursors elsewhere,
-an operator who deletes channels, sends clients away and changes what is kept,
-and now and then a kill -9. When all is over, what each connection heard is held
-against what was published (model_check.py says what has to be so).
+subscribe, unsubscribe, read slowly, come back with their cursors elsewhere and
+send (model_senders.py: again under its number until there is an answer), an
+operator who deletes channels, sends clients away and changes what is kept and
+who may send, and now and then a kill -9. When all is over, what each connection
+heard is held against what was published (model_check.py says what has to be so).
 
     SPILLWAY_SEED=…     the same again, as far as threads do the same again
     SPILLWAY_ROUNDS=…   longer: so many rounds, each with the next seed
@@ -32,7 +33,8 @@ TROUBLE = (OSError, EOFError, ValueError, http.client.HTTPException)
 
 def kinds():
     return [Kind("mem", 100, memory=True), Kind("few", 20),
-            Kind("big", 100000), Kind("none", 0, memory=True), Kind("nil", 0)]
+            Kind("big", 100000, send="publish"),
+            Kind("none", 0, memory=True, send="echo"), Kind("nil", 0)]
 
 
 class Publisher(threading.Thread):
@@ -70,8 +72,6 @@ class Publisher(threading.Thread):
 
     def publish(self, drafts):
         drafts = list({d[0]: d for d in drafts}.values())
-        for key, channel, data, _ in drafts:
-            self.log.publishing(key, channel, data)
         while True:
             ids = self.try_to(drafts)
             if ids is not None:
@@ -85,6 +85,8 @@ class Publisher(threading.Thread):
         self.mine += [d for d in drafts if d[3]]
 
     def try_to(self, drafts):
+        for key, channel, data, _ in drafts:
+            self.log.publishing(key, channel, data)
         try:
             status, ids = self.send(drafts)
         except TROUBLE:
@@ -211,6 +213,7 @@ message-byte-rate = 0
                     raise t.error
             stuck = [t for t in threads if t.is_alive()]
             assert not stuck, stuck
+            self.clients[0].read_all()
         return self.judge()
 
     # What happens.
@@ -233,13 +236,19 @@ message-byte-rate = 0
 
     def reload(self):
         """Other numbers of events for those kinds that keep some."""
+        changes = []
         for k in self.kinds:
             if k.name in ("few", "mem"):
                 self.log.keep(k, self.random.choice((5, 20, 100)))
+            if not k.send.fixed:
+                changes.append(k.send.change(self.random.choice(
+                    ("publish", "publish", "echo", "off"))))
         self.gateway.configure(self.conf())
         self.reloads += 1
         self.gateway.signal(1)
         self.gateway.wait_log("configuration reloaded", self.reloads)
+        for period in changes:
+            period.end()
 
     def kick(self, connection):
         self.kicks.add(connection)
@@ -298,11 +307,15 @@ message-byte-rate = 0
             for n, key in c.seen.items():
                 assert seen.setdefault(n, key) == key, (n, key, seen[n])
         self.log.settle(seen)
+        sendings = [s for c in self.clients for s in c.sender.sendings]
+        for s in sendings:
+            s.check()
         checks = [Check(self.log, s, self.kicks)
                   for c in self.clients for s in c.stories]
         for check in checks:
             check.run()
         return {"connections": len(checks), "events": len(self.log.by_id),
+                "sent": sum(len(s.order) for s in sendings),
                 "received": sum(len(c.got) for c in checks),
                 "gaps": sum(c.gaps for c in checks),
                 "lost": sum(c.losses for c in checks),
