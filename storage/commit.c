@@ -163,24 +163,34 @@ store_event(struct writer *w, struct record *r, struct event *e)
 	return ops->append(w->store, r->key, e);
 }
 
+/* SW_ENOENT: too old, but not removed yet. */
+static int
+judge_age(const struct writer *w, int err, uint64_t time_ms)
+{
+	uint64_t age = atomic_load(&w->idempotency_age_ms);
+
+	return err == SW_OK && time_ms + age < w->last_time_ms ? SW_ENOENT :
+								 err;
+}
+
 /* Was the item published before? SW_OK: yes. SW_ENOENT: no. */
 static int
 find_duplicate(struct writer *w, const struct record *r, struct append_item *it)
 {
-	uint64_t age = atomic_load(&w->idempotency_age_ms);
 	struct str name = r->channel->name, key = str_of(it->key);
 	uint64_t id = 0, time_ms = 0;
-	int err;
+	int err = keys_find(w->keys, name, key, &id, &time_ms);
 
-	if (!r->stored)
-		err = keys_find(w->keys, name, key, &id, &time_ms);
-	else if ((err = transaction(w)) == SW_OK)
+	err = judge_age(w, err, time_ms);
+	/* A reload may have come in between: then it is where it was. */
+	if (err == SW_ENOENT && (r->stored || r->key != 0) &&
+	    (err = transaction(w)) == SW_OK) {
 		err =
 		    w->store->ops->find_key(w->store, name, key, &id, &time_ms);
+		err = judge_age(w, err, time_ms);
+	}
 	if (err != SW_OK)
 		return err;
-	if (time_ms + age < w->last_time_ms)
-		return SW_ENOENT; /* not removed yet */
 	it->duplicate = true;
 	it->id = id;
 	it->time_ms = time_ms;

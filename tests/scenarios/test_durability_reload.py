@@ -54,6 +54,25 @@ class DurabilityReload(Scenario):
         self.assertNotIn(2, events)
 
 
+    def test_a_retry_is_one_whatever_was_reloaded_in_between(self):
+        g = self.gateway
+        first = g.publish("x", 1, Idempotency_Key="a")
+        self.reload("normal")
+        second = g.publish("x", 2, Idempotency_Key="b")
+        self.assertEqual(g.publish("x", 1, Idempotency_Key="a")["id"],
+                         first["id"])
+        self.reload("memory", 2)
+        for key, receipt in ("a", first), ("b", second):
+            again = g.publish("x", 1, Idempotency_Key=key)
+            self.assertEqual((again["id"], again["duplicate"]),
+                             (receipt["id"], True))
+        # What the store has is known after a kill as well.
+        g.kill9()
+        g.start()
+        self.assertEqual(g.publish("x", 2, Idempotency_Key="b")["id"],
+                         second["id"])
+
+
 class StoredFromAStartOn(Scenario):
     """What memory alone had is lost with a restart: those who missed it are
     told, also when the channel is one of the store's from then on."""
