@@ -111,13 +111,21 @@ transaction(struct writer *w)
 	return err;
 }
 
+/* Whose chain is looked up. */
+struct rebuilding {
+	const struct writer *writer;
+	uint64_t key;
+};
+
 static uint64_t
 jump_of(void *ctx, uint64_t id)
 {
-	struct writer *w = ctx;
+	const struct rebuilding *b = ctx;
+	const struct writer *w = b->writer;
 	struct store_row row;
 
-	return w->store->ops->reader_row(w->reader, id, &row) == SW_OK ?
+	return w->store->ops->reader_row(w->reader, id, &row) == SW_OK &&
+		row.channel == b->key ?
 	    row.jump :
 	    0;
 }
@@ -126,6 +134,7 @@ jump_of(void *ctx, uint64_t id)
 static int
 complete_chain(struct writer *w, struct record *r)
 {
+	struct rebuilding b = { w, r->key };
 	int err;
 
 	if (r->number == 0 || chain_ends_with(&r->chain, r->head))
@@ -135,7 +144,7 @@ complete_chain(struct writer *w, struct record *r)
 		return err;
 	if ((err = w->store->ops->reader_begin(w->reader)) != SW_OK)
 		return err;
-	err = chain_rebuild(&r->chain, r->head, r->number, jump_of, w);
+	err = chain_rebuild(&r->chain, r->head, r->number, jump_of, &b);
 	w->store->ops->reader_end(w->reader);
 	return err;
 }

@@ -17,9 +17,22 @@ enum { MERGE_CHUNK = 32 };
 struct walk {
 	struct store_reader *reader;
 	const struct store_ops *ops;
+	uint64_t key; /* whose rows they are */
 	struct retention keep;
 	uint64_t hole; /* a row that is gone though an older one is kept */
 };
+
+/*
+ * The channel's row of that id. Where memory kept the channel before, a link
+ * leads to the id that others had come to: that may be a row of theirs.
+ */
+static int
+find_row(const struct walk *w, uint64_t id, struct store_row *out)
+{
+	int err = w->ops->reader_row(w->reader, id, out);
+
+	return err == SW_OK && out->channel != w->key ? SW_ENOENT : err;
+}
 
 /*
  * Begin at the channel's head, whose numbers say what is kept. It must have
@@ -34,8 +47,8 @@ walk_begin(struct walk *w, struct store_reader *r, const struct store_ops *ops,
 	struct store_row head;
 	int err;
 
-	*w = (struct walk){ .reader = r, .ops = ops };
-	err = ops->reader_row(r, head_id, &head);
+	*w = (struct walk){ .reader = r, .ops = ops, .key = channel_key(c) };
+	err = find_row(w, head_id, &head);
 	if (err == SW_OK)
 		w->keep = retention_of(channel_policy(c), clock_unix_ms(),
 		    head.number, head.total,
@@ -58,7 +71,7 @@ step(struct walk *w, uint64_t id, uint64_t after, struct store_row *out)
 
 	if (id <= after)
 		return SW_ENOENT;
-	err = w->ops->reader_row(w->reader, id, out);
+	err = find_row(w, id, out);
 	return err == SW_OK && !kept(w, out) ? SW_ENOENT : err;
 }
 
@@ -93,7 +106,7 @@ jump_back(const struct walk *w, const struct store_row *at,
 
 	if (at->jump <= first->id)
 		return SW_ENOENT;
-	err = w->ops->reader_row(w->reader, at->jump, out);
+	err = find_row(w, at->jump, out);
 	return err == SW_OK && out->number <= number && out->total <= total ?
 	    SW_ENOENT :
 	    err;
@@ -108,14 +121,13 @@ walk_last(struct walk *w, uint64_t newest, const struct store_row *first,
     uint64_t number, uint64_t total, struct store_row *out)
 {
 	struct store_row at, older;
-	int err = w->ops->reader_row(w->reader, newest, &at);
+	int err = find_row(w, newest, &at);
 
 	while (err == SW_OK && at.id != first->id &&
 	    (at.number > number || at.total > total)) {
 		err = jump_back(w, &at, first, number, total, &older);
 		if (err == SW_ENOENT)
-			err =
-			    w->ops->reader_row(w->reader, at.previous, &older);
+			err = find_row(w, at.previous, &older);
 		if (err == SW_ENOENT)
 			w->hole = at.previous;
 		at = older;
@@ -223,7 +235,7 @@ settle_newest(struct source *s, uint64_t upto)
 	while (upto > 0 && at.id > upto && at.id > s->part->after) {
 		uint64_t id = at.id;
 
-		err = s->walk.ops->reader_row(s->walk.reader, id, &at);
+		err = find_row(&s->walk, id, &at);
 		if (err != SW_OK)
 			return err;
 		at.id = at.jump > upto ? at.jump : at.previous;
@@ -570,7 +582,7 @@ read_span(struct store_reader *r, const struct store_ops *ops,
 	if (err == SW_OK)
 		err = walk_first(&w, head, 0, &span->first);
 	if (err == SW_OK)
-		err = ops->reader_row(r, head, &span->last);
+		err = find_row(&w, head, &span->last);
 	if (err == SW_ENOENT) {
 		span->first = span->last = (struct store_row){ .id = 0 };
 		err = SW_OK;

@@ -192,6 +192,8 @@ reader_sqlite_event(struct store_reader *base, uint64_t id, struct channel *c,
 	struct tail_row row;
 	int err = find_row(r, id, true, &row);
 
+	if (err == SW_OK && row.row.channel != channel_key(c))
+		err = SW_ENOENT;
 	if (err == SW_OK)
 		err = make_event(r, &row, c, out);
 	sqlite3_reset(r->statements[SQL_ROW]);

@@ -132,6 +132,7 @@ records_bind(struct records *rs, struct record *r)
 		return err;
 	insert(rs, r);
 	rs->bound++;
+	atomic_store(&r->channel->key, r->key);
 	if (rs->top_key < r->key)
 		rs->top_key = r->key;
 	if (rs->next_key <= r->key)
@@ -156,6 +157,7 @@ records_unbind(struct records *rs, struct record *r)
 		*at = r->next;
 		rs->bound--;
 	}
+	atomic_store(&r->channel->key, 0);
 	r->key = 0;
 }
 

@@ -130,7 +130,10 @@ struct store_ops {
 	void (*reader_end)(struct store_reader *r);
 	int (*reader_row)(
 	    struct store_reader *r, uint64_t id, struct store_row *out);
-	/* The event with its payload; a reference in `*out`. */
+	/*
+	 * The channel's event with its payload; a reference in `*out`.
+	 * SW_ENOENT also for a row of another channel.
+	 */
 	int (*reader_event)(struct store_reader *r, uint64_t id,
 	    struct channel *c, struct event **out);
 };

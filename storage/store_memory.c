@@ -380,8 +380,7 @@ memory_reader_event(struct store_reader *base, uint64_t id, struct channel *c,
 {
 	const struct row *r = visible_row(base, id);
 
-	(void)c; /* the event knows */
-	if (r == NULL)
+	if (r == NULL || describe(r).channel != channel_key(c))
 		return SW_ENOENT;
 	*out = event_ref(r->event);
 	return SW_OK;

@@ -34,6 +34,7 @@ struct channel {
 	_Atomic uint32_t refs;
 	uint32_t number;
 	_Atomic(const struct policy *) policy; /* the configuration's */
+	_Atomic uint64_t key;  /* whose rows the store has for it; 0: none */
 	uint64_t born;         /* up to this id, what it had may be forgotten */
 	_Atomic uint64_t head; /* id of its newest committed event, or `born` */
 	uint64_t start;        /* `head` before its first events of this run */
@@ -132,6 +133,12 @@ static inline bool
 channel_is_shared(const struct channel *c)
 {
 	return atomic_load_explicit(&c->refs, memory_order_acquire) > 1;
+}
+
+static inline uint64_t
+channel_key(const struct channel *c)
+{
+	return atomic_load_explicit(&c->key, memory_order_acquire);
 }
 
 static inline uint64_t

@@ -127,6 +127,27 @@ class StoredFromAStartOn(Scenario):
         self.restart(self.stored)
         self.assertEqual(self.kept("x2", here), ([1], None))
 
+    def test_nobody_gets_what_others_stored_last(self):
+        g = self.gateway
+        self.restart(self.stored)
+        g.publish("x1", 1)
+        self.reload(self.conf)
+        g.publish("x1", 2)
+        g.publish("x2", 2)
+        other = g.publish("other", "not for x")["id"]
+        self.reload(self.stored, 2)
+        self.restart(self.stored)
+        for channel in "x1", "x2":
+            self.assertEqual(self.kept(channel, "start")[0], [])
+            self.assertEqual(g.poll(channel, last=5)["events"], [])
+            # Nor where it goes on behind them.
+            g.publish(channel, 3)
+            g.publish(channel, 4)
+        self.restart(self.stored)
+        for channel in "x1", "x2":
+            self.assertEqual(self.kept(channel, "start")[0], [3, 4])
+            self.assertEqual(self.kept(channel, other), ([3, 4], None))
+
     def test_a_reload_before_the_end(self):
         g = self.gateway
         first = g.publish("x1", 1)["id"]

@@ -104,6 +104,7 @@ static inline void
 scribe_init(struct scribe *w, struct store *s, struct channel *c, uint64_t key)
 {
 	*w = (struct scribe){ .channel = c, .key = key };
+	atomic_store(&c->key, key);
 	ck_assert_int_eq(s->ops->add_channel(s, key, c->name), SW_OK);
 }
 
