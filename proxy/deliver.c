@@ -207,7 +207,7 @@ deliver_has_news(const struct subscriber *s)
 bool
 deliver_needs_store(struct subscriber *s, const struct link *alone)
 {
-	loss_skip_memory(s, alone != NULL);
+	loss_skip_memory(s, alone != NULL, false);
 	for (const struct link *l = &s->first; l != NULL; l = l->next)
 		if (link_is_of(l, alone) && !link_in_window(l))
 			return true;

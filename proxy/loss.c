@@ -229,15 +229,22 @@ loss_after_read(struct subscriber *s, const struct replay *r)
 	tell_noted(s, q);
 }
 
+static bool
+is_in_memory(const struct link *l, bool after_read)
+{
+	return after_read && l->reads ? !l->reads_store :
+					!hub_channel_stored(l->channel);
+}
+
 void
-loss_skip_memory(struct subscriber *s, bool alone)
+loss_skip_memory(struct subscriber *s, bool alone, bool after_read)
 {
 	for (struct link *l = &s->first; l != NULL; l = l->next) {
 		const struct window *w;
 		struct link before = *l;
 
 		if (l->channel == NULL || l->alone != alone ||
-		    link_in_window(l) || hub_channel_stored(l->channel))
+		    link_in_window(l) || !is_in_memory(l, after_read))
 			continue;
 		w = &l->channel->window;
 		l->pos = w->after;

@@ -41,8 +41,12 @@ void loss_trim(struct subscriber *s, struct link *l);
  * knows of: what is missing from here on is a loss, wherever they began.
  */
 void loss_caught_up(struct subscriber *s, const struct link *alone);
-/* Of channels that only memory keeps, what the windows dropped is skipped. */
-void loss_skip_memory(struct subscriber *s, bool alone);
+/*
+ * Of channels that only memory keeps, what the windows dropped is skipped. When
+ * a read is over, these are the ones that it was not for: a reload may have
+ * changed the others meanwhile.
+ */
+void loss_skip_memory(struct subscriber *s, bool alone, bool after_read);
 
 /*
  * Does the window of each channel that a read found nothing of go on where the

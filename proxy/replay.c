@@ -353,7 +353,7 @@ replay_add_memory(struct subscriber *s, struct replay *r)
 	int err = SW_OK;
 
 	/* What the windows have dropped since it was asked for is nowhere. */
-	loss_skip_memory(s, r->alone);
+	loss_skip_memory(s, r->alone, true);
 	for (struct link *l = &s->first; l != NULL && err == SW_OK;
 	     l = l->next) {
 		if (l->channel == NULL || !l->reads || l->reads_store)

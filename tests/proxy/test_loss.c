@@ -219,6 +219,37 @@ START_TEST(what_memory_drops_during_a_read_is_told)
 }
 END_TEST
 
+/* A reload changes nothing of a read that has begun. */
+START_TEST(who_keeps_a_channel_is_asked_before_a_read)
+{
+	struct history_query *q;
+	struct link *l = set_up(41, 100, 10, 60);
+
+	/* What is in the store was read, and is about to be written. */
+	world_memory(&w.world, "a");
+	l->reads_store = true;
+	q = &read_of->read.query;
+	q->limit = 1000;
+	ck_assert_int_eq(replay_add_memory(&subscriber, read_of), SW_OK);
+	ck_assert_uint_eq(told_count, 0);
+	ck_assert_uint_eq(q->count, 0);
+	ck_assert_uint_eq(l->pos, 10);
+	clean_up();
+	/* What was in memory alone was not, and the window has lost some. */
+	l = set_up(41, 100, 10, 60);
+	q = &read_of->read.query;
+	q->part_count = 0;
+	q->limit = 1000;
+	ck_assert_int_eq(replay_add_memory(&subscriber, read_of), SW_OK);
+	ck_assert_uint_eq(told_count, 1);
+	ck_assert_uint_eq(told[0].after.seq, 10);
+	ck_assert_uint_eq(told[0].first, 41);
+	ck_assert_uint_eq(q->count, 20);
+	history_query_fini(q);
+	clean_up();
+}
+END_TEST
+
 /* A poll is told once: that its cursor was of no use outweighs the rest. */
 START_TEST(a_poll_hears_of_a_useless_cursor_above_all)
 {
@@ -231,7 +262,7 @@ START_TEST(a_poll_hears_of_a_useless_cursor_above_all)
 	world_memory(&w.world, "a");
 	while (l->channel->window.after < 40)
 		window_pop(&l->channel->window);
-	loss_skip_memory(&subscriber, false);
+	loss_skip_memory(&subscriber, false, false);
 	ck_assert_int_eq(subscriber.poll.gap, GAP_TRIMMED);
 	loss_tell(&subscriber, NULL, 0);
 	ck_assert_int_eq(subscriber.poll.gap, GAP_EPOCH);
@@ -263,6 +294,7 @@ SUITE("loss", TEST(a_poll_hears_of_a_useless_cursor_above_all),
     TEST(when_the_window_has_moved_on_it_is_read_again),
     TEST(a_loss_that_was_noted_waits_for_it_as_well),
     TEST(what_memory_drops_during_a_read_is_told),
+    TEST(who_keeps_a_channel_is_asked_before_a_read),
     TEST(what_is_read_for_nobody_does_not_say_where_it_goes_on),
     TEST(without_a_loss_nothing_is_told),
     TEST(who_began_with_all_there_is_misses_nothing))
