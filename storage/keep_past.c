@@ -50,6 +50,7 @@ keep_past_load(struct keep_past *k, struct writer *w, struct channels *channels)
 {
 	int err = w->store->ops->load_past(w->store, &k->stored);
 
+	k->changed = !past_is_plain(buf_str(&k->stored));
 	if (err == SW_OK)
 		err = past_read(&k->before, buf_str(&k->stored), w->last_id);
 	if (err != SW_OK || k->before.count == 0)
@@ -122,5 +123,7 @@ keep_past_change(struct keep_past *k, struct writer *w, char *rules)
 {
 	free(k->rules);
 	k->rules = rules;
+	if (w->last_id > 0 && !is_stored(k))
+		k->changed = true;
 	keep_past_once_a_second(k, w);
 }

@@ -16,6 +16,7 @@ struct keep_past {
 	struct buf stored;  /* the text that the store has */
 	char *rules;        /* what holds now; NULL: as the text says */
 	struct past before; /* of earlier runs: never changed after the start */
+	bool changed; /* memory has not kept the same channels ever since */
 };
 
 struct writer;

@@ -180,6 +180,15 @@ next_ended(struct str *text, uint64_t head, struct span *out)
 	return false;
 }
 
+bool
+past_is_plain(struct str text)
+{
+	struct span s;
+
+	return !next_span(&text, &s) ||
+	    (s.ids.from == 0 && s.ids.upto == 0 && !next_span(&text, &s));
+}
+
 int
 past_turn(struct buf *out, struct str text, struct str rules, uint64_t head,
     uint64_t *dropped)

@@ -50,6 +50,9 @@ struct past_span past_find(const struct past *p, struct str channel);
 int past_put_rules(
     struct buf *out, const struct policy *policies, size_t count);
 
+/* Has memory kept the same channels ever since the log began, or none? */
+bool past_is_plain(struct str text);
+
 /* What the text says holds now; empty if memory keeps no channel. */
 struct str past_rules(struct str text);
 

@@ -73,6 +73,29 @@ class DurabilityReload(Scenario):
                          second["id"])
 
 
+class Forgotten(Scenario):
+    stored = 'channel-age = "1s"\nchannel "x" { durability = normal }'
+    conf = stored.replace("normal", "memory")
+
+    def test_a_retry_is_one_when_the_channel_was_forgotten_in_between(self):
+        g = self.gateway
+        g.kill9()
+        g.configure(self.stored)
+        g.start()
+        first = g.publish("x", 1, Idempotency_Key="a")
+        g.publish("later", 1)
+        g.configure(self.conf)
+        g.signal(signal.SIGHUP)
+        g.wait_log("info configuration reloaded")
+        g.publish("x", 2)
+        g.kill9()
+        g.start()
+        g.until_metric(1, "channels_forgotten_total")
+        again = g.publish("x", 1, Idempotency_Key="a")
+        self.assertEqual((again["id"], again["duplicate"]),
+                         (first["id"], True))
+
+
 class StoredFromAStartOn(Scenario):
     """What memory alone had is lost with a restart: those who missed it are
     told, also when the channel is one of the store's from then on."""
