@@ -165,7 +165,10 @@ loss_trim(struct subscriber *s, struct link *l)
 	tell_trimmed(s, &before, first);
 }
 
-/* What a window has dropped meanwhile may be kept in the store. */
+/*
+ * What a window has dropped meanwhile may be kept in the store. If it was given
+ * to memory alone since, all that is gone is told at once, as of others there.
+ */
 bool
 loss_is_clear(struct subscriber *s, const struct replay *r)
 {
@@ -176,8 +179,7 @@ loss_is_clear(struct subscriber *s, const struct replay *r)
 		const struct link *l = replay_link(s, p->channel);
 		bool nothing = p->gap ? p->first == 0 : q->count == 0;
 
-		if (nothing && l != NULL && hub_channel_stored(l->channel) &&
-		    l->channel->window.after > r->upto)
+		if (nothing && l != NULL && l->channel->window.after > r->upto)
 			return false;
 	}
 	return true;

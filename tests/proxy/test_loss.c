@@ -121,6 +121,22 @@ START_TEST(when_the_window_has_moved_on_it_is_read_again)
 }
 END_TEST
 
+/* Or else it would be told that 90 follows, and then what was lost up to 90. */
+START_TEST(one_loss_is_told_once_when_memory_has_the_channel_now)
+{
+	struct link *l = set_up(90, 100, 10, 80);
+
+	world_memory(&w.world, "a");
+	ck_assert(!ends_with(true, 0));
+	ck_assert(!deliver_needs_store(&subscriber, NULL));
+	ck_assert_uint_eq(told_count, 1);
+	ck_assert_uint_eq(told[0].after.seq, 10);
+	ck_assert_uint_eq(told[0].first, 90);
+	ck_assert_uint_eq(l->pos, 89);
+	clean_up();
+}
+END_TEST
+
 /* A cursor of another log: it is told where things go on when that is known. */
 START_TEST(a_loss_that_was_noted_waits_for_it_as_well)
 {
@@ -292,6 +308,7 @@ SUITE("loss", TEST(a_poll_hears_of_a_useless_cursor_above_all),
     TEST(what_the_store_still_has_comes_after_the_gap),
     TEST(when_it_has_nothing_the_window_goes_on),
     TEST(when_the_window_has_moved_on_it_is_read_again),
+    TEST(one_loss_is_told_once_when_memory_has_the_channel_now),
     TEST(a_loss_that_was_noted_waits_for_it_as_well),
     TEST(what_memory_drops_during_a_read_is_told),
     TEST(who_keeps_a_channel_is_asked_before_a_read),
