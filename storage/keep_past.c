@@ -34,15 +34,35 @@ find_end(void *ctx, struct str channel)
 	return past_find(&k->before, channel).upto;
 }
 
-/* Behind its newest row there may have been events that memory kept. */
-static void
+static bool
+see_first(void *ctx, const struct store_row *row)
+{
+	*(uint64_t *)ctx = row->id;
+	return false;
+}
+
+/*
+ * Behind its newest row there may have been events that memory kept. One that
+ * came meanwhile says itself what it follows on; but the head that was saved
+ * may be that of an event which memory had.
+ */
+static int
 end_later(struct writer *w, struct record *r, struct past_span span)
 {
-	if (r->head > span.from || r->head >= span.upto)
-		return;
+	uint64_t found = 0;
+	int err = SW_OK;
+
+	if (r->head >= span.upto)
+		return SW_OK;
+	if (r->head > span.from)
+		err = w->store->ops->scan(
+		    w->store, r->head - 1, see_first, &found);
+	if (err != SW_OK || (r->head > span.from && found == r->head))
+		return err;
 	r->head = span.upto;
 	atomic_store(&r->channel->head, span.upto);
 	records_touch(&w->records, r);
+	return SW_OK;
 }
 
 int
@@ -55,13 +75,15 @@ keep_past_load(struct keep_past *k, struct writer *w, struct channels *channels)
 		err = past_read(&k->before, buf_str(&k->stored), w->last_id);
 	if (err != SW_OK || k->before.count == 0)
 		return err;
-	for (size_t i = 0; i < w->records.numbers; i++) {
+	for (size_t i = 0; i < w->records.numbers && err == SW_OK; i++) {
 		struct record *r = w->records.by_number[i];
 
 		if (r != NULL)
-			end_later(
+			err = end_later(
 			    w, r, past_find(&k->before, r->channel->name));
 	}
+	if (err != SW_OK)
+		return err;
 	channels_set_past(channels, find_end, k);
 	return SW_OK;
 }

@@ -124,17 +124,20 @@ START_TEST(channels_end_where_memory_kept_them)
 	house_open(&h, ENGINE_SQLITE + _i);
 	h.writer.last_id = 20;
 	set_rules("memory a*\n");
+	/* What a row follows on, it says itself. */
+	house_store(&h, "a.since", 1, 10, 1);
 	h.writer.last_id = 30;
 	set_head("a.idle", 7);
 	set_head("a.border", 20);
-	/* What a row follows on, it says itself. */
-	set_head("a.since", 21);
+	/* The head was saved when memory had the channel already. */
+	set_head("a.saved", 22);
 	set_head("b", 7);
 	ck_assert_int_eq(
 	    keep_past_load(&h.writer.past, &h.writer, h.world.channels), SW_OK);
 	ck_assert_uint_eq(head_of("a.idle"), 30);
 	ck_assert_uint_eq(head_of("a.border"), 30);
 	ck_assert_uint_eq(head_of("a.since"), 21);
+	ck_assert_uint_eq(head_of("a.saved"), 30);
 	ck_assert_uint_eq(head_of("b"), 7);
 	/* Those that the store does not know begin there. */
 	ck_assert_uint_eq(head_of("a.new"), 30);
