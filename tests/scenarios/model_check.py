@@ -9,6 +9,7 @@ that had ended before.
 from model_log import NEVER, SHARED
 
 KICKED, DELETED, GOODBYE = (4403, 403), (4410, 410), (1000,)
+DRAINED = (1012, 503)
 
 
 class Wrong(AssertionError):
@@ -122,8 +123,11 @@ class Check:
             return None  # its id was told to nobody
         f = self.follows.get(same[0].channel)
         at = max(self.joined_at, f.at if f else 0)
-        return next((e for e in same if e.id > at and not
-                     self.log.is_gone(e, self.story.began)), same[-1])
+        for e in same:
+            if e.id > at and not self.log.is_gone(e, self.story.began):
+                return e
+        # Or the answer to a later try was told to nobody.
+        return None if self.log.is_said_again(same[-1]) else same[-1]
 
     def on_event(self, t, number, _, key):
         e = self.event_of(number, key)
@@ -179,7 +183,8 @@ class Check:
             if f.start.kind == "live" and self.quiet and e.began < f.since:
                 continue
             told = f.fresh or f.hole or self.lost_any or self.quiet
-            expect(told, "lost in silence", e, "before", before)
+            expect(told, "lost in silence", e, "before", before,
+                   self.log.room(e, t))
             expect(self.log.may_be_lost(e, t), "lost without need", e,
                    self.log.room(e, t))
             self.losses += 1
@@ -238,7 +243,8 @@ class Check:
             f.at, f.hole, f.first = start, True, None
             return
         expect(self.channel_of(first) in (f.channel, None) and (
-            first in self.log.by_id or self.log.kills),
+            first in self.log.by_id or self.log.kills or
+            self.log.unheard(f.channel, t)),
                "first of another", first)
         for e in lost:
             expect(self.log.may_be_lost(e, t), "lost without need", e,
@@ -269,7 +275,7 @@ class Check:
         expect(self.story.way == "history" and code == 404 or
                kicked and code in (None, *KICKED) or
                deleted and code in (None, *DELETED) or
-               killed and code is None or code in GOODBYE,
+               killed and code in (None, *DRAINED) or code in GOODBYE,
                "it was ended", code, body, [
                    (d.began, d.done) for c in self.follows
                    for d in self.log.deletes[c]])

@@ -36,9 +36,15 @@ class Setting:
 
     def during(self, begin, end):
         """All values that some moment between the two may have seen."""
+        return {value for value, _ in self.steps
+                if any(began <= end and done >= begin
+                       for began, done in self.spans(value))}
+
+    def spans(self, value):
+        """From when until when it may have been that."""
         ends = [p.done for _, p in self.steps[1:]] + [NEVER]
-        return {value for (value, p), gone in zip(self.steps, ends)
-                if p.began <= end and gone >= begin}
+        return [(p.began, done) for (v, p), done in zip(self.steps, ends)
+                if v == value]
 
 
 class Kind:
@@ -49,24 +55,29 @@ class Kind:
     """
 
     def __init__(self, name, keep, memory=False, send=None):
-        self.name, self.memory = name, memory
+        self.name = name
+        self.durability = Setting("memory" if memory else "normal")
         self.send = Setting(send or "publish", fixed=bool(send))
         self.tight, self.window = False, NEVER
         self.keeps = [(0, keep)]  # since when, how many
 
     def conf(self):
-        durability = "  durability = memory" if self.memory else ""
         return (f'channel "{self.name}*" {{ history-events = '
-                f'{self.keeps[-1][1]}{durability}  send = {self.send.value}'
-                ' }\n')
+                f'{self.keeps[-1][1]}  durability = {self.durability.value}'
+                f'  send = {self.send.value} }}\n')
+
+    def was_memory(self, begin, end):
+        return "memory" in self.durability.during(begin, end)
 
     def kept(self, begin, end):
         """All numbers that were in force at some time between the two."""
         since = [i for i, (t, _) in enumerate(self.keeps) if t <= begin]
         # A reload takes time: what it replaces holds until the one after.
         first = max(0, since[-1] - 1)
-        return [min(n, self.window if self.memory else n)
-                for t, n in self.keeps[first:] if t <= end]
+        counts = [n for t, n in self.keeps[first:] if t <= end]
+        modes = self.durability.during(begin, end)
+        return (counts if modes != {"memory"} else []) + (
+            [min(n, self.window) for n in counts] if "memory" in modes else [])
 
 
 class Event:
@@ -76,6 +87,7 @@ class Event:
         self.began, self.acked, self.id = began, NEVER, None
         self.tries = []         # when it was sent
         self.over = NEVER       # without an answer: stored by then, or not
+        self.durable = None     # as its answer says
         self.refused = False    # no event, and never one
 
     def has(self, data):
@@ -94,6 +106,9 @@ class Period:
 
     def end(self, sure=True):
         self.done, self.sure = time.monotonic(), sure
+
+    def __repr__(self):
+        return f"{self.began:.3f}-{self.done:.3f}"
 
 
 class Log:
@@ -126,7 +141,7 @@ class Log:
             e = self.by_key.setdefault(key, Event(key, channel, data, now))
             e.tries.append(now)
 
-    def acknowledged(self, key, number):
+    def acknowledged(self, key, number, durable=None):
         """Again, for a repeated one: it has to be the same event."""
         with self.changed:
             e = self.by_key[key]
@@ -139,7 +154,7 @@ class Log:
             if number in self.by_id:
                 assert self.by_id[number].key == key, (e, self.by_id[number])
                 return
-            e.id, e.acked = number, time.monotonic()
+            e.id, e.acked, e.durable = number, time.monotonic(), durable
             self.by_id[number] = e
             self.acked_count += 1
             self.changed.notify_all()
@@ -157,8 +172,13 @@ class Log:
 
     def is_forgotten(self, event):
         """Keys of channels in memory go with the process."""
-        return self.kinds[event.channel].memory and any(
+        return "memory" in self.modes(event) and any(
             k.done > event.began for k in self.kills)
+
+    def modes(self, e):
+        """How durable it may be."""
+        return {e.durable} if e.durable else self.kinds[
+            e.channel].durability.during(e.began, e.acked)
 
     def wait_count(self, count, guard):
         with self.changed:
@@ -208,8 +228,7 @@ class Log:
             e = self.by_id[number]
             self.by_channel[e.channel].append(e)
         for k in self.kills:
-            k.first_behind = min((e.id for e in self.by_id.values()
-                                  if e.began > k.done), default=NEVER)
+            k.first_behind = self.first_behind(k.done)
         self.ids = {c: [e.id for e in events]
                     for c, events in self.by_channel.items()}
         answers = sorted((e.acked, e.id) for e in self.by_id.values())
@@ -236,7 +255,7 @@ class Log:
 
     def is_gone(self, e, by):
         """It was in memory, and killed with it."""
-        return self.kinds[e.channel].memory and any(
+        return self.modes(e) == {"memory"} and any(
             e.began < k.began and k.done < by and not (
                 k.began < e.acked < NEVER or
                 e.acked == NEVER and e.tries[-1] > k.began)
@@ -244,8 +263,13 @@ class Log:
 
     def is_tried_again(self, e):
         """In memory, and what came of the first try went with a kill."""
-        return self.kinds[e.channel].memory and any(
+        return "memory" in self.modes(e) and any(
             e.began < k.done and k.began < e.acked for k in self.kills)
+
+    def is_said_again(self, e):
+        """In memory, and sent once more behind a kill."""
+        return "memory" in self.modes(e) and any(
+            e.acked < k.done and e.tries[-1] > k.began for k in self.kills)
 
     def is_of_a_later_life(self, e, since):
         """The channel was deleted in between: who was there then has ended."""
@@ -257,8 +281,9 @@ class Log:
         kind = self.kinds[e.channel]
         if self.may_be_deleted(e, by):
             return True
-        if kind.memory and (kind.tight or any(
-                e.began < k.done and k.began < by for k in self.kills)):
+        if kind.was_memory(e.began, by) and (kind.tight or any(
+                e.began < k.done and k.began < by for k in self.kills) or
+                self.is_behind_hole(e, by)):
             return True
         room = min(kind.kept(e.began, by)) - self.unheard(
             e.channel, by, e.began)
@@ -266,6 +291,23 @@ class Log:
                  if n.began < by)
         return room <= 0 or sum(
             1 for _ in itertools.islice(newer, room)) >= room
+
+    def is_behind_hole(self, e, by):
+        """
+        Something was in memory alone, and then something stored: what is older
+        is no history any more, once somebody has asked for it.
+        """
+        if len(self.kinds[e.channel].durability.steps) == 1:
+            return False
+        if self.unheard(e.channel, by, e.began):
+            return True
+        hole = False
+        for n in self.between(e.channel, e.id - 1, NEVER):
+            modes = self.modes(n) if n.began < by else ()
+            if hole and modes != {"memory"}:
+                return True
+            hole = hole or "memory" in modes
+        return False
 
     def unheard(self, channel, by, since=0):
         """So many may have been stored between the two without an answer."""
@@ -276,9 +318,20 @@ class Log:
         """There may be events behind that id of which nobody has heard."""
         if self.unheard(channel, by):
             return True
-        # What was in memory before a kill.
-        return self.kinds[channel].memory and any(
-            k.began < by and after < k.first_behind for k in self.kills)
+        # What was in memory before a kill; perhaps sent again behind it.
+        if any(e.began < by and self.is_tried_again(e)
+               for e in self.by_channel[channel]):
+            return True
+        return any(
+            k.began < by and k.done > began and
+            after < min(k.first_behind, self.first_behind(done))
+            for began, done in self.kinds[channel].durability.spans("memory")
+            for k in self.kills)
+
+    def first_behind(self, when):
+        """The first id of what was sent later."""
+        return min((e.id for e in self.by_id.values() if e.began > when),
+                   default=NEVER)
 
     def room(self, e, by):
         """For messages: what is known of why it may be lost, or may not."""
@@ -287,6 +340,9 @@ class Log:
         deletes = [(d.began, d.done) for d in self.deletes[e.channel]]
         return (f"{len(newer)} newer, {self.unheard(e.channel, by)} unheard, "
                 f"kept {self.kinds[e.channel].keeps}, began {e.began:.3f}, "
+                f"acked {e.acked:.3f}, kills "
+                f"{[(k.began, k.done) for k in self.kills]}, durability "
+                f"{self.kinds[e.channel].durability.steps}, "
                 f"DELETEs {deletes}")
 
     def is_past(self, e, since, by):

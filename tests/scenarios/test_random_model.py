@@ -3,9 +3,10 @@
 Two publishers (single events, batches, repeated keys), a dozen clients that
 subscribe, unsubscribe, read slowly, come back with their cursors elsewhere and
 send (model_senders.py: again under its number until there is an answer), an
-operator who deletes channels, sends clients away and changes what is kept and
-who may send, and now and then a kill -9. When all is over, what each connection
-heard is held against what was published (model_check.py says what has to be so).
+operator who deletes channels, sends clients away and changes what is kept, how
+durable it is and who may send, and now and then an end, most often a kill -9.
+When all is over, what each connection heard is held against what was published
+(model_check.py says what has to be so).
 
     SPILLWAY_SEED=…     the same again, as far as threads do the same again
     SPILLWAY_ROUNDS=…   longer: so many rounds, each with the next seed
@@ -16,6 +17,7 @@ import json
 import os
 import random
 import threading
+import time
 import unittest
 
 from certificates import certificate
@@ -73,27 +75,35 @@ class Publisher(threading.Thread):
     def publish(self, drafts):
         drafts = list({d[0]: d for d in drafts}.values())
         while True:
-            ids = self.try_to(drafts)
-            if ids is not None:
+            answer = self.try_to(drafts)
+            if answer is not None:
                 break
             # Stored or not; only with a key it may be said again.
             drafts = [d for d in drafts if d[3]]
             if not drafts:
                 return
+        ids, durable = answer
         for (key, *_), cursor in zip(drafts, ids):
-            self.log.acknowledged(key, number(cursor))
+            self.log.acknowledged(key, number(cursor), durable)
         self.mine += [d for d in drafts if d[3]]
 
     def try_to(self, drafts):
         for key, channel, data, _ in drafts:
             self.log.publishing(key, channel, data)
+        began = time.monotonic()
         try:
-            status, ids = self.send(drafts)
+            status, receipt = self.send(drafts)
         except TROUBLE:
             self.world.wait_up()
             return None
-        assert status in (200, 201), (status, ids)
-        return ids
+        assert status in (200, 201), (status, receipt)
+        if len(drafts) > 1:
+            return receipt["ids"], None
+        durable = receipt["durable"]
+        assert durable in self.log.kinds[drafts[0][1]].durability.during(
+            began, time.monotonic()), receipt
+        # A repeated one is as it was.
+        return [receipt["id"]], None if receipt["duplicate"] else durable
 
     def send(self, drafts):
         g = self.world.gateway
@@ -102,15 +112,13 @@ class Publisher(threading.Thread):
             headers = {"Content-Type": "text/plain; charset=utf-8"}
             if told:
                 headers["Idempotency-Key"] = key
-            status, receipt = g.api(
-                "POST", f"/v1/channels/{channel}/events", data, headers)
-            return status, [receipt["id"]] if status < 300 else receipt
+            return g.api("POST", f"/v1/channels/{channel}/events", data,
+                         headers)
         lines = [json.dumps({"channel": c, "data": d, **({"key": k} if told
                                                          else {})})
                  for k, c, d, told in drafts]
-        status, receipt = g.api("POST", "/v1/events", "\n".join(lines),
-                                {"Content-Type": "application/x-ndjson"})
-        return status, receipt["ids"] if status < 300 else receipt
+        return g.api("POST", "/v1/events", "\n".join(lines),
+                     {"Content-Type": "application/x-ndjson"})
 
 
 class Operator(threading.Thread):
@@ -166,6 +174,7 @@ class World:
             threading.Event(), threading.Event(), threading.Event())
         self.kicks, self.ends, self.reloads = set(), {}, 0
         self.options = self.choose_options()
+        self.moves = self.random.random() < 0.6  # durability changes
         self.gateway = Gateway(self.conf(), workers=self.random.choice(
             (1, 2, 3)), certificates=[certificate()])
 
@@ -221,34 +230,48 @@ message-byte-rate = 0
     def trouble(self):
         while self.wait_more(self.random.randrange(100, 700)):
             if self.random.random() < 0.5:
-                self.kill()
+                self.restart()
             else:
                 self.reload()
 
-    def kill(self):
+    def restart(self):
+        """After a kill, or as it should be; perhaps with other settings."""
         self.up.clear()
         period = self.log.kill()
-        self.gateway.kill9()
+        if self.random.random() < 0.7:
+            self.gateway.kill9()
+        else:
+            assert self.gateway.stop() == 0
+        often = 0.8 if self.moves else 0.5
+        changes = self.change() if self.random.random() < often else []
         self.gateway.start()
         self.reloads = 0
-        period.end()
+        for p in [period, *changes]:
+            p.end()
         self.up.set()
 
     def reload(self):
-        """Other numbers of events for those kinds that keep some."""
-        changes = []
-        for k in self.kinds:
-            if k.name in ("few", "mem"):
-                self.log.keep(k, self.random.choice((5, 20, 100)))
-            if not k.send.fixed:
-                changes.append(k.send.change(self.random.choice(
-                    ("publish", "publish", "echo", "off"))))
-        self.gateway.configure(self.conf())
+        changes = self.change()
         self.reloads += 1
         self.gateway.signal(1)
         self.gateway.wait_log("configuration reloaded", self.reloads)
         for period in changes:
             period.end()
+
+    def change(self):
+        """Other numbers of events for those kinds that keep some, and more."""
+        changes = []
+        for k in self.kinds:
+            if k.name in ("few", "mem"):
+                self.log.keep(k, self.random.choice((5, 20, 100)))
+                if self.moves and self.random.random() < 0.7:
+                    changes.append(k.durability.change(self.random.choice(
+                        ("memory", "memory", "normal", "full"))))
+            if not k.send.fixed:
+                changes.append(k.send.change(self.random.choice(
+                    ("publish", "publish", "echo", "off"))))
+        self.gateway.configure(self.conf())
+        return changes
 
     def kick(self, connection):
         self.kicks.add(connection)
@@ -299,6 +322,11 @@ message-byte-rate = 0
     def pause(self, chance):
         self.wait_more(chance.choice((1, 10, 50, 200)))
 
+    def troubles(self):
+        """What the gateway had to say of its last life."""
+        return [line for line in self.gateway.lines
+                if " warn " in line or " error " in line or "why=ove" in line]
+
     # What comes of it.
 
     def judge(self):
@@ -334,6 +362,7 @@ class RandomModel(unittest.TestCase):
             except BaseException as e:
                 e.add_note(f"SPILLWAY_SEED={seed}; {world.options}"
                            f"workers = {world.gateway.workers}")
+                e.add_note("\n".join(world.troubles()[-20:]))
                 raise
 
 
