@@ -375,14 +375,17 @@ write_events(struct subscriber *s, const struct replay *r)
 	const struct history_query *q = &r->read.query;
 	struct hub *h = subscriber_hub(s);
 	struct gather *g = reuse(&h->merged);
-	size_t i = 0;
+	uint64_t bound = replay_bound(s, r);
+	size_t i = 0, end = q->count;
 	int err = SW_OK;
 
 	if (g == NULL)
 		return SW_ENOMEM;
-	while (i < q->count && err == SW_OK && deliver_possible(s)) {
+	while (end > 0 && q->events[end - 1]->id > bound)
+		end--;
+	while (i < end && err == SW_OK && deliver_possible(s)) {
 		gather_begin(g, (enum form)s->form);
-		for (; i < q->count; i++) {
+		for (; i < end; i++) {
 			struct event *e = q->events[i];
 			struct link *l = replay_link(s, e->channel);
 
@@ -426,8 +429,10 @@ deliver_replayed(struct subscriber *s, struct replay *r)
 	if (subscriber_gone(s))
 		return;
 	if (err == SW_OK && deliver_possible(s)) {
+		uint64_t bound = replay_bound(s, r);
+
 		if (!q->more)
-			replay_advance(s, r->upto);
+			replay_advance(s, r->upto < bound ? r->upto : bound);
 		deliver_flush(s);
 	} else if (err != SW_OK && err != SW_EAGAIN) {
 		flush_failed(s, err);

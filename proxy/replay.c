@@ -316,6 +316,20 @@ replay_start(struct hub *h, struct subscriber *s, struct link *alone,
 	return SW_OK;
 }
 
+uint64_t
+replay_bound(const struct subscriber *s, const struct replay *r)
+{
+	uint64_t bound = UINT64_MAX;
+
+	if (r->alone)
+		return bound;
+	for (const struct link *l = &s->first; l != NULL; l = l->next)
+		if (l->channel != NULL && !l->alone && !l->reads &&
+		    l->pos < bound)
+			bound = l->pos;
+	return bound;
+}
+
 static int
 compare_ids(const void *a, const void *b)
 {

@@ -61,6 +61,12 @@ void replay_pass_older(struct subscriber *s, const struct replay *r);
 struct link *replay_link(struct subscriber *s, const struct channel *c);
 
 /*
+ * Up to where the subscriber may be given what was read: a channel that it has
+ * subscribed to meanwhile goes on from its own position, in the order of ids.
+ */
+uint64_t replay_bound(const struct subscriber *s, const struct replay *r);
+
+/*
  * Put in what the windows have, up to where the read goes, of its channels that
  * are in memory alone; what those have lost is told. SW_ENOMEM.
  */

@@ -289,6 +289,31 @@ START_TEST(what_is_read_for_one_link_concerns_no_other)
 END_TEST
 
 /* What is read of it meanwhile is for those who asked before. */
+/* Or it would be given what is newer than what its new channel has for it. */
+START_TEST(who_subscribes_meanwhile_is_given_what_comes_before_that)
+{
+	struct subscriber *s = &subscribers[0];
+	struct link late = { .subscriber = s };
+	struct replay *r;
+
+	set_up(false);
+	start(0);
+	r = s->replay;
+	ck_assert_uint_eq(replay_bound(s, r), UINT64_MAX);
+	ck_assert_int_eq(
+	    hub_link(w.hub, &late, hub_world_channel(&w, "b"), 20), SW_OK);
+	s->first.next = &late;
+	ck_assert_uint_eq(replay_bound(s, r), 20);
+	/* What catches up apart has no part in the order. */
+	late.alone = true;
+	ck_assert_uint_eq(replay_bound(s, r), UINT64_MAX);
+	s->first.next = NULL;
+	hub_unlink(w.hub, &late);
+	answer(0, 1);
+	clean_up();
+}
+END_TEST
+
 START_TEST(a_read_of_a_cleared_channel_is_not_shared_any_more)
 {
 	set_up(false);
@@ -311,6 +336,7 @@ SUITE("replay", TEST(who_stands_at_the_same_place_shares_a_read),
     TEST(what_is_kept_has_a_bound_in_number),
     TEST(that_nothing_was_found_is_not_kept),
     TEST(a_channel_that_is_cleared_is_forgotten),
+    TEST(who_subscribes_meanwhile_is_given_what_comes_before_that),
     TEST(what_is_read_for_one_link_concerns_no_other),
     LOOP(events_of_windows_are_merged_in_the_order_of_ids, COUNT(merges)),
     TEST(a_read_of_a_cleared_channel_is_not_shared_any_more))
