@@ -9,6 +9,7 @@ to be so whatever the order was of things that overlapped.
 import bisect
 import copy
 import itertools
+import json
 import threading
 import time
 import zlib
@@ -52,10 +53,13 @@ class Kind:
 
     Of those in memory, windows have everything: no more than `window` events,
     and if they are `tight` perhaps none. `send` is what becomes of messages.
+    Of others, nothing is kept that is older than `age` seconds, or has so many
+    `bytes` above it.
     """
 
-    def __init__(self, name, keep, memory=False, send=None):
-        self.name = name
+    def __init__(self, name, keep, memory=False, send=None, age=NEVER,
+                 size=NEVER):
+        self.name, self.age, self.bytes = name, age, size
         self.durability = Setting("memory" if memory else "normal")
         self.send = Setting(send or "publish", fixed=bool(send))
         self.tight, self.window = False, NEVER
@@ -64,7 +68,10 @@ class Kind:
     def conf(self):
         return (f'channel "{self.name}*" {{ history-events = '
                 f'{self.keeps[-1][1]}  durability = {self.durability.value}'
-                f'  send = {self.send.value} }}\n')
+                f'  send = {self.send.value}' +
+                f'  history-age = "{self.age}s"' * (self.age < NEVER) +
+                f'  history-bytes = {self.bytes}' * (self.bytes < NEVER) +
+                ' }\n')
 
     def was_memory(self, begin, end):
         return "memory" in self.durability.during(begin, end)
@@ -84,6 +91,7 @@ class Event:
     def __init__(self, key, channel, data, began):
         self.key, self.channel = key, channel
         self.size, self.sum = len(data), zlib.crc32(data.encode())
+        self.json_size = len(json.dumps(data))  # as which it may be stored
         self.began, self.acked, self.id = began, NEVER, None
         self.tries = []         # when it was sent
         self.over = NEVER       # without an answer: stored by then, or not
@@ -285,6 +293,8 @@ class Log:
                 e.began < k.done and k.began < by for k in self.kills) or
                 self.is_behind_hole(e, by)):
             return True
+        if by - e.began >= kind.age or self.bytes_above(e, by) >= kind.bytes:
+            return True
         room = min(kind.kept(e.began, by)) - self.unheard(
             e.channel, by, e.began)
         newer = (n for n in self.between(e.channel, e.id, NEVER)
@@ -308,6 +318,24 @@ class Log:
                 return True
             hole = hole or "memory" in modes
         return False
+
+    def may_be_old(self, number, by):
+        """
+        It gets too old right now: for who reads the store, that is, and perhaps
+        a moment later for who has it in a window, and sends it after all.
+        """
+        e = self.by_id.get(number)
+        return e is not None and by - e.began >= self.kinds[e.channel].age
+
+    def bytes_above(self, e, by):
+        """So many bytes may have come behind the event, at most."""
+        if self.kinds[e.channel].bytes == NEVER:
+            return 0
+        unheard = (u for u in self.unanswered
+                   if u.channel == e.channel and u.over > e.began)
+        newer = self.between(e.channel, e.id, NEVER)
+        return sum(n.json_size for n in itertools.chain(newer, unheard)
+                   if n.began < by)
 
     def unheard(self, channel, by, since=0):
         """So many may have been stored between the two without an answer."""
@@ -348,11 +376,13 @@ class Log:
     def is_past(self, e, since, by):
         """More than are kept were there above it, ever since then."""
         since -= SHARED
-        room = max(self.kinds[e.channel].kept(since, by))
-        newer = (n for n in self.between(e.channel, e.id, NEVER)
-                 if n.acked < since and not self.may_be_deleted(n))
-        return e.acked < since and sum(
-            1 for _ in itertools.islice(newer, room)) >= room
+        kind = self.kinds[e.channel]
+        room = max(kind.kept(since, by))
+        newer = [n for n in self.between(e.channel, e.id, NEVER)
+                 if n.acked < since and not self.may_be_deleted(n)]
+        return e.acked < since and (
+            len(newer) >= room or since - e.acked > kind.age or
+            sum(n.size for n in newer) >= kind.bytes)
 
     def nth_newest(self, channels, n, by):
         """The id that so many events of the channels have, or more."""

@@ -36,7 +36,8 @@ TROUBLE = (OSError, EOFError, ValueError, http.client.HTTPException)
 def kinds():
     return [Kind("mem", 100, memory=True), Kind("few", 20),
             Kind("big", 100000, send="publish"),
-            Kind("none", 0, memory=True, send="echo"), Kind("nil", 0)]
+            Kind("none", 0, memory=True, send="echo"), Kind("nil", 0),
+            Kind("old", 100000, age=1), Kind("fat", 100000, size=100000)]
 
 
 class Publisher(threading.Thread):
