@@ -224,22 +224,34 @@ is_something(const struct result *r)
 	return r->cut_short;
 }
 
+/* Borrowed from `why`, if that says anything. */
+static const char *
+sentence_of(struct buf *why, int err)
+{
+	buf_put(why, "", 1);
+	return buf_error(why) == SW_OK && buf_len(why) > 1 ?
+	    (const char *)buf_head(why) :
+	    err_info(err)->sentence;
+}
+
 static int
 compare(struct result *r, bool has_api, struct secure_context *context)
 {
 	struct buf why;
-	int err;
+	int err, status;
 
 	buf_init(&why, 1 << 16);
 	err = run_all(r, has_api, context, &why);
-	if (err != SW_OK)
-		complain(buf_len(&why) > 0 ? buf_str(&why) :
-					     str_of(err_info(err)->sentence));
-	buf_fini(&why);
+	if (err != SW_OK) {
+		r->broken_off = sentence_of(&why, err);
+		complain(str_of(r->broken_off));
+	}
+	status = err != SW_OK ? COMMAND_FAILED : judge(r);
 	/* What there is, even then. */
 	if (is_something(r) && !report(r))
-		return COMMAND_FAILED;
-	return err != SW_OK ? COMMAND_FAILED : judge(r);
+		status = COMMAND_FAILED;
+	buf_fini(&why);
+	return status;
 }
 
 int

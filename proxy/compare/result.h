@@ -12,7 +12,7 @@ struct phase {
 	enum transport_id transport;
 	/* Why it was not measured, in plain ASCII; empty if it was. */
 	char why[400];
-	bool cut_short; /* by the user; what was on its way may be missing */
+	bool cut_short;         /* so what was on its way may be missing */
 	double opening_seconds; /* until all subscribers were there */
 	double seconds;         /* of publishing, and until all had arrived */
 	uint64_t published;     /* events that the gateway acknowledged */
@@ -34,9 +34,10 @@ struct phase {
 struct result {
 	const struct compare_options *options;
 	uint64_t began_unix_ms;
-	bool by_demo;     /* it was the demo that published */
-	bool demo_counts; /* and who says what the gateway has counted */
-	bool cut_short;
+	bool by_demo;           /* it was the demo that published */
+	bool demo_counts;       /* and who says what the gateway has counted */
+	bool cut_short;         /* by the user */
+	const char *broken_off; /* why it ended before its time; or NULL */
 	const char *no_gauge; /* why the gateway's columns are empty; or NULL */
 	struct phase phases[TRANSPORT_COUNT];
 	size_t count;

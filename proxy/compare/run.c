@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -53,23 +52,12 @@ run_enter(struct run *r, enum run_state state)
 	r->since_ms = loop_now_ms(r->loop);
 }
 
-static double
-own_cpu_seconds(void)
-{
-	struct rusage u;
-
-	if (getrusage(RUSAGE_SELF, &u) != 0)
-		return 0;
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-	    (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
-
 void
 run_enter_publishing(struct run *r)
 {
 	run_enter(r, RUN_PUBLISHING);
 	r->began_ms = r->since_ms;
-	r->own_cpu_seconds = own_cpu_seconds();
+	r->own_cpu_seconds = run_cpu_seconds();
 }
 
 static uint64_t
@@ -202,105 +190,20 @@ opened(struct run *r)
 static void
 settled(struct run *r)
 {
-	for (size_t i = 0; i < r->abreast; i++) {
-		struct phase *p = run_phase(r, i);
-
-		p->seconds =
-		    (double)(loop_now_ms(r->loop) - r->began_ms) / 1000;
-		p->own_cpu_seconds = own_cpu_seconds() - r->own_cpu_seconds;
-		p->cut_short = r->interrupted;
-	}
+	run_measure_time(r);
 	if (r->has_api)
 		run_ask_gauge(r, RUN_AFTER);
 	else
 		close_crowds(r);
 }
 
-/* Started anew, it counts from 0 again. */
-static bool
-is_same(const struct gauge *now, const struct gauge *before)
-{
-	return now->started >= before->started &&
-	    now->started <= before->started &&
-	    now->cpu_seconds >= before->cpu_seconds;
-}
-
-/* What it has counted in this phase; false if that is not known. */
-static bool
-subtract(struct gauge *out, const struct gauge *now, const struct gauge *before)
-{
-	*out = *now;
-	out->requests -= before->requests;
-	out->events -= before->events;
-	for (size_t b = 0; b < BUCKET_COUNT; b++)
-		out->bytes[b] -= before->bytes[b];
-	return is_same(now, before);
-}
-
-/* CPU and memory are of the process: of all who are measured together. */
-static void
-measure_process(struct run *r, struct phase *p)
-{
-	const struct gauge *before = &r->before[0];
-
-	p->has_process = r->abreast == 1 && before->has_process &&
-	    r->ready.has_process && r->after.has_process &&
-	    is_same(&r->ready, before) && is_same(&r->after, &r->ready);
-	if (!p->has_process)
-		return;
-	p->cpu_seconds = r->after.cpu_seconds - r->ready.cpu_seconds;
-	p->opening_cpu_seconds = r->ready.cpu_seconds - before->cpu_seconds;
-	p->resident = r->after.resident;
-	p->growth = (int64_t)r->after.resident - (int64_t)before->resident;
-}
-
-static void
-measure(struct run *r, struct phase *p, const struct gauge *before,
-    const struct gauge *now)
-{
-	const struct tally *t = &p->tally;
-
-	p->has_counts = now->there && (before->there || !r->has_api) &&
-	    subtract(&p->counts, now, before);
-	/* The demo's are of us alone. */
-	p->counts_others = p->has_counts && r->has_api &&
-	    (p->counts.requests != t->requests ||
-		p->counts.events != t->received + t->duplicates + t->foreign);
-	measure_process(r, p);
-	if (r->has_api && before->there && !p->has_counts)
-		r->result->no_gauge =
-		    "the gateway was started anew meanwhile, and counts from 0";
-}
-
-/* What is counted may be counted a moment later. */
-static bool
-is_counted(const struct run *r, const struct gauge *now)
-{
-	for (size_t i = 0; i < r->abreast; i++) {
-		const struct tally *t = &r->crowds[i].tally;
-		const struct gauge *before = &r->before[i];
-
-		if (!now[i].there || (r->has_api && !before->there) ||
-		    !is_same(&now[i], before))
-			continue;
-		if (now[i].requests - before->requests < t->requests)
-			return false;
-		if (r->has_api ?
-			now[i].events - before->events < t->received :
-			now[i].bytes[BUCKET_PAYLOAD] < t->bytes[BUCKET_PAYLOAD])
-			return false;
-	}
-	return true;
-}
-
 static void
 end_phases(struct run *r, const struct gauge *now)
 {
+	run_measure(r, now);
 	for (size_t i = 0; i < r->abreast; i++) {
-		struct phase *p = run_phase(r, i);
+		const struct phase *p = run_phase(r, i);
 
-		p->tally = r->crowds[i].tally;
-		measure(r, p, &r->before[i], &now[i]);
 		progress_say(r->options,
 		    "%s: %" PRIu64 " published, %" PRIu64 " of %" PRIu64
 		    " received",
@@ -328,7 +231,7 @@ run_take_gauge(struct run *r, const struct gauge *g)
 		close_crowds(r);
 		break;
 	case RUN_COUNTS:
-		if (!is_counted(r, g) && r->tries++ < COUNTS_TRIES)
+		if (!run_is_counted(r, g) && r->tries++ < COUNTS_TRIES)
 			run_enter(r, RUN_AGAIN);
 		else
 			end_phases(r, g);
@@ -410,11 +313,7 @@ watch_publishing(struct run *r)
 	publisher_watch(&r->publisher);
 	if (r->failed || !publisher_is_done(&r->publisher))
 		return;
-	for (size_t i = 0; i < r->abreast; i++) {
-		run_phase(r, i)->published = r->publisher.stored;
-		run_phase(r, i)->refused = r->publisher.refused;
-		run_phase(r, i)->delayed = r->publisher.delayed;
-	}
+	run_measure_published(r);
 	r->numbers += r->publisher.sent;
 	run_enter(r, RUN_SETTLING);
 }
@@ -609,6 +508,7 @@ run_all(struct result *result, bool has_api, struct secure_context *context,
 	set_up(&r, has_api);
 	if ((err = take_signals(&r)) == SW_OK)
 		loop_run(r.loop);
+	run_measure_early(&r);
 	free_crowds(&r);
 	publisher_fini(&r.publisher);
 	question_fini(&r.api);

@@ -7,7 +7,7 @@
 #include "proxy/compare/question.h"
 #include "proxy/compare/run.h"
 
-/* What a run's own files share. */
+/* What a run's own files share. In this order they come. */
 enum run_state {
 	RUN_NEXT,       /* a phase is about to begin */
 	RUN_BEFORE,     /* the gateway is asked, before anybody comes */
@@ -67,6 +67,16 @@ void run_enter_publishing(struct run *r); /* and the measuring begins */
  */
 void run_ask_gauge(struct run *r, enum run_state state);
 void run_take_gauge(struct run *r, const struct gauge *g);
+
+/* What has come of the phases under way, and which time they took. */
+double run_cpu_seconds(void); /* our own, so far */
+void run_measure_published(struct run *r);
+void run_measure_time(struct run *r);
+void run_measure(struct run *r, const struct gauge *now);
+/* Does the gateway count all of it already? */
+bool run_is_counted(const struct run *r, const struct gauge *now);
+/* The run is over within them: if anything was received they count as well. */
+void run_measure_early(struct run *r);
 
 /* The demo's publisher: RUN_PUBLISHING when it has begun, RUN_SETTLING. */
 void run_begin_demo(struct run *r);

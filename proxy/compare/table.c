@@ -169,6 +169,11 @@ result_put_remarks(struct buf *out, const struct result *r)
 	if (r->cut_short)
 		buf_puts(out,
 		    "Interrupted: what was on its way counts as missing.\n");
+	if (r->broken_off != NULL)
+		buf_printf(out,
+		    "Broken off: %s. What was on its way counts as "
+		    "missing.\n",
+		    r->broken_off);
 }
 
 void

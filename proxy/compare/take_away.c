@@ -129,6 +129,16 @@ put_gateway(struct buf *out, const struct phase *p)
 }
 
 static void
+put_text(struct buf *out, const char *name, const char *text)
+{
+	buf_printf(out, "\"%s\":", name);
+	if (text == NULL)
+		buf_puts(out, "null");
+	else
+		json_put_string(out, str_of(text));
+}
+
+static void
 put_phase(struct buf *out, const struct result *r, const struct phase *p)
 {
 	const struct tally *t = &p->tally;
@@ -172,15 +182,14 @@ result_put_json(struct buf *out, const struct result *r)
 	buf_puts(out, "\",");
 	put_flag(out, "cutShort", r->cut_short);
 	buf_puts(out, ",");
+	put_text(out, "brokenOff", r->broken_off);
+	buf_puts(out, ",");
 	put_flag(out, "together", r->options->together);
 	buf_printf(out,
 	    ",\"publisher\":\"%s\",\"bytesCountedBy\":\"client\","
-	    "\"gatewayCountedBy\":\"%s\",\"noGateway\":",
+	    "\"gatewayCountedBy\":\"%s\",",
 	    r->by_demo ? "demo" : "api", r->demo_counts ? "demo" : "metrics");
-	if (r->no_gauge == NULL)
-		buf_puts(out, "null");
-	else
-		json_put_string(out, str_of(r->no_gauge));
+	put_text(out, "noGateway", r->no_gauge);
 	buf_puts(out, ",");
 	put_settings(out, r);
 	buf_puts(out, ",\"transports\":[");

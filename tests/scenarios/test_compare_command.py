@@ -80,9 +80,50 @@ class Compare(Scenario):
         self.assertEqual(done.returncode, expected, done.stderr)
         return done.stdout, done.stderr
 
+    def begin(self, *args):
+        """One that runs until it is ended; its steps can be waited for."""
+        process = subprocess.Popen(
+            self.command(*args), env=lean(dict(os.environ)), text=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        for line in process.stderr:
+            if "events follow" in line:
+                break
+        else:
+            self.fail("it ended before its events")
+        process.drain = threading.Thread(target=process.stderr.read)
+        process.drain.start()
+        return process
+
+    def end(self, process, number):
+        process.send_signal(number)
+        code = process.wait(GUARD)
+        process.drain.join(GUARD)
+        process.stderr.close()
+        return code
+
     def measured(self, *args, expected=0):
         out, _ = self.compare("--json", "-", *args, expected=expected)
         return json.loads(out)
+
+    def broken_off(self, *args):
+        """What is left of a run whose gateway is gone."""
+        run = self.begin("--duration=1h", "--transports=sse", "--json",
+                         self.file("a.json"), *args)
+        self.gateway.until(lambda: self.gateway.metric(
+            "events_delivered_total", '{transport="sse"}') >= 6)
+        self.gateway.kill9()
+        self.assertEqual(self.end(run, signal.SIGINT), 1)
+        with open(self.file("a.json"), encoding="utf-8") as f:
+            data = json.load(f)
+        found, = data["transports"]
+        self.assertTrue(found["cutShort"])
+        self.assertGreaterEqual(found["received"], 1)
+        self.assertEqual(found["latencyMs"]["count"], found["received"])
+        self.assertGreater(found["seconds"], 0)
+        self.assertIsNone(found["gateway"]["bytes"])
+        return data["brokenOff"], found
 
     def file(self, name):
         return os.path.join(self.gateway.dir, name)
@@ -121,6 +162,7 @@ class Together(Compare):
                          TRANSPORTS)
         self.assertEqual(data["publisher"], "api")
         self.assertFalse(data["cutShort"])
+        self.assertIsNone(data["brokenOff"])
         self.assertIsNone(data["noGateway"])
         for found in data["transports"]:
             self.check(found)
@@ -227,28 +269,10 @@ class Together(Compare):
         self.assertEqual(found["received"], found["expected"])
         self.assertEqual(found["duplicates"] + found["late"], 0)
 
-    def begin(self, *args):
-        """One that runs until it is ended; its steps can be waited for."""
-        process = subprocess.Popen(
-            self.command(*args), env=lean(dict(os.environ)), text=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        for line in process.stderr:
-            if "events follow" in line:
-                break
-        else:
-            self.fail("it ended before its events")
-        process.drain = threading.Thread(target=process.stderr.read)
-        process.drain.start()
-        return process
-
-    def end(self, process, number):
-        process.send_signal(number)
-        code = process.wait(GUARD)
-        process.drain.join(GUARD)
-        process.stderr.close()
-        return code
+    def test_what_was_measured_outlives_the_gateway(self):
+        why, found = self.broken_off()
+        self.assertIn("operator's API", why)
+        self.assertGreaterEqual(found["published"], 1)
 
     def test_nobody_there_is_told_with_what_to_do(self):
         nobody, = free_ports(1)
@@ -377,6 +401,14 @@ channel "compare-*" { send = publish }
                                  found["bytes"][bucket],
                                  (found["transport"], bucket))
         self.assertRegex(err, r"(?m)^ws +- +- +- +- ")
+
+    def test_what_was_measured_outlives_the_demo(self):
+        nobody, = free_ports(1)
+        why, found = self.broken_off("--api", f"http://127.0.0.1:{nobody}")
+        self.assertIn("the demo", why)
+        # It was not asked any more: what one of the three had got of it.
+        self.assertLessEqual(found["published"], found["received"])
+        self.assertGreaterEqual(found["expected"], found["received"])
 
     def test_the_demo_may_publish_where_the_api_tells_the_figures(self):
         found, = self.measured("--publisher=demo",

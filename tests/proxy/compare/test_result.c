@@ -326,11 +326,14 @@ START_TEST(the_table_says_what_is_not_known)
 	ck_assert_int_eq(buf_error(&out), SW_OK);
 	ck_assert(has(&out, "\n-: <script>\"'&\n"));
 	ck_assert(has(&out, "Interrupted"));
+	ck_assert(!has(&out, "Broken off"));
 	ck_assert(has(&out, "Published by this program."));
 	ck_assert(has(&out, "\nlong: 10 of 50 events were published when"));
 	r.phases[0].cut_short = r.by_demo = true;
+	r.broken_off = "it's gone";
 	buf_clear(&out);
 	result_put_table(&out, &r);
+	ck_assert(has(&out, "\nBroken off: it's gone. What was on its way"));
 	ck_assert(has(&out, "by the demo: latencies go by its clock and"));
 	ck_assert(!has(&out, " of 50 "));
 	ck_assert(has(&out, "\nlong          10        19       1       1"));
