@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -20,6 +21,11 @@ BUCKETS = ["handshake", "request_headers", "response_headers", "framing",
            "heartbeat", "payload"]
 TRANSPORTS = ["ws", "sse", "long", "short"]
 TOKEN = "4f1c9a7be2d84d0f8a6b3c5e7d9f1a2b"
+
+
+def open_files(now, at_most):
+    """So many for a program that begins with this."""
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (now, at_most))
 
 
 def heed_interrupts():
@@ -71,11 +77,12 @@ class Compare(Scenario):
                 "--poll-interval=100ms", "--duration=500ms", "--rate=40",
                 "--subscribers=3", *args]
 
-    def compare(self, *args, expected=0):
+    def compare(self, *args, expected=0, before=None):
         """What it wrote to both outputs."""
         done = subprocess.run(self.command(*args), env=lean(dict(os.environ)),
                               capture_output=True, text=True,
-                              timeout=GUARD * 3, check=False)
+                              timeout=GUARD * 3, check=False,
+                              preexec_fn=before)
         self.assertNotRegex(done.stderr, TROUBLE)
         self.assertEqual(done.returncode, expected, done.stderr)
         return done.stdout, done.stderr
@@ -323,6 +330,15 @@ class Together(Compare):
             self.assertIn(advice, err)
         out, _ = self.compare("--help")
         self.assertIn("--subscribers N", out)
+
+    def test_more_subscribers_than_files_are_told(self):
+        for args, need in ((["--transports=sse"], 35), (["--together"], 44)):
+            _, err = self.compare(*args, expected=1,
+                                  before=open_files(20, need - 1))
+            self.assertIn(f"{need - 32} of them need {need} open files, and "
+                          f"{need - 1} are allowed", err)
+            # As far as it may it helps itself.
+            self.compare(*args, before=open_files(20, need))
 
     def test_a_file_that_cannot_be_written_is_told(self):
         """And before anything is measured for it."""
