@@ -34,7 +34,14 @@ for (const [how, locks] of [['a lock', true], ['a lease', false]]) {
 		for (let i = 0; i < 7; i++)
 			b.tab();
 		await b.world.clock.advance(20 * SECOND);
+		for (const tab of b.tabs)
+			assert.equal(tab.stream.state, 'open');
+
+		const before = b.world.gateway.asked.length;
+
 		await publishes(b);
+		/* All of it over the one. */
+		assert.equal(b.world.gateway.asked.length, before);
 		assert.equal(streams(b), 1);
 		assert.equal(b.leaders.length, 1);
 		for (const tab of b.tabs) {
@@ -96,6 +103,94 @@ for (const [how, locks] of [['a lock', true], ['a lease', false]]) {
 			sawAll(b);
 		});
 }
+
+test('two that claim the lease in one moment have one connection',
+	async () => {
+		const b = new Browser(20, false), kept = b.world.options().storage;
+		let looks = 0;
+
+		b.tab();
+		/* What others wrote meanwhile it does not see yet. */
+		b.tab({ storage: { ...kept, getItem: (name) =>
+			++looks <= 2 ? null : kept.getItem(name) } });
+		await b.world.clock.advance(10 * SECOND);
+		assert.ok(looks > 2);
+		assert.equal(b.world.gateway.asked.filter((a) =>
+			a.name === 'ws').length, 1);
+		await publishes(b, 2);
+		sawAll(b);
+	});
+
+test('who follows one that says goodbye does not wait for its lease',
+	async () => {
+		const b = new Browser(21, false);
+
+		b.tab();
+		b.tab();
+		await b.world.clock.advance(20 * SECOND);
+		b.leaders[0].stream.close();
+		await b.world.clock.advance(SECOND / 2);
+		assert.equal(b.leaders.length, 1);
+		assert.equal(streams(b), 1);
+	});
+
+test('of two that lead with a lease the one with the lesser name gives way',
+	async () => {
+		const b = new Browser(22, false), tab = b.tab();
+
+		await b.world.clock.advance(SECOND);
+
+		const port = new (b.channelOf({}))(b.channels[0].name);
+
+		port.postMessage({ kind: 'up', from: '' });
+		await b.world.clock.advance(1);
+		assert.deepEqual(b.leaders, [tab]);
+		port.postMessage({ kind: 'up', from: '~' });
+		await b.world.clock.advance(1);
+		assert.deepEqual(b.leaders, []);
+		assert.equal(streams(b), 0);
+	});
+
+test('what comes while a follower catches up is not lost', async () => {
+	const b = new Browser(23), { clock, gateway } = b.world;
+	const { fetch } = b.world.options();
+
+	b.tab();
+	await clock.advance(SECOND);
+	await publishes(b, 12);
+
+	/* Its answers are a while on their way. */
+	b.tab({
+		after: 'start', fetch: async (...request) => {
+			const answer = await fetch(...request);
+
+			await new Promise((done) => clock.setTimeout(done, 5));
+			return answer;
+		}
+	});
+
+	/* At every moment of its polls. */
+	for (let i = 0; i < 40; i++) {
+		gateway.publish(i);
+		await clock.advance(4);
+	}
+	sawAll(b);
+});
+
+test('who is closed while it catches up asks no more', async () => {
+	const b = new Browser(24), { asked } = b.world.gateway;
+
+	b.tab();
+	await b.world.clock.advance(SECOND);
+	await publishes(b, 12);
+
+	const follower = b.tab({ after: 'start' });
+
+	while (asked.at(-1).name !== 'short')
+		await b.world.clock.advance(1);
+	follower.stream.close();
+	assert.ok(follower.aborts.at(-1).signal.aborted);
+});
 
 test('a change of leaders is no failure for those who follow', async () => {
 	const b = new Browser(14);
@@ -271,8 +366,13 @@ test('a gap is told to each tab, a server that is down too', async () => {
 
 test('closed streams leave nothing behind, and may come back', async () => {
 	const b = new Browser(9), tabs = [b.tab(), b.tab()];
+	const listeners = () => tabs.map((tab) =>
+		Object.values(tab.stream._listeners).flat().length);
 
 	await b.world.clock.advance(SECOND);
+
+	const heard = listeners();
+
 	for (const tab of tabs) {
 		tab.stream.close();
 		await b.world.clock.advance(SECOND);
@@ -284,6 +384,7 @@ test('closed streams leave nothing behind, and may come back', async () => {
 	await b.world.clock.advance(SECOND);
 	sawAll(b);
 	assert.equal(streams(b), 1);
+	assert.deepEqual(listeners(), heard);
 });
 
 test('a refusal that comes late does not wake a leader that is closed',
@@ -334,6 +435,8 @@ test('where locks are forbidden each tab has its own connection', async () => {
 	await publishes(b);
 	sawAll(b);
 	assert.equal(streams(b), 3);
+	/* None gave way to another. */
+	assert.equal(b.world.gateway.asked.length, 3);
 
 	/* One that is closed at once does not come back for it. */
 	const tab = b.tab();
@@ -375,6 +478,21 @@ test('where storage is forbidden each tab has its own connection', async () => {
 	await publishes(b);
 	sawAll(b);
 	assert.equal(streams(b), 2);
+});
+
+test('where storage is full each tab has its own connection', async () => {
+	const b = new Browser(25, false);
+	const storage = { ...b.world.options().storage, setItem() {
+		throw new Error('QuotaExceededError');
+	} };
+
+	for (let i = 0; i < 3; i++)
+		b.tab({ storage });
+	await b.world.clock.advance(20 * SECOND);
+	await publishes(b);
+	sawAll(b);
+	assert.equal(streams(b), 3);
+	assert.equal(b.world.gateway.asked.length, 3);
 });
 
 test('followers hear what came, whatever the leader makes of it', async () => {

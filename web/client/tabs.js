@@ -68,8 +68,6 @@ function resign(t) {
 	t._leads = false;
 	t._release();
 	t._release = nothing;
-	if (t._gone)
-		return;
 	dropAll(s);
 	claim(t);
 	race(s, { reason: 'follows' });
@@ -127,8 +125,10 @@ function claimLease(t, steal) {
 	try {
 		t._storage.setItem(t._name, t._id + ' ' + (now(t._stream) + LEASE_MS));
 	} catch (full) {
-		/* Then each has a connection of its own. */
-		return t._leads || lead(t);
+		/* Each has its own connection, begun behind this race. */
+		return t._leads || t._leaseTimer(0, function () {
+			lead(t);
+		});
 	}
 	t._leaseTimer(t._leads ? LEASE_MS / 3 : CLAIM_MS, function () {
 		/*
@@ -195,8 +195,6 @@ function joined(t, link, m) {
 	take(s, link, {
 		type: 'spillway.hello', cursor: m.cursor, heartbeat: BEAT_MS
 	});
-	if (link._dead)
-		return;
 	if (s.cursor === m.cursor)
 		take(s, link, { type: 'spillway.caughtup', cursor: m.cursor });
 	else
@@ -288,8 +286,11 @@ function hearLeading(t, m) {
 		welcome(t, m.from);
 	else if (m.kind === 'command')
 		obey(t, m.from, m.m, m.session);
-	else if (m.kind === 'up' && m.from > t._id)
-		/* Two lead, where there are no locks: the greater does. */
+	else if (m.kind === 'up' && t._release !== nothing && m.from > t._id)
+		/*
+		 * Two lead, where there are no locks: the greater does. Not so
+		 * if neither could have a lock or a lease.
+		 */
 		resign(t);
 }
 
