@@ -364,6 +364,48 @@ test('a gap is told to each tab, a server that is down too', async () => {
 	assert.equal(b.leaders.length, 1);
 });
 
+test('followers are back as soon as the one that leads is', async () => {
+	const b = new Browser(26), { gateway, clock } = b.world;
+
+	for (let i = 0; i < 4; i++)
+		b.tab();
+	await clock.advance(SECOND);
+	gateway.down = true;
+	gateway.kill();
+	/* Each waits longer and longer. */
+	await clock.advance(5 * MINUTE);
+	gateway.down = false;
+	while (!streams(b))
+		await clock.advance(1);
+	await clock.advance(50);
+	for (const tab of b.tabs)
+		assert.equal(tab.stream.state, 'open');
+});
+
+test('what waited in another log is not told in the next one', async () => {
+	const b = new Browser(27), { gateway, clock } = b.world;
+
+	b.tab();
+	b.tab();
+	await clock.advance(SECOND);
+	/* They miss one, and what is behind it waits for the poll. */
+	gateway.faults.short = 'swallow';
+	b.lost = (m) => m.kind === 'event';
+	gateway.publish('missed');
+	await clock.advance(10);
+	b.lost = () => false;
+	gateway.publish('waits');
+	await clock.advance(10);
+	gateway.restart();
+	gateway.faults = {};
+	await clock.advance(2 * MINUTE);
+	await publishes(b, 3);
+
+	const follower = [...b.tabs].find((tab) => !b.leaders.includes(tab));
+
+	assert.deepEqual(follower.ids, ['ep1x-1', 'ep1x-2', 'ep1x-3']);
+});
+
 test('closed streams leave nothing behind, and may come back', async () => {
 	const b = new Browser(9), tabs = [b.tab(), b.tab()];
 	const listeners = () => tabs.map((tab) =>
@@ -379,6 +421,8 @@ test('closed streams leave nothing behind, and may come back', async () => {
 	}
 	assert.equal(b.channels.length, 0);
 	assert.equal(streams(b), 0);
+	for (const tab of tabs)
+		assert.equal(tab.window.listeners.pagehide.size, 0);
 	await publishes(b, 3);
 	tabs.forEach((tab) => tab.stream.connect());
 	await b.world.clock.advance(SECOND);

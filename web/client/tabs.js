@@ -14,7 +14,6 @@
  */
 
 var LEASE_MS = 6000, CLAIM_MS = 200, JOIN_MS = 3000, BEAT_MS = 15000;
-var PATIENCE_MS = 60000;
 
 /* What sharing needs, if it is there: storage and channel may be forbidden. */
 function sharing(s) {
@@ -55,8 +54,6 @@ function lead(t) {
 
 	t._leads = true;
 	t._told = 0;
-	t._joinTimer();
-	t._beatTimer();
 	dropAll(s);
 	race(s, { reason: 'leads' });
 }
@@ -188,8 +185,6 @@ function joined(t, link, m) {
 	t._joinTimer();
 	t._leader = m.from;
 	t._number = m.number;
-	if (!link._proven)
-		link._patience = s._o.proofTimeout;
 	link._opened = now(s);
 	heard(s, link);
 	take(s, link, {
@@ -257,7 +252,6 @@ function openTab(s, link) {
 	}
 	t._link = link;
 	t._waiting = null;
-	link._patience = PATIENCE_MS;
 	link._abort = nothing;
 	link._say = function (command) {
 		/* The leader has a token of its own. */
