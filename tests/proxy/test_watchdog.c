@@ -1,6 +1,7 @@
 #include "proxy/watchdog.h"
 
 #include "proxy/base/err.h"
+#include "tests/scratch.h"
 #include "tests/suite.h"
 
 static struct loop *loops[2];
@@ -86,5 +87,45 @@ START_TEST(one_that_is_stuck_is_enough_for_silence)
 }
 END_TEST
 
+static unsigned
+count_words(const char *text, const char *words)
+{
+	unsigned n = 0;
+
+	while ((text = strstr(text, words)) != NULL) {
+		text += strlen(words);
+		n++;
+	}
+	return n;
+}
+
+START_TEST(each_time_it_is_told_once)
+{
+	char *said;
+
+	scratch_make();
+	set_up();
+	said_listen();
+	for (uint64_t now = 1000; now <= 2000; now += 1000) {
+		ck_assert(watchdog_turn(&dog, now));
+		run(loops[0]);
+		ck_assert(!watchdog_turn(&dog, now + 100));
+		ck_assert(!watchdog_turn(&dog, now + 200));
+		run(loops[0]);
+		run(loops[1]);
+		ck_assert(watchdog_turn(&dog, now + 300));
+		run(loops[0]);
+		run(loops[1]);
+	}
+	said = said_end();
+	ck_assert_uint_eq(count_words(said, "watchdog: "), 2);
+	ck_assert_uint_eq(count_words(said, "its loop for 100 ms\n"), 2);
+	free(said);
+	clean_up();
+	scratch_remove();
+}
+END_TEST
+
 SUITE("watchdog", TEST(nobody_watches), TEST(it_tells_while_all_loops_turn),
-    TEST(one_that_is_stuck_is_enough_for_silence))
+    TEST(one_that_is_stuck_is_enough_for_silence),
+    TEST(each_time_it_is_told_once))

@@ -83,6 +83,35 @@ START_TEST(the_first_rule_that_matches_holds)
 }
 END_TEST
 
+/* Of a channel that is stored now, what memory kept before. */
+START_TEST(where_the_last_rules_say_stored_those_before_hold)
+{
+	uint64_t dropped;
+
+	kept[0] = '\0';
+	turn("memory *\n", 3, &dropped);
+	turn("stored x\nmemory a\n", 5, &dropped);
+	turn("stored a*\nstored b\nmemory *\n", 7, &dropped);
+	check("a", 9, 5, 7);
+	check("a.b", 9, 3, 5);
+	check("b", 9, 3, 5);
+	check("c", 9, 7, 9);
+}
+END_TEST
+
+START_TEST(no_more_spans_are_read_than_are_kept)
+{
+	size_t len = 0;
+
+	for (unsigned i = 1; i < 3 * PAST_SPANS; i++)
+		len += (size_t)snprintf(kept + len, sizeof(kept) - len,
+		    "%u %u\nmemory a%u.\n\n", i * 10, i * 10 + 9, i);
+	check("a1.", 500, 10, 19);
+	check("a9.", 500, 90, 99);
+	check("a10.", 500, 0, 0);
+}
+END_TEST
+
 START_TEST(a_span_ends_with_the_next_rules)
 {
 	uint64_t dropped;
@@ -176,6 +205,8 @@ END_TEST
 
 SUITE("past", TEST(rules_end_with_the_last_one_in_memory),
     TEST(the_first_rule_that_matches_holds),
+    TEST(where_the_last_rules_say_stored_those_before_hold),
+    TEST(no_more_spans_are_read_than_are_kept),
     TEST(a_span_ends_with_the_next_rules), TEST(without_ids_it_is_no_span),
     TEST(old_spans_are_dropped), TEST(what_has_no_sense_says_nothing),
     TEST(memory_may_run_out))
