@@ -41,6 +41,7 @@ export class Tally {
 				mark.kind = "late";
 			return "late";
 		}
+		this.skipTo(n - MISSING_KEPT);
 		for (; this.expected < n; this.expected++) {
 			this.missing.add(this.expected);
 			this.mark(this.expected, "missing");
@@ -53,6 +54,15 @@ export class Tally {
 		if (resuming)
 			this.caughtUp++;
 		return this.mark(n, resuming ? "caught-up" : "live");
+	}
+
+	/* What is lost for good is not gone through: anybody may name a number. */
+	skipTo(n) {
+		if (n <= this.expected)
+			return;
+		this.lost += this.missing.size + n - this.expected;
+		this.missing.clear();
+		this.expected = n;
 	}
 
 	get missed() {
@@ -191,13 +201,14 @@ export class Pane {
 
 	take(event) {
 		this.cursor = event.id;
-		if (!Number.isInteger(event.data?.n)) {
-			/* Somebody's own message: text, whatever it says. */
-			this.row("other", typeof event.data === "string" ? event.data :
-				JSON.stringify(event.data), NaN);
-			return;
-		}
-		this.takeNumber(event.data.n, event.data.t);
+
+		const { data } = event;
+
+		if (Number.isSafeInteger(data?.n) && Number.isFinite(data.t))
+			this.takeNumber(data.n, data.t);
+		else /* Somebody's own message: text, whatever it says. */
+			this.row("other", typeof data === "string" ? data :
+				JSON.stringify(data), NaN);
 	}
 
 	takeNumber(n, sent) {
