@@ -119,7 +119,7 @@ class Compare(Scenario):
         run = self.begin("--duration=1h", "--transports=sse", "--json",
                          self.file("a.json"), *args)
         self.gateway.until(lambda: self.gateway.metric(
-            "events_delivered_total", '{transport="sse"}') >= 6)
+            "events_delivered_total", '{transport="sse"}') >= 30)
         self.gateway.kill9()
         self.assertEqual(self.end(run, signal.SIGINT), 1)
         with open(self.file("a.json"), encoding="utf-8") as f:
@@ -226,6 +226,8 @@ class Together(Compare):
         self.assertEqual(page.open, [])
         self.assertEqual(page.count("table"), 3)
         self.assertEqual(page.count("svg"), 4)
+        # A head, and a row for each transport.
+        self.assertEqual(page.count("tr"), 3 * 5)
         for alive in ("script", "link", "img", "iframe", "form", "a"):
             self.assertEqual(page.count(alive), 0)
         for _, attributes in page.tags:
@@ -294,7 +296,7 @@ class Together(Compare):
                               expected=1)
         self.assertIn("NOT REACHABLE", err)
         self.assertIn("--api", err)
-        self.assertIn("demo", err)
+        self.assertIn("the demo answers with 405", err)
         _, err = self.compare("--publisher=api", "--api",
                               f"http://127.0.0.1:{nobody}", expected=1)
         self.assertIn("--api", err)
@@ -303,23 +305,26 @@ class Together(Compare):
         public = f"http://127.0.0.1:{self.gateway.plain_port}"
         _, err = self.compare("--api", public, expected=1)
         self.assertIn("--api", err)
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
+        for option, why in (("--url", "ws: what came is no answer"),
+                            ("--api", "the operator's API: what came is no")):
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                thread = threading.Thread(target=self.greet, args=[listener])
+                thread.start()
+                port = listener.getsockname()[1]
+                _, err = self.compare(option, f"http://127.0.0.1:{port}",
+                                      "--subscribers=1", "--transports=ws",
+                                      expected=1)
+                thread.join(GUARD)
+            self.assertIn(why, err)
 
-            def answer():
-                with listener.accept()[0] as probe, \
-                        listener.accept()[0] as s:
-                    probe.recv(1)
-                    s.recv(65536)
-                    s.sendall(b"220 mail.example.org ESMTP\r\n\r\n")
-                    s.recv(65536)
-            thread = threading.Thread(target=answer)
-            thread.start()
-            _, err = self.compare("--url", f"http://127.0.0.1:{port}",
-                                  "--subscribers=1", "--transports=ws",
-                                  expected=1)
-            thread.join(GUARD)
-        self.assertIn("ws: what came is no answer", err)
+    @staticmethod
+    def greet(listener):
+        """As mail servers do, whatever is asked."""
+        with listener.accept()[0] as probe, listener.accept()[0] as s:
+            probe.recv(1)
+            s.recv(65536)
+            s.sendall(b"220 mail.example.org ESMTP\r\n\r\n")
+            s.recv(65536)
 
     def test_options_that_are_wrong_say_what_to_write(self):
         for args, advice in ((["--rate=0"], "1 to 10000"),
@@ -345,9 +350,10 @@ class Together(Compare):
         _, err = self.compare("--duration=1h", "--json",
                               self.file("no/such/directory"), expected=1)
         self.assertIn("No such file", err)
-        _, err = self.compare("--duration=1h", "--csv", self.gateway.dir,
-                              expected=1)
-        self.assertIn("Is a directory", err)
+        for option in ("--csv", "--html"):
+            _, err = self.compare("--duration=1h", option, self.gateway.dir,
+                                  expected=1)
+            self.assertIn("Is a directory", err)
 
     def test_who_waits_for_a_reader_of_the_report_can_be_ended(self):
         os.mkfifo(self.file("nobody"))

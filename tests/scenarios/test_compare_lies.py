@@ -36,6 +36,10 @@ class Liar(socketserver.ThreadingTCPServer):
         self.pongs = 0
         self.mute_after = None  # so many events it does not publish any more
         self.dawdles_ms = 0  # with its first answer, by the event's time
+        self.posts = 0
+        self.refusals = {}  # by the POST: a status; 0: no answer at all
+        self.closes = False  # each connection behind an answer to a POST
+        self.noise = b""  # behind the hello of a WebSocket
         self.url = "http://127.0.0.1:%d" % self.server_address[1]
         self.thread = threading.Thread(target=self.serve_forever)
         self.thread.start()
@@ -93,14 +97,22 @@ class Conversation(socketserver.StreamRequestHandler):
             data = self.rfile.read(int(headers["content-length"]))
             if len(self.server.events) == self.server.mute_after:
                 return True
+            self.server.posts += 1
+            status = self.server.refusals.get(self.server.posts)
+            if status is not None:
+                if status:
+                    self.say(f"HTTP/1.1 {status} No\r\nContent-Length: 16"
+                             '\r\n\r\n{"detail":"No."}')
+                return status != 0
             place = self.server.publish(data.decode())
             until = json.loads(data)["t"] + self.server.dawdles_ms
             while place == 1 and time.monotonic() * 1000 < until:
                 time.sleep(0.01)
             body = json.dumps({"id": f"fake1-{place}"})
+            close = "Connection: close\r\n" if self.server.closes else ""
             self.say(f"HTTP/1.1 201 Created\r\nContent-Length: {len(body)}"
-                     f"\r\n\r\n{body}")
-            return True
+                     f"\r\n{close}\r\n{body}")
+            return not self.server.closes
         if "transport=sse" in line:
             self.stream()
         elif "transport=ws" in line:
@@ -141,6 +153,9 @@ class Conversation(socketserver.StreamRequestHandler):
                  "Connection: Upgrade\r\n"
                  f"Sec-WebSocket-Accept: {accept}\r\n\r\n")
         self.frame(1, '{"type":"spillway.hello","cursor":"fake1-0"}')
+        if self.server.noise:
+            self.say(self.server.noise)
+            return
         self.frame(9, "are you there?")
         first = self.rfile.read(2)
         mask = self.rfile.read(4)
@@ -226,6 +241,44 @@ class Lies(unittest.TestCase):
         self.assertIn("Not measured: long: answered with 403", done.stderr)
         self.check(found)
 
+    def test_together_a_refusal_ends_it(self):
+        done = self.run_compare("--together", "--transports=long,sse")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual(done.stdout, "")
+        self.assertIn("spillway compare: long: answered with 403",
+                      done.stderr)
+
+    def test_events_that_are_not_taken_are_no_losses(self):
+        self.liar.refusals = {2: 503, 3: 429}
+        done = self.run_compare("--transports=sse")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        found, = json.loads(done.stdout)["transports"]
+        self.assertEqual((found["published"], found["refused"]), (8, 2))
+        self.assertEqual(found["expected"], 16)
+        self.assertIn("sse: 2 events were not taken: the gateway was busy",
+                      done.stderr)
+
+    def test_an_api_that_does_not_go_on_is_told(self):
+        for status, why in (
+                (400, "answers with 400: No."),
+                (403, "answers with 403: No. (--api-token-file)"),
+                (0, "ended; whether all events are stored is not known")):
+            self.liar.posts, self.liar.refusals = 0, {6: status}
+            done = self.run_compare("--transports=sse")
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertRegex(done.stderr, "(?m)^spillway compare: .*"
+                             f"operator's API {re.escape(why)}$")
+
+    def test_a_publisher_with_a_connection_for_each_event(self):
+        self.liar.closes = True
+        self.check(self.measured("--transports=sse"))
+
+    def test_what_is_no_websocket_any_more_is_told(self):
+        self.liar.noise = b"\xff\xff"
+        done = self.run_compare("--transports=ws")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("ws: what came is no WebSocket", done.stderr)
+
     def test_a_gateway_that_hangs_does_not_hold_the_run_for_ever(self):
         self.liar.mute_after = 5
         done = self.run_compare("--transports=ws", "--grace=100ms")
@@ -237,7 +290,8 @@ class Lies(unittest.TestCase):
         """64 wait for their answers: what is due behind them is not sent."""
         self.liar.dawdles_ms = 200
         found = self.measured("--transports=ws", "--rate=1000",
-                              "--duration=100ms", "--grace=1s")
+                              "--duration=100ms", "--grace=1s",
+                              "--size=60000")
         times = [json.loads(e)["t"] for _, e in
                  sorted(self.liar.events.items())]
         self.assertEqual(len(times), 100)

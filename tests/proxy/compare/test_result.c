@@ -281,6 +281,7 @@ START_TEST(nothing_in_the_page_is_markup_that_is_not_ours)
 	ck_assert(has(&out, "<td>-</td>"));
 	ck_assert(has(&out, "<pre>long: 7 losses were told by the gateway\n"));
 	ck_assert(has(&out, "\nInterrupted: "));
+	ck_assert(has(&out, "<p>-: &lt;script&gt;"));
 	ck_assert(!has(&out, "src="));
 	ck_assert(!has(&out, "href="));
 	buf_fini(&out);
@@ -341,6 +342,58 @@ START_TEST(the_table_says_what_is_not_known)
 }
 END_TEST
 
+START_TEST(the_table_has_the_gateways_counts_beside_ours)
+{
+	struct phase *ws = &r.phases[1];
+	struct buf out;
+
+	make_result();
+	buf_init(&out, 1 << 20);
+	result_put_table(&out, &r);
+	ck_assert(has(&out, "       -         -  -\n"));
+	ck_assert(has(&out, "       2.1         7  +42 bytes in all\n"));
+	ws->tally.bytes[BUCKET_PAYLOAD] = 42;
+	buf_clear(&out);
+	result_put_table(&out, &r);
+	ck_assert(has(&out, "       2.1         7  the same\n"));
+	ws->counts_others = true;
+	buf_clear(&out);
+	result_put_table(&out, &r);
+	ck_assert(has(&out, "       2.1         7  others were there\n"));
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(whatever_went_wrong_once_has_a_line)
+{
+	static const char *const lines[] = {
+		"\nlong: this program was busy for 60 % of the time",
+		"\nlong: 1 losses were told by the gateway\n",
+		"\nlong: 1 connections ended early\n",
+		"\nlong: 1 events were of somebody else\n",
+		"\nlong: 1 events were not taken: the gateway was busy\n",
+		"\nlong: 1 events were due before the gateway took them;",
+	};
+	struct phase *p = &r.phases[0];
+	struct buf out;
+
+	make_result();
+	buf_init(&out, 1 << 20);
+	result_put_table(&out, &r);
+	for (size_t i = 0; i < COUNT(lines); i++)
+		ck_assert_msg(!has(&out, lines[i]), "%s", lines[i]);
+	p->seconds = 1;
+	p->own_cpu_seconds = 0.6;
+	p->tally.gaps = p->tally.reconnects = p->tally.foreign = 1;
+	p->refused = p->delayed = 1;
+	buf_clear(&out);
+	result_put_table(&out, &r);
+	for (size_t i = 0; i < COUNT(lines); i++)
+		ck_assert_msg(has(&out, lines[i]), "%s", lines[i]);
+	buf_fini(&out);
+}
+END_TEST
+
 START_TEST(of_nothing_that_arrived_nothing_is_said)
 {
 	struct buf out;
@@ -381,4 +434,6 @@ SUITE("compare/result", TEST(defaults_are_small), TEST(every_option_is_taken),
     TEST(of_nothing_that_arrived_nothing_is_said),
     TEST(less_than_was_asked_for_is_told),
     TEST(the_chart_has_all_that_took_long),
-    TEST(the_table_says_what_is_not_known))
+    TEST(the_table_says_what_is_not_known),
+    TEST(the_table_has_the_gateways_counts_beside_ours),
+    TEST(whatever_went_wrong_once_has_a_line))
