@@ -159,22 +159,17 @@ lab_wire_fini(struct lab_conn *lc)
 	buf_fini(&lc->pieces);
 }
 
-/* When bytes of now arrive: never before those that went before them. */
+/* When bytes of now arrive; those that went before them do so before. */
 static uint64_t
 arrival(const struct lab_conn *lc)
 {
 	const struct lab_rule *delay = lab_rule(lc, LAB_DELAY);
-	uint64_t due = now_ms(lc), last = 0, random;
+	uint64_t random;
 
-	if (!is_empty(lc))
-		last = first_piece(
-		    lc)[buf_len(&lc->pieces) / sizeof(struct lab_piece) - 1]
-			   .due_ms;
-	if (delay != NULL) {
-		digest_random(&random, sizeof(random));
-		due += delay->value + random % (delay->jitter + 1);
-	}
-	return due < last ? last : due;
+	if (delay == NULL)
+		return now_ms(lc);
+	digest_random(&random, sizeof(random));
+	return now_ms(lc) + delay->value + random % (delay->jitter + 1);
 }
 
 static int

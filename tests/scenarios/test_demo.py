@@ -1,6 +1,7 @@
 """What the compare page asks of the gateway: with `demo = yes`, and without."""
 
 import json
+import time
 
 from gateway import (EventStream, Gateway, Scenario, WebSocket, Wire, main,
                      query, request_head)
@@ -106,6 +107,25 @@ class Demo(Lab):
         self.assertEqual(self.order(rate=0, next=last + 1)[1]["next"],
                          last + 1)
         with_all.close()
+
+    def test_it_is_no_faster_than_it_was_told(self):
+        stream = EventStream(self.gateway.port,
+                             "/stream/compare-a?after=start")
+
+        def until(n):
+            name, data = stream.block()
+            while name != "message" or json.loads(data)["n"] < n:
+                name, data = stream.block()
+
+        before = time.monotonic()
+        self.order(rate=20)
+        until(10)
+        last = self.order(rate=1000)[1]["next"] - 1
+        self.assertLessEqual(last, 20 * (time.monotonic() - before) + 2)
+        # Another rate counts from now on, not from the beginning.
+        until(last + 50)
+        until(self.order(rate=1)[1]["next"])
+        stream.close()
 
     def test_a_publisher_whose_page_is_gone_ends(self):
         self.assertEqual(self.order(rate=100, seconds=1)[0], 200)

@@ -10,6 +10,8 @@ import os
 import random
 import re
 import select
+import ssl
+import time
 
 from gateway import (Closed, EventStream, Scenario, SseSubscriber, WebSocket,
                      Wire, WsSubscriber, main, query, request_head)
@@ -116,9 +118,38 @@ class Faults(Scenario):
             self.publish(20, "x" * 1000)
             # A second's worth of it, and then some.
             self.fault("cap", value=60000)
+            before = time.monotonic()
             f = self.follower(transport)
             self.complete(f)
             f.close()
+            # A tenth of a second's may come at once.
+            self.assertGreater(time.monotonic() - before,
+                               1000 * len(self.expected) / 60000 - 0.1)
+
+    def test_what_a_narrow_line_does_not_hold_waits_for_it(self):
+        self.publish(30, "x" * 40000)
+        for transport in "ws", "sse", "long":
+            self.fault("cap", value=10000000)
+            f = self.follower(transport)
+            self.complete(f)
+            f.close()
+
+    def test_what_is_swallowed_is_never_answered(self):
+        self.fault("swallow")
+        crowd = [Wire(self.gateway.port) for _ in range(20)]
+        for w in crowd:
+            w.send(request_head("/stream/a?lab=p&transport=short"))
+        self.gateway.until(lambda: self.gateway.metric("connections") >= 20)
+        self.fault("none")
+        self.gateway.publish("a", 1)
+        for w in crowd:
+            w.send(b"whatever")
+            w.s.setblocking(False)
+            with self.assertRaises((BlockingIOError, ssl.SSLWantReadError)):
+                w.more()
+            # Who leaves is let go.
+            w.close()
+        self.gateway.until(lambda: self.gateway.metric("connections") < 20)
 
     def test_a_black_hole_is_noticed_and_survived(self):
         for transport in "ws", "sse", "long":
