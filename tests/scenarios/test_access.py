@@ -411,6 +411,14 @@ token-in-url = yes
         self.assertEqual(kinds[2]["data"], 2)
         ws.close()
 
+    def test_there_is_time_to_send_the_token(self):
+        ws = self.ws("/stream/room-1")
+        for n in range(30):
+            self.gateway.publish("room-2", n)
+        ws.command(op="auth", token=self.reader())
+        self.assertEqual(ws.message()["op"], "ok")
+        ws.close()
+
     def test_the_first_message_has_to_be_a_valid_token(self):
         for first, code, word in (
                 ({"op": "ping"}, 4401, "first message"),

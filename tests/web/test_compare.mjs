@@ -17,8 +17,8 @@ writeFileSync(path.join(place, 'package.json'), '{ "type": "module" }');
 
 const load = (name) =>
 	import(pathToFileURL(path.join(place, 'compare', name)));
-const { Clock, formatBytes, formatCount, formatMs, formatTime, Histogram } =
-	await load('measure.js');
+const { Clock, countPanes, formatBytes, formatCount, formatMs, formatTime,
+	Histogram } = await load('measure.js');
 const { AutoPane } = await load('auto.js');
 const { Ladder } = await load('ladder.js');
 const { Pane, Tally } = await load('pane.js');
@@ -36,7 +36,7 @@ test('an event that does not come is missing, until it comes late', () => {
 	assert.equal(tally.missed, 1);
 	assert.deepEqual(kinds(tally),
 		['1 live', '2 missing', '3 late', '4 live']);
-	assert.equal(tally.received, 3);
+	assert.deepEqual([tally.received, tally.late], [3, 1]);
 });
 
 test('an event that comes twice is counted as a duplicate alone', () => {
@@ -100,6 +100,72 @@ test('what somebody else says is shown, and not measured', () => {
 	assert.deepEqual([pane.tally.received, pane.tally.missed], [2, 0]);
 	assert.equal(pane.latency.sum, 30);
 	assert.equal(pane.cursor, 'e-3');
+});
+
+test('a pane says how it is, and what it lost on the way', (t) => {
+	const pane = new Pane('short', 'Short polls'), log = [];
+	let now = 1000;
+
+	pane.log = (_, text) => log.push(text);
+	pane.read = (signal) => t.after(() => assert.ok(signal.aborted));
+	pane.start({ clock: { now: () => now } }, 'e-0', 1);
+	assert.equal(pane.state, 'connecting');
+	pane.asked();
+	now += 20;
+	pane.hear('spillway.hello', {});
+	assert.deepEqual(pane.asks, [{ at: 1000, end: 1020 }]);
+	pane.opened();
+	assert.deepEqual([pane.state, pane.reconnects], ['live', 0]);
+	pane.hear('message', { id: 'e-1', data: { n: 1, t: 900 } });
+	/* A hundred of it went by before it was asked for. */
+	assert.equal(pane.waiting.sum, 100);
+
+	pane.asked();
+	pane.away('cut');
+	assert.deepEqual([pane.state, pane.why], ['away', 'cut']);
+	assert.equal(pane.asks.at(-1).end, 1020);
+	pane.opened();
+	pane.opened();
+	assert.deepEqual([pane.state, pane.why, pane.reconnects],
+		['live', '', 1]);
+	pane.hear('spillway.gap', { reason: 'trimmed' });
+	pane.hear('message', { id: 'e-3', data: { n: 3, t: 1000 } });
+	pane.hear('spillway.caughtup', {});
+	pane.hear('message', { id: 'e-4', data: { n: 4, t: 1000 } });
+	assert.deepEqual([pane.gaps, pane.tally.missed, pane.tally.caughtUp],
+		[1, 1, 1]);
+	assert.deepEqual(kinds(pane.tally),
+		['1 live', '2 missing', '3 caught-up', '4 live']);
+	pane.stop();
+	assert.equal(pane.state, 'stopped');
+	assert.deepEqual(log, ['connected', 'lost the connection: cut',
+		'connected', 'gap: trimmed']);
+});
+
+test('what all workers have counted is added up', async (t) => {
+	const pane = (name, n) => ({ name, requests: n, connections: 2 * n,
+		faults: ['cap'], bytes: { payload: 3 * n, framing: n } });
+	const asked = [];
+
+	t.mock.method(globalThis, 'fetch', async (url) => {
+		asked.push(url);
+
+		const panes = [pane('r-ws', 1), pane('r-sse', 5),
+			pane('r-ws', 10)];
+
+		return { ok: true, json: async () => ({ panes }) };
+	});
+
+	const sums = await countPanes('r-');
+
+	assert.match(asked[0], /lab\/panes\/r-/);
+	assert.deepEqual([...sums.keys()], ['r-ws', 'r-sse']);
+
+	const { requests, connections, faults, bytes } = sums.get('r-ws');
+
+	assert.deepEqual([requests, connections, faults], [11, 22, ['cap']]);
+	assert.deepEqual(bytes, { handshake: 0, request_headers: 0,
+		response_headers: 0, framing: 11, heartbeat: 0, payload: 33 });
 });
 
 test('quantiles are right to 2.4 percent', () => {
