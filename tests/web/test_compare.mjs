@@ -21,7 +21,8 @@ const { Clock, countPanes, formatBytes, formatCount, formatMs, formatTime,
 	Histogram } = await load('measure.js');
 const { AutoPane } = await load('auto.js');
 const { Ladder } = await load('ladder.js');
-const { Pane, Tally } = await load('pane.js');
+const { Pane, Tally, TransportPane } = await load('pane.js');
+const { Refusal } = await load('../transports.js');
 const { toCsv } = await load('report.js');
 
 const kinds = (tally) => tally.marks.map((m) => `${m.n} ${m.kind}`);
@@ -140,6 +141,55 @@ test('a pane says how it is, and what it lost on the way', (t) => {
 	assert.equal(pane.state, 'stopped');
 	assert.deepEqual(log, ['connected', 'lost the connection: cut',
 		'connected', 'gap: trimmed']);
+});
+
+test('what the ladder does not show any more is forgotten', () => {
+	const pane = new Pane('sse', 'SSE');
+	let now = 0;
+	const take = (first, last) => {
+		for (let n = first; n <= last; n++)
+			pane.take({ id: `e-${n}`, data: { n, t: now } });
+	};
+
+	pane.run = { clock: { now: () => now } };
+	take(1, 1000);
+	now = 30000;
+	take(1001, 1010);
+	assert.equal(pane.arrivals.length, 1010);
+	/* Not each by itself. */
+	now = 32000;
+	take(1011, 1011);
+	assert.deepEqual([pane.arrivals.length, pane.arrivals[0].n],
+		[11, 1001]);
+	now = 62000;
+	take(1012, 1012);
+	assert.equal(pane.arrivals.length, 12);
+	now = 99000;
+	take(1013, 1013);
+	assert.equal(pane.arrivals.length, 1);
+});
+
+test('a transport is tried again until it is refused', async (t) => {
+	const told = [];
+	const pane = new TransportPane('ws', 'WebSocket', {
+		read: async (reader) => {
+			told.push(reader.state);
+			if (told.length === 3)
+				throw new Refusal('forbidden');
+			if (told.length === 1)
+				throw new Error('cut');
+		}
+	});
+
+	t.mock.method(globalThis, 'setTimeout', setImmediate);
+	t.mock.method(globalThis, 'clearTimeout', clearImmediate);
+	pane.run = { clock: { now: () => 0 } };
+	await pane.read(new AbortController().signal);
+	assert.deepEqual(told, ['idle', 'away', 'away']);
+	assert.deepEqual([pane.state, pane.why], ['refused', 'forbidden']);
+	pane.life = new AbortController();
+	pane.stop();
+	assert.equal(pane.state, 'refused');
 });
 
 test('what all workers have counted is added up', async (t) => {
