@@ -271,7 +271,10 @@ class Lies(unittest.TestCase):
 
     def test_a_publisher_with_a_connection_for_each_event(self):
         self.liar.closes = True
-        self.check(self.measured("--transports=sse"))
+        # What was sent behind those that it answers is sent again.
+        self.liar.dawdles_ms = 200
+        self.check(self.measured("--transports=sse", "--rate=100",
+                                 "--duration=100ms"))
 
     def test_what_is_no_websocket_any_more_is_told(self):
         self.liar.noise = b"\xff\xff"
