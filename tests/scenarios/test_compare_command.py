@@ -33,6 +33,11 @@ def heed_interrupts():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def ignore_interrupts():
+    """But for as long as the program looks at them by itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 class Page(html.parser.HTMLParser):
     """What a page is made of."""
 
@@ -87,11 +92,12 @@ class Compare(Scenario):
         self.assertEqual(done.returncode, expected, done.stderr)
         return done.stdout, done.stderr
 
-    def begin(self, *args):
+    def begin(self, *args, before=None):
         """One that runs until it is ended; its steps can be waited for."""
         process = subprocess.Popen(
             self.command(*args), env=lean(dict(os.environ)), text=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            preexec_fn=before)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         for line in process.stderr:
@@ -116,8 +122,10 @@ class Compare(Scenario):
 
     def broken_off(self, *args):
         """What is left of a run whose gateway is gone."""
+        # It may be over by itself, and report, when the interrupt comes.
         run = self.begin("--duration=1h", "--transports=sse", "--json",
-                         self.file("a.json"), *args)
+                         self.file("a.json"), *args,
+                         before=ignore_interrupts)
         self.gateway.until(lambda: self.gateway.metric(
             "events_delivered_total", '{transport="sse"}') >= 30)
         self.gateway.kill9()
