@@ -41,7 +41,7 @@ find_row(const struct walk *w, uint64_t id, struct store_row *out)
  */
 static int
 walk_begin(struct walk *w, struct store_reader *r, const struct store_ops *ops,
-    const struct channel *c, uint64_t head_id, uint64_t floor)
+    const struct channel *c, uint64_t head_id, uint64_t floor, uint64_t unix_ms)
 {
 	uint64_t own_floor = channel_floor(c);
 	struct store_row head;
@@ -50,9 +50,9 @@ walk_begin(struct walk *w, struct store_reader *r, const struct store_ops *ops,
 	*w = (struct walk){ .reader = r, .ops = ops, .key = channel_key(c) };
 	err = find_row(w, head_id, &head);
 	if (err == SW_OK)
-		w->keep = retention_of(channel_policy(c), clock_unix_ms(),
-		    head.number, head.total,
-		    own_floor > floor ? own_floor : floor);
+		w->keep = retention_of(channel_policy(c),
+		    unix_ms == 0 ? clock_unix_ms() : unix_ms, head.number,
+		    head.total, own_floor > floor ? own_floor : floor);
 	return err;
 }
 
@@ -249,8 +249,8 @@ static int
 source_open(struct source *s, struct store_reader *r,
     const struct store_ops *ops, const struct history_query *q)
 {
-	int err =
-	    walk_begin(&s->walk, r, ops, s->part->channel, s->head, q->floor);
+	int err = walk_begin(
+	    &s->walk, r, ops, s->part->channel, s->head, q->floor, q->unix_ms);
 
 	return err == SW_OK ? settle_newest(s, q->upto) : err;
 }
@@ -574,10 +574,10 @@ history_read(struct store_reader *r, const struct store_ops *ops,
 
 static int
 read_span(struct store_reader *r, const struct store_ops *ops,
-    struct history_span *span, uint64_t head, uint64_t floor)
+    struct history_span *span, uint64_t head, uint64_t floor, uint64_t unix_ms)
 {
 	struct walk w;
-	int err = walk_begin(&w, r, ops, span->channel, head, floor);
+	int err = walk_begin(&w, r, ops, span->channel, head, floor, unix_ms);
 
 	if (err == SW_OK)
 		err = walk_first(&w, head, 0, &span->first);
@@ -592,7 +592,7 @@ read_span(struct store_reader *r, const struct store_ops *ops,
 
 int
 history_spans(struct store_reader *r, const struct store_ops *ops,
-    struct history_span *spans, size_t count, uint64_t floor)
+    struct history_span *spans, size_t count, uint64_t floor, uint64_t unix_ms)
 {
 	uint64_t *heads = calloc(count == 0 ? 1 : count, sizeof(*heads));
 	int err;
@@ -603,7 +603,8 @@ history_spans(struct store_reader *r, const struct store_ops *ops,
 		heads[i] = channel_head(spans[i].channel);
 	if ((err = begin(r, ops)) == SW_OK) {
 		for (size_t i = 0; i < count && err == SW_OK; i++)
-			err = read_span(r, ops, &spans[i], heads[i], floor);
+			err = read_span(
+			    r, ops, &spans[i], heads[i], floor, unix_ms);
 		ops->reader_end(r);
 	}
 	free(heads);

@@ -33,7 +33,7 @@ answer(struct readers *rs, struct store_reader *reader, struct log_read *r)
 		r->err = SW_ESTORE; /* said already */
 	} else if (r->spans != NULL) {
 		r->err = history_spans(
-		    reader, rs->store->ops, r->spans, r->span_count, floor);
+		    reader, rs->store->ops, r->spans, r->span_count, floor, 0);
 	} else {
 		r->query.floor = floor;
 		r->err = history_read(reader, rs->store->ops, &r->query);

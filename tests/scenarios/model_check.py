@@ -233,8 +233,7 @@ class Check:
                after, f.at, passed[:5])
         start = max(after, f.at)
         lost = self.missing(f, start, first, t)
-        expect(lost or self.log.is_unknown(f.channel, start, t) or
-               self.log.may_be_old(first, t),
+        expect(lost or self.log.is_unknown(f.channel, start, t),
                "nothing is lost", f.channel, f.at, after, first)
         f.fresh = False
         if first is None:

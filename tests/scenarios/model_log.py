@@ -319,14 +319,6 @@ class Log:
             hole = hole or "memory" in modes
         return False
 
-    def may_be_old(self, number, by):
-        """
-        It gets too old right now: for who reads the store, that is, and perhaps
-        a moment later for who has it in a window, and sends it after all.
-        """
-        e = self.by_id.get(number)
-        return e is not None and by - e.began >= self.kinds[e.channel].age
-
     def bytes_above(self, e, by):
         """So many bytes may have come behind the event, at most."""
         if self.kinds[e.channel].bytes == NEVER:
