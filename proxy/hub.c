@@ -142,12 +142,13 @@ hub_known_after(const struct hub *h, const struct channel *c)
 {
 	uint64_t head = channel_head(c);
 
-	if (head <= h->seen)
-		return behind_boot(h, c, head);
-	/* All that came since the start may be on its way. */
-	return atomic_load_explicit(&c->first, memory_order_acquire) > h->seen ?
-	    behind_boot(h, c, c->start) :
-	    h->seen;
+	/* Its newest may be on their way, or all since the start. */
+	if (head > h->seen)
+		head = atomic_load_explicit(&c->before, memory_order_acquire);
+	if (head > h->seen &&
+	    atomic_load_explicit(&c->first, memory_order_acquire) > h->seen)
+		head = c->start;
+	return head > h->seen ? h->seen : behind_boot(h, c, head);
 }
 
 int

@@ -39,7 +39,8 @@ struct channel {
 	_Atomic uint64_t head; /* id of its newest committed event, or `born` */
 	uint64_t start;        /* `head` before its first events of this run */
 	_Atomic uint64_t first; /* the newest of those; 0: `start` is not set */
-	_Atomic uint64_t floor; /* up to this id its history was deleted */
+	_Atomic uint64_t before; /* `head` before its newest events */
+	_Atomic uint64_t floor;  /* up to this id its history was deleted */
 	_Atomic uint32_t subscribers[AUDIENCE_COUNT];
 	struct str name; /* terminated as well */
 	char text[];
@@ -118,6 +119,9 @@ channel_advance(struct channel *c, uint64_t head)
 		c->start = channel_head(c);
 		atomic_store_explicit(&c->first, head, memory_order_release);
 	}
+	/* Who sees the one sees the other. */
+	atomic_store_explicit(
+	    &c->before, channel_head(c), memory_order_release);
 	atomic_store_explicit(&c->head, head, memory_order_release);
 }
 

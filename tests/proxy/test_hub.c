@@ -179,15 +179,24 @@ START_TEST(a_channel_begins_behind_what_it_never_saw)
 	hc = hub_world_channel(&w, "old");
 	ck_assert_uint_eq(hc->window.after, 1);
 	channel_unref(c);
-	/* Its newest event is on its way: all before that is not here. */
+	/* Its newest event is on its way, what was before that is not here. */
 	c = world_channel(&w.world, "moving");
 	channel_advance(c, 1);
 	channel_advance(c, 9);
 	hc = hub_world_channel(&w, "moving");
+	ck_assert_uint_eq(hc->window.after, 1);
+	channel_unref(c);
+	/* More than that are, and which was before them nobody knows. */
+	c = world_channel(&w.world, "running");
+	channel_advance(c, 1);
+	channel_advance(c, 8);
+	channel_advance(c, 9);
+	hc = hub_world_channel(&w, "running");
 	ck_assert_uint_eq(hc->window.after, 2);
 	channel_unref(c);
-	/* Its first one is: nothing was before, and nobody has missed it. */
+	/* Its first ones are: nothing was before, and nobody has missed it. */
 	c = world_channel(&w.world, "new");
+	channel_advance(c, 8);
 	channel_advance(c, 9);
 	hc = hub_world_channel(&w, "new");
 	ck_assert_uint_eq(hc->window.after, 0);
