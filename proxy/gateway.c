@@ -536,9 +536,10 @@ gateway_drain(struct gateway *g, bool (*impatient)(void))
 	uint64_t left = gateway_drain_ms(g);
 
 	atomic_store(&g->draining, true);
-	log_info("draining");
 	for (size_t i = 0; i < g->started; i++)
 		drain_begin(g->workers[i]);
+	/* Whatever happens after this line, every worker knows before. */
+	log_info("draining");
 	while (!all_drained(g) && !impatient() && left > STEP_MS) {
 		const struct timespec step = { 0, STEP_MS * 1000000 };
 

@@ -4,9 +4,11 @@ Frames and compression have files of their own.
 """
 
 import base64
+import contextlib
 import hashlib
 import json
 import signal
+import ssl
 import struct
 import threading
 
@@ -553,7 +555,9 @@ class Silence(Scenario):
         while beats < 3:
             beats += clock.block()[0] == "spillway.heartbeat"
         ws.s.setblocking(False)
-        ws.more()
+        with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
+            while ws.more():
+                pass
         frames = []
         while ws.data:
             frames.append(ws.read_frame()[2:])
