@@ -121,12 +121,19 @@ records_by_key(const struct records *rs, uint64_t key)
 	return r;
 }
 
+/* Each commit asks: without a look into the buckets. */
+static bool
+is_bound(const struct record *r)
+{
+	return r->key != 0 && channel_key(r->channel) == r->key;
+}
+
 int
 records_bind(struct records *rs, struct record *r)
 {
 	int err;
 
-	if (records_by_key(rs, r->key) == r)
+	if (is_bound(r))
 		return SW_OK;
 	if ((err = make_room(rs)) != SW_OK)
 		return err;
@@ -151,7 +158,7 @@ records_unbind(struct records *rs, struct record *r)
 {
 	struct record **at;
 
-	if (records_by_key(rs, r->key) == r) {
+	if (is_bound(r)) {
 		for (at = bucket_of(rs, r->key); *at != r; at = &(*at)->next)
 			;
 		*at = r->next;
