@@ -58,27 +58,19 @@ forget_once_a_second(struct forget *f, struct writer *w)
 	f->hand = 0;
 }
 
-static bool
-see_first(void *ctx, const struct store_row *row)
-{
-	*(uint64_t *)ctx = row->id;
-	return false;
-}
-
 /* Is the channel's newest event a row still? */
 static bool
 has_row(struct step *s, struct writer *w, const struct record *r)
 {
-	uint64_t found = 0;
+	bool has = false;
 	int err;
 
 	if (r->key == 0 || r->head == 0)
 		return false;
 	s->asked++;
-	err = w->store->ops->scan(w->store, r->head - 1, see_first, &found);
-	if (err != SW_OK)
+	if ((err = writer_has_row(w, r->head, &has)) != SW_OK)
 		writer_set_health(w, err);
-	return err != SW_OK || found == r->head;
+	return err != SW_OK || has;
 }
 
 /*

@@ -34,13 +34,6 @@ find_end(void *ctx, struct str channel)
 	return past_find(&k->before, channel).upto;
 }
 
-static bool
-see_first(void *ctx, const struct store_row *row)
-{
-	*(uint64_t *)ctx = row->id;
-	return false;
-}
-
 /*
  * Behind its newest row there may have been events that memory kept. One that
  * came meanwhile says itself what it follows on; but the head that was saved
@@ -49,15 +42,14 @@ see_first(void *ctx, const struct store_row *row)
 static int
 end_later(struct writer *w, struct record *r, struct past_span span)
 {
-	uint64_t found = 0;
+	bool has = false;
 	int err = SW_OK;
 
 	if (r->head >= span.upto)
 		return SW_OK;
 	if (r->head > span.from)
-		err = w->store->ops->scan(
-		    w->store, r->head - 1, see_first, &found);
-	if (err != SW_OK || (r->head > span.from && found == r->head))
+		err = writer_has_row(w, r->head, &has);
+	if (err != SW_OK || has)
 		return err;
 	r->head = span.upto;
 	atomic_store(&r->channel->head, span.upto);

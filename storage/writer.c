@@ -203,6 +203,23 @@ tell_settled(struct writer *w, int err)
 	pthread_mutex_unlock(&w->lock);
 }
 
+static bool
+see_first(void *ctx, const struct store_row *row)
+{
+	*(uint64_t *)ctx = row->id;
+	return false;
+}
+
+int
+writer_has_row(struct writer *w, uint64_t id, bool *out)
+{
+	uint64_t found = 0;
+	int err = w->store->ops->scan(w->store, id - 1, see_first, &found);
+
+	*out = err == SW_OK && found == id;
+	return err;
+}
+
 /* Readers ask for it, or there is nothing else to do. */
 static void
 settle(struct writer *w)

@@ -90,6 +90,9 @@ int writer_set_rules(struct writer *w, struct str rules);
 /* How long it has waited for a store that does not come back; else 0. */
 uint64_t writer_stalled_ms(const struct writer *w);
 
+/* Is the event of that id in the store? Between groups, and at the start. */
+int writer_has_row(struct writer *w, uint64_t id, bool *out);
+
 /* Does the store accept events? Logs when that changes. */
 void writer_set_health(struct writer *w, int err);
 
