@@ -145,6 +145,7 @@ inquiry_new(struct exchange *x, size_t room)
 	q->x = x;
 	q->read.spans = q->spans;
 	q->read.loop = x->worker->loop;
+	q->read.unix_ms = loop_unix_ms(x->worker->loop);
 	q->read.task.run = on_spans;
 	return q;
 }

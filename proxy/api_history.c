@@ -189,6 +189,7 @@ api_history(struct exchange *x, struct str name)
 	h->read.query.parts = &h->part;
 	h->read.query.part_count = 1;
 	h->read.loop = w->loop;
+	h->read.unix_ms = loop_unix_ms(w->loop);
 	h->read.task.run = on_history;
 	if (log_read(w->log, &h->read) == SW_OK) {
 		exchange_wait(x);

@@ -223,9 +223,9 @@ replay_new(struct hub *h, size_t parts, uint64_t last, size_t limit)
 		.last = last,
 		.limit = limit,
 		.max_bytes = READ_BYTES,
-		.unix_ms = loop_unix_ms(h->worker->loop),
 	};
 	r->read.loop = h->worker->loop;
+	r->read.unix_ms = loop_unix_ms(h->worker->loop);
 	r->read.task.run = on_answer;
 	return r;
 }

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proxy/base/clock.h"
 #include "proxy/base/err.h"
 #include "proxy/base/heap.h"
 #include "proxy/base/log.h"
@@ -50,8 +49,7 @@ walk_begin(struct walk *w, struct store_reader *r, const struct store_ops *ops,
 	*w = (struct walk){ .reader = r, .ops = ops, .key = channel_key(c) };
 	err = find_row(w, head_id, &head);
 	if (err == SW_OK)
-		w->keep = retention_of(channel_policy(c),
-		    unix_ms == 0 ? clock_unix_ms() : unix_ms, head.number,
+		w->keep = retention_of(channel_policy(c), unix_ms, head.number,
 		    head.total, own_floor > floor ? own_floor : floor);
 	return err;
 }

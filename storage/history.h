@@ -36,11 +36,7 @@ struct history_query {
 	size_t limit;     /* events per answer */
 	size_t max_bytes; /* of payload, unless a single event has more */
 	uint64_t floor;   /* of the log */
-	/*
-	 * By which time age is judged; 0: the clock's. Whoever compares with a
-	 * window says what it will judge that by: not more than its present.
-	 */
-	uint64_t unix_ms;
+	uint64_t unix_ms; /* by which age is judged */
 	/* Out: */
 	struct event **events; /* references, in order of ids */
 	size_t count;
@@ -63,7 +59,7 @@ struct history_span {
 	struct store_row last;   /* and the newest */
 };
 
-/* Fill in the spans of some channels; `unix_ms` as above. */
+/* Fill in the spans of some channels, as they are at that time. */
 int history_spans(struct store_reader *r, const struct store_ops *ops,
     struct history_span *spans, size_t count, uint64_t floor, uint64_t unix_ms);
 

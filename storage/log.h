@@ -163,6 +163,11 @@ struct log_read {
 	size_t span_count;
 	int err;
 	struct loop *loop;
+	/*
+	 * Its present: age is judged by that, or what is gone for the reader
+	 * might be there still for who compares with a window.
+	 */
+	uint64_t unix_ms;
 	struct task task;
 };
 

@@ -32,10 +32,11 @@ answer(struct readers *rs, struct store_reader *reader, struct log_read *r)
 	if (reader == NULL) {
 		r->err = SW_ESTORE; /* said already */
 	} else if (r->spans != NULL) {
-		r->err = history_spans(
-		    reader, rs->store->ops, r->spans, r->span_count, floor, 0);
+		r->err = history_spans(reader, rs->store->ops, r->spans,
+		    r->span_count, floor, r->unix_ms);
 	} else {
 		r->query.floor = floor;
+		r->query.unix_ms = r->unix_ms;
 		r->err = history_read(reader, rs->store->ops, &r->query);
 	}
 	if (r->err != SW_OK && reader != NULL)

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "proxy/base/clock.h"
 #include "proxy/base/err.h"
 #include "storage/log.h"
 #include "tests/scratch.h"
@@ -348,6 +349,7 @@ read_all(struct office *o, struct reading *r, const char *name)
 			      .limit = 1000,
 			      .max_bytes = 1 << 24 },
 		    .loop = d->loop,
+		    .unix_ms = clock_unix_ms(),
 		    .task.run = reading_done },
 	};
 	ck_assert_int_eq(log_read(o->log, &r->read), SW_OK);
