@@ -1,5 +1,6 @@
 """A damaged store is refused with a sentence; moved aside only on request."""
 
+import contextlib
 import glob
 import json
 import os
@@ -78,6 +79,20 @@ class AtRest(unittest.TestCase):
         self.assertEqual(
             [e["id"] for e in g.poll("c7", after="start")["events"]],
             self.ids[7::50])
+
+    def test_a_key_that_was_never_given_is_damage(self):
+        """SQLite finds nothing wrong with it."""
+        g = self.gateway
+        for key in 0, -5, (1 << 63) - 1:
+            with self.subTest(key=key):
+                self.write(self.sound)
+                with contextlib.closing(sqlite3.connect(g.store)) as store:
+                    store.execute("UPDATE channel SET key = ? "
+                                  "WHERE name = 'c7'", (key,))
+                    store.commit()
+                g.start(expect_failure=True)
+                self.assertEqual(g.wait_end(), 1)
+                self.assertRegex("\n".join(g.lines), "is damaged: restore")
 
     def test_told_so_it_is_moved_aside_and_clients_hear_of_the_loss(self):
         g = self.gateway
