@@ -156,7 +156,6 @@ bridge_lane_release(struct bridge_lane *l)
 		return;
 	l->orphaned = true;
 	l->eased = NULL;
-	bridge_will_end(&l->will);
 	lane_free_idle(l);
 }
 
@@ -592,7 +591,7 @@ bridge_free(struct bridge *b)
 		struct bridge_lane *l =
 		    container_of(at, struct bridge_lane, node);
 
-		l->will.flying = false;
+		bridge_will_close(l);
 		lane_free_idle(l);
 	}
 	free(b);

@@ -113,6 +113,17 @@ bridge_post(struct bridge *b, const struct bridge_ask *ask)
 	return err;
 }
 
+/* The end of a connection, or that there is none to be told. */
+static int
+post_end(struct bridge *b, struct bridge_lane *l, struct outbox_put *p)
+{
+	int err = post(b, p);
+
+	if (err == SW_OK && l != NULL)
+		bridge_will_make_void(bridge_lane_will(l));
+	return err;
+}
+
 int
 bridge_post_last(struct bridge *b, const struct bridge_ask *ask)
 {
@@ -129,7 +140,7 @@ bridge_post_last(struct bridge *b, const struct bridge_ask *ask)
 	p->must = true;
 	if (ask->lane != NULL && bridge_lane_keep_last(ask->lane, p))
 		return SW_OK;
-	return post(b, p);
+	return post_end(b, ask->lane, p);
 }
 
 int
@@ -159,7 +170,7 @@ bridge_revoke_will(struct bridge_lane *l, uint64_t connection, bool ends)
 	p->what = OUTBOX_REVOKE;
 	p->connection = connection;
 	if (ends)
-		return post(bridge_lane_bridge(l), p);
+		return post_end(bridge_lane_bridge(l), l, p);
 	bridge_will_put(l, p);
 	return SW_OK;
 }

@@ -12,6 +12,16 @@ replace(struct bridge_will *w, struct outbox_put *next)
 	w->next = next;
 }
 
+/* The outbox is closed, and gives no answers any more: this it takes. */
+static void
+leave(struct bridge_lane *l, struct outbox_put *p)
+{
+	p->stored = NULL;
+	if (outbox_put(bridge_worker(bridge_lane_bridge(l))->outbox, p) !=
+	    SW_OK)
+		outbox_put_free(p);
+}
+
 /* The answer to one sends the next: a circle that has to begin somewhere. */
 static void on_stored(struct outbox_put *p);
 
@@ -23,11 +33,10 @@ fly(struct bridge_lane *l, struct outbox_put *p)
 	p->stored = on_stored;
 	p->owner = l;
 	p->loop = w->loop;
-	/* Refused, it is closed: the ends of all connections come next. */
 	if (outbox_put(w->outbox, p) == SW_OK)
 		bridge_lane_will(l)->flying = true;
 	else
-		outbox_put_free(p);
+		leave(l, p);
 }
 
 static void
@@ -38,7 +47,7 @@ on_stored(struct outbox_put *p)
 	bool failed = p->err != SW_OK;
 
 	w->flying = false;
-	if (!w->ended && w->next == NULL && failed)
+	if (failed && !w->voided && w->next == NULL)
 		w->next = p;
 	else
 		outbox_put_free(p);
@@ -68,8 +77,19 @@ bridge_will_put(struct bridge_lane *l, struct outbox_put *p)
 }
 
 void
-bridge_will_end(struct bridge_will *w)
+bridge_will_make_void(struct bridge_will *w)
 {
-	w->ended = true;
+	w->voided = true;
 	replace(w, NULL);
+}
+
+void
+bridge_will_close(struct bridge_lane *l)
+{
+	struct bridge_will *w = bridge_lane_will(l);
+
+	w->flying = false;
+	if (w->next != NULL)
+		leave(l, w->next);
+	w->next = NULL;
 }

@@ -16,16 +16,19 @@ struct bridge_will {
 	bool flying;             /* one is on its way to the file */
 	bool holds;              /* and the lane waits for it */
 	bool exists;             /* or did once */
-	bool ended;              /* the connection; there is no next one */
+	bool voided;              /* the connection's end is a letter by now */
 };
 
 /*
  * Store it, or what makes it void; takes it. A file that fails holds up nobody:
- * it is tried until the connection ends.
+ * it is tried until the end is told in another way, by this run or the next.
  */
 void bridge_will_put(struct bridge_lane *l, struct outbox_put *p);
 
-/* The connection has ended. */
-void bridge_will_end(struct bridge_will *w);
+/* The outbox has what tells of the end: nothing is tried any more. */
+void bridge_will_make_void(struct bridge_will *w);
+
+/* No loop turns any more. */
+void bridge_will_close(struct bridge_lane *l);
 
 #endif
