@@ -15,6 +15,8 @@ struct house {
 	struct world world;
 	struct writer writer;
 	uint64_t now_ms;
+	const struct store_ops *real; /* while the store has others: */
+	struct store_ops changed;
 };
 
 static inline void
@@ -41,6 +43,29 @@ house_close(struct house *h)
 	writer_fini(&h->writer);
 	world_fini(&h->world);
 	scratch_remove();
+}
+
+static inline int
+refuse_commit(struct store *s)
+{
+	snprintf(s->reason, sizeof(s->reason), "No room.");
+	return SW_ESTORE;
+}
+
+/* What the store is to do until it is mended. */
+static inline struct store_ops *
+house_change(struct house *h)
+{
+	h->real = h->writer.store->ops;
+	h->changed = *h->real;
+	h->writer.store->ops = &h->changed;
+	return &h->changed;
+}
+
+static inline void
+house_mend(struct house *h)
+{
+	h->writer.store->ops = h->real;
 }
 
 static inline struct record *

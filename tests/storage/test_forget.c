@@ -369,19 +369,18 @@ END_TEST
 /* Somebody asks for a channel just when it is about to go. */
 static struct channel *taken;
 static struct channels *registry;
-static const struct store_ops *real;
+static int (*remove_channel)(struct store *s, uint64_t key);
 
 static int
 take_and_remove(struct store *s, uint64_t key)
 {
 	ck_assert_int_eq(channels_get(&taken, registry, STR("aged-1")), SW_OK);
-	return real->remove_channel(s, key);
+	return remove_channel(s, key);
 }
 
 START_TEST(a_channel_that_is_asked_for_meanwhile_stays_as_it_is)
 {
 	struct house h;
-	struct store_ops ops;
 	struct record *r;
 
 	open_house(&h, _i);
@@ -389,13 +388,11 @@ START_TEST(a_channel_that_is_asked_for_meanwhile_stays_as_it_is)
 	house_store(&h, "other", 1, 10, h.now_ms);
 	sweep(&h);
 	registry = h.world.channels;
-	real = h.writer.store->ops;
-	ops = *real;
-	ops.remove_channel = take_and_remove;
-	h.writer.store->ops = &ops;
+	remove_channel = h.writer.store->ops->remove_channel;
+	house_change(&h)->remove_channel = take_and_remove;
 	mark(&h, 4);
 	house_second(&h);
-	h.writer.store->ops = real;
+	house_mend(&h);
 	ck_assert_uint_eq(forgotten_count(&h), 0);
 	ck_assert_int_eq(records_get(&r, &h.writer.records, taken), SW_OK);
 	ck_assert_uint_eq(r->head, 3);
@@ -421,22 +418,18 @@ fail_remove(struct store *s, uint64_t key)
 START_TEST(a_store_that_fails_forgets_nothing)
 {
 	struct house h;
-	struct store_ops failing;
 
 	open_house(&h, _i);
 	store_old(&h, "aged-1", 3);
 	house_store(&h, "other", 1, 10, h.now_ms);
 	sweep(&h);
-	real = h.writer.store->ops;
-	failing = *real;
-	failing.remove_channel = fail_remove;
-	h.writer.store->ops = &failing;
+	house_change(&h)->remove_channel = fail_remove;
 	mark(&h, 4);
 	house_second(&h);
 	ck_assert(h.writer.health.failing);
 	ck_assert(is_known(&h, "aged-1"));
 	ck_assert_uint_eq(h.writer.state.forgotten, 0);
-	h.writer.store->ops = real;
+	house_mend(&h);
 	house_second(&h); /* asks whether it works again */
 	mark(&h, 4);
 	house_second(&h);

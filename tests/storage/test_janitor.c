@@ -201,27 +201,15 @@ START_TEST(chains_are_saved_after_many_events_and_at_the_end)
 }
 END_TEST
 
-static int
-fail_commit(struct store *s)
-{
-	snprintf(s->reason, sizeof(s->reason), "No room.");
-	return SW_ESTORE;
-}
-
 /* Nothing is taken for saved, removed or healthy that is not. */
 START_TEST(a_store_that_fails_keeps_everything_for_the_next_time)
 {
 	struct house h;
-	const struct store_ops *ops;
-	struct store_ops failing;
 
 	house_open(&h, ENGINE_SQLITE);
 	world_keep(&h.world, "short", 1);
 	house_store(&h, "short", 200, 1, h.now_ms);
-	ops = h.writer.store->ops;
-	failing = *ops;
-	failing.commit = fail_commit;
-	h.writer.store->ops = &failing;
+	house_change(&h)->commit = refuse_commit;
 	house_second(&h);
 	ck_assert(h.writer.health.failing);
 	ck_assert_str_eq(h.writer.health.reason, "No room.");
@@ -229,7 +217,7 @@ START_TEST(a_store_that_fails_keeps_everything_for_the_next_time)
 	ck_assert(!h.writer.janitor.saving);
 	ck_assert_uint_eq(atomic_load(&h.writer.janitor.removed), 0);
 	check_rows(&h, 1, 200);
-	h.writer.store->ops = ops;
+	house_mend(&h);
 	house_second(&h); /* asks, and is told that it works again */
 	ck_assert(!h.writer.health.failing);
 	house_second(&h);
@@ -254,22 +242,17 @@ fail_begin(struct store *s, bool sync)
 START_TEST(a_store_that_fails_is_tried_again_a_second_later)
 {
 	struct house h;
-	const struct store_ops *ops;
-	struct store_ops failing;
 
 	house_open(&h, ENGINE_SQLITE);
 	world_keep(&h.world, "short", 1);
 	house_store(&h, "short", 6000, 1, h.now_ms);
-	ops = h.writer.store->ops;
-	failing = *ops;
-	failing.begin = fail_begin;
-	h.writer.store->ops = &failing;
+	house_change(&h)->begin = fail_begin;
 	h.writer.janitor.at_front = true;
 	begun = 0;
 	for (unsigned i = 0; i < 100; i++)
 		janitor_step(&h.writer.janitor, &h.writer, false);
 	ck_assert_uint_eq(begun, 1);
-	h.writer.store->ops = ops;
+	house_mend(&h);
 	house_second(&h);
 	house_second(&h);
 	check_rows(&h, 6000, 6000);

@@ -74,28 +74,15 @@ START_TEST(rules_are_in_the_store_at_once)
 }
 END_TEST
 
-static int
-fail_commit(struct store *s)
-{
-	snprintf(s->reason, sizeof(s->reason), "No room.");
-	return SW_ESTORE;
-}
-
 START_TEST(a_store_that_fails_is_told_later)
 {
-	const struct store_ops *ops;
-	struct store_ops failing;
-
 	house_open(&h, ENGINE_SQLITE + _i);
-	ops = h.writer.store->ops;
-	failing = *ops;
-	failing.commit = fail_commit;
-	h.writer.store->ops = &failing;
+	house_change(&h)->commit = refuse_commit;
 	set_rules("memory a\n");
 	ck_assert(h.writer.health.failing);
 	house_second(&h);
 	check_stored("");
-	h.writer.store->ops = ops;
+	house_mend(&h);
 	house_second(&h); /* asks, and is told that it works again */
 	house_second(&h);
 	check_stored("0 0\nmemory a\n\n");
