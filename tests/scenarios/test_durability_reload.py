@@ -113,6 +113,9 @@ class StoredFromAStartOn(Scenario):
         g.configure(conf)
         g.signal(signal.SIGHUP)
         g.wait_log("info configuration reloaded", count)
+        # The writer has it by then: killed before, it would not know where
+        # memory's time ended.
+        g.publish("told", 0)
 
     def restart(self, conf):
         g = self.gateway
