@@ -181,6 +181,15 @@ encode(struct codec *c, struct event *e, enum form f)
 	}
 }
 
+/* JSON is JSON, and so is a text between quotes, if nothing in it is escaped.
+ */
+static bool
+is_json_data(const struct event *e)
+{
+	return e->kind == EVENT_JSON ||
+	    (e->kind == EVENT_TEXT && json_is_plain(event_data(e)));
+}
+
 /* Does the form have the payload as it is, and is it worth sparing a copy? */
 static bool
 has_payload(const struct event *e, enum form f)
@@ -193,14 +202,38 @@ has_payload(const struct event *e, enum form f)
 	case FORM_WS_JSON:
 	case FORM_POLL_JSON:
 	case FORM_POLL_RAW:
-		return e->kind == EVENT_JSON;
+		return is_json_data(e);
 	case FORM_SSE_JSON:
-		return e->kind == EVENT_JSON && sse_is_line(event_data(e));
+		return is_json_data(e) && sse_is_line(event_data(e));
 	case FORM_SSE_RAW:
 		return e->kind != EVENT_BINARY && sse_is_line(event_data(e));
 	default:
 		return false;
 	}
+}
+
+/* What envelope_put_data has around the payload; its place in `*hole`. */
+static int
+put_around_data(struct buf *out, const struct event *e, size_t *hole)
+{
+	if (e->kind == EVENT_TEXT)
+		buf_puts(out, "\"");
+	*hole = buf_len(out);
+	if (e->kind == EVENT_TEXT)
+		buf_puts(out, "\"");
+	return buf_error(out);
+}
+
+/* What envelope_put has around the payload, likewise. */
+static int
+put_around(
+    struct buf *out, const struct codec *c, const struct event *e, size_t *hole)
+{
+	int err = envelope_begin(out, &c->epoch, e);
+
+	if (err == SW_OK && (err = put_around_data(out, e, hole)) == SW_OK)
+		err = buf_puts(out, "}");
+	return err;
 }
 
 /* A frame without its payload; where that belongs in `*hole`. */
@@ -212,11 +245,10 @@ frame_around(struct codec *c, const struct event *e, bool raw, size_t *hole)
 	size_t head;
 	int err;
 
-	if ((err = buf_put(out, room, HEAD_ROOM)) != SW_OK ||
-	    (!raw && (err = envelope_begin(out, &c->epoch, e)) != SW_OK))
+	if ((err = buf_put(out, room, HEAD_ROOM)) != SW_OK)
 		return err;
 	*hole = buf_len(out);
-	if (!raw && (err = buf_puts(out, "}")) != SW_OK)
+	if (!raw && (err = put_around(out, c, e, hole)) != SW_OK)
 		return err;
 	head = ws_put_head(buf_head(out) + HEAD_ROOM, opcode_of(e, raw), false,
 	    buf_len(out) - HEAD_ROOM + e->size);
@@ -230,7 +262,6 @@ static int
 encode_around(struct codec *c, const struct event *e, enum form f, size_t *hole)
 {
 	bool sse = f == FORM_SSE_JSON || f == FORM_SSE_RAW;
-	bool raw = f == FORM_SSE_RAW || f == FORM_POLL_RAW;
 	struct buf *out = &c->scratch;
 
 	if (f == FORM_WS_JSON || f == FORM_WS_RAW)
@@ -239,11 +270,11 @@ encode_around(struct codec *c, const struct event *e, enum form f, size_t *hole)
 		sse_begin(out, &c->epoch, e);
 		buf_puts(out, "data: ");
 	}
-	if (!raw)
-		envelope_begin(out, &c->epoch, e);
 	*hole = buf_len(out);
-	if (!raw)
-		buf_puts(out, "}");
+	if (f == FORM_POLL_RAW)
+		put_around_data(out, e, hole);
+	else if (f != FORM_SSE_RAW)
+		put_around(out, c, e, hole);
 	if (sse)
 		buf_puts(out, "\n\n");
 	return buf_error(out);

@@ -52,5 +52,7 @@ int json_unescape(struct buf *out, struct str raw);
 
 /* Append `text` as a JSON string with its quotes; UTF-8 stays as it is. */
 int json_put_string(struct buf *out, struct str text);
+/* Is that the text as it is, between quotes? */
+bool json_is_plain(struct str text);
 
 #endif

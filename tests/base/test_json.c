@@ -570,6 +570,8 @@ round_trip(const uint8_t *text, size_t len)
 	buf_fini(&back);
 }
 
+enum { LONG = 150 };
+
 /* _i: where in words of eight bytes it stands. */
 START_TEST(every_byte_is_written_wherever_it_stands)
 {
@@ -582,6 +584,24 @@ START_TEST(every_byte_is_written_wherever_it_stands)
 		/* Another one, right behind it. */
 		text[(_i + 1) % (int)sizeof(text)] = '"';
 		round_trip(text, sizeof(text));
+	}
+}
+END_TEST
+
+/* _i: where in a text that is looked at many bytes at a time it stands. */
+START_TEST(no_byte_of_a_long_string_is_passed_over)
+{
+	uint8_t raw[1 + LONG + 1];
+	struct str text = bytes_of(raw + 1, LONG);
+
+	memset(raw, 'a', sizeof(raw));
+	raw[0] = raw[LONG + 1] = '"';
+	for (unsigned value = 0; value < 0x80; value++) {
+		bool plain = value >= 0x20 && value != '"' && value != '\\';
+
+		raw[1 + _i] = (uint8_t)value;
+		ck_assert(json_is_plain(text) == plain);
+		ck_assert(json_valid(bytes_of(raw, sizeof(raw))) == plain);
 	}
 }
 END_TEST
@@ -671,5 +691,6 @@ SUITE("json", LOOP(valid_json_is_accepted, COUNT(valid)),
     TEST(no_text_is_written_as_an_empty_string),
     TEST(a_string_fits_exactly_or_not_at_all),
     LOOP(every_byte_is_written_wherever_it_stands, 24),
+    LOOP(no_byte_of_a_long_string_is_passed_over, LONG),
     TEST(interesting_characters_survive_both_ways),
     TEST(every_escape_of_four_digits_is_understood))
