@@ -11,11 +11,11 @@
  * be part of valid text.
  */
 struct utf8 {
-	uint8_t left;      /* continuation bytes still to come */
-	uint8_t low, high; /* what the next one may be */
+	uint8_t state;
 };
 
-#define UTF8_START ((struct utf8){ 0, 0x80, 0xbf })
+enum { UTF8_BETWEEN = 0 }; /* two characters */
+#define UTF8_START ((struct utf8){ UTF8_BETWEEN })
 
 /* False as soon as the text can no longer become valid. */
 bool utf8_feed(struct utf8 *u, const void *bytes, size_t n);
@@ -24,7 +24,7 @@ bool utf8_feed(struct utf8 *u, const void *bytes, size_t n);
 static inline bool
 utf8_complete(const struct utf8 *u)
 {
-	return u->left == 0;
+	return u->state == UTF8_BETWEEN;
 }
 
 bool utf8_valid(const void *bytes, size_t n);

@@ -246,6 +246,28 @@ START_TEST(a_fault_is_seen_at_its_first_byte)
 }
 END_TEST
 
+/* Many bytes are looked at together, ASCII in one way, the rest in another. */
+START_TEST(a_fault_is_seen_wherever_it_stands)
+{
+	static const char *const fillers[] = { "xx", "\xc3\xa9" };
+	const char *text = faults[_i].text;
+	size_t len = faults[_i].len;
+	char shifted[256];
+
+	for (size_t f = 0; f < COUNT(fillers); f++)
+		for (size_t before = 0; before < 150; before += 2) {
+			for (size_t i = 0; i < sizeof(shifted); i += 2)
+				memcpy(shifted + i, fillers[f], 2);
+			ck_assert(utf8_valid(shifted, sizeof(shifted)));
+			memcpy(shifted + before, text, len);
+			if (len % 2 != 0)
+				shifted[before + len] = 'x';
+			expect(!utf8_valid(shifted, sizeof(shifted)),
+			    "fault %d at %zu", _i, before);
+		}
+}
+END_TEST
+
 static const char long_text[] =
     "plain ASCII, then h\xc3\xa9llo, \xe2\x82\xac 5, \xf0\x9f\x98\x80; "
     "\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5 and \xf4\x8f\xbf\xbf\xee"
@@ -289,4 +311,5 @@ SUITE("utf8", TEST(every_code_point_is_valid_and_every_part_of_it_unfinished),
     TEST(every_sequence_of_three_bytes_is_judged),
     TEST(only_a_continuation_ends_a_sequence_of_four_bytes),
     LOOP(a_fault_is_seen_at_its_first_byte, COUNT(faults)),
+    LOOP(a_fault_is_seen_wherever_it_stands, COUNT(faults)),
     TEST(a_text_is_valid_cut_anywhere), TEST(nothing_is_valid))
