@@ -1,6 +1,7 @@
 #include "transports/http_head.h"
 
 #include "proxy/base/err.h"
+#include "proxy/base/vector.h"
 
 /*
  * What a byte may be part of: RFC 9110 5.6.2 tokens, 5.5 values, targets; and
@@ -54,6 +55,25 @@ take_run(struct reader *r, uint8_t class, struct str *out)
 		r->p++;
 	*out = (struct str){ start, (size_t)(r->p - start) };
 	return r->p < r->end;
+}
+
+/* The same of a header's value, which may be a long cookie. */
+static bool
+take_value(struct reader *r, struct str *out)
+{
+	const char *start = r->p;
+	vector v;
+	bool ended;
+
+	for (; r->end - r->p >= (ptrdiff_t)sizeof(v); r->p += sizeof(v)) {
+		v = vector_load(r->p);
+		/* A tab is none of them, and goes slowly. */
+		if (!vector_is_zero((vector)((v < 0x20) | (v == 0x7f))))
+			break;
+	}
+	ended = take_run(r, VALUE, out);
+	*out = (struct str){ start, (size_t)(r->p - start) };
+	return ended;
 }
 
 /* Exactly these bytes, as far as they have come. */
@@ -117,7 +137,7 @@ take_header(struct reader *r, struct request *out)
 	/* RFC 9112 5.1: no blank before the colon. */
 	if (h->name.len == 0 || *r->p++ != ':')
 		return HEAD_OTHER;
-	if (!take_run(r, VALUE, &h->value))
+	if (!take_value(r, &h->value))
 		return HEAD_MORE;
 	h->value = str_trim(h->value);
 	out->header_count++;

@@ -2,6 +2,7 @@
 
 #include "proxy/base/err.h"
 #include "proxy/base/utf8.h"
+#include "proxy/base/vector.h"
 
 /* Each of eight bytes. */
 #define BYTES(b) (0x0101010101010101U * (b))
@@ -42,22 +43,18 @@ is_plain(unsigned char c)
 	return c >= 0x20 && c != '"' && c != '\\';
 }
 
-/* As many bytes at a time as processors compare at once, four times over. */
-typedef uint8_t vector __attribute__((vector_size(16)));
 enum { VECTORS = 4, BLOCK = VECTORS * sizeof(vector) };
 
 static bool
 is_plain_block(const char *p)
 {
-	vector v[VECTORS], marks = { 0 };
-	uint64_t words[sizeof(marks) / sizeof(uint64_t)];
+	vector v, marks = { 0 };
 
-	memcpy(v, p, sizeof(v));
-	for (size_t i = 0; i < VECTORS; i++)
-		marks |=
-		    (vector)((v[i] < 0x20) | (v[i] == '"') | (v[i] == '\\'));
-	memcpy(words, &marks, sizeof(words));
-	return (words[0] | words[1]) == 0;
+	for (size_t i = 0; i < VECTORS; i++) {
+		v = vector_load(p + i * sizeof(v));
+		marks |= (vector)((v < 0x20) | (v == '"') | (v == '\\'));
+	}
+	return vector_is_zero(marks);
 }
 
 /* How many bytes need no escape before the first that does, or the end. */

@@ -275,6 +275,8 @@ is_value_char(int c)
 	return c == '\t' || (c >= 0x20 && c <= 0xff && c != 0x7f);
 }
 
+enum { LONG = 50 };
+
 START_TEST(every_byte_is_judged_in_every_place)
 {
 	static const struct {
@@ -306,6 +308,31 @@ START_TEST(every_byte_is_judged_in_every_place)
 				ck_abort_msg(
 				    "place %zu, byte %02x", p, (unsigned)c);
 		}
+}
+END_TEST
+
+/* Many of a value are looked at together: _i is where the byte stands. */
+START_TEST(every_byte_of_a_long_value_is_judged)
+{
+	static const char before[] = "GET / HTTP/1.1\r\n" HOST "a:";
+	char text[sizeof(before) - 1 + LONG + 4];
+	char *value = text + sizeof(before) - 1;
+	struct request r;
+
+	memcpy(text, before, sizeof(before) - 1);
+	memcpy(value + LONG, "\r\n\r\n", 4);
+	for (int c = 0; c < 256; c++) {
+		bool taken;
+
+		memset(value, 'x', LONG);
+		value[_i] = (char)c;
+		taken = head_parse(&r, bytes_of(text, sizeof(text))) == HEAD_OK;
+		if (taken != is_value_char(c))
+			ck_abort_msg("byte %02x", (unsigned)c);
+		/* A blank at its end is not part of it. */
+		ck_assert(!taken || strchr(" \t", c) != NULL ||
+		    r.headers[1].value.len == LONG);
+	}
 }
 END_TEST
 
@@ -379,6 +406,7 @@ SUITE("http_head",
     LOOP(a_head_ends_where_it_ends, COUNT(fine)),
     LOOP(whatever_is_odd_is_left_to_others_at_its_first_byte, COUNT(odd)),
     TEST(every_byte_is_judged_in_every_place),
+    LOOP(every_byte_of_a_long_value_is_judged, LONG),
     TEST(of_any_request_the_target_is_as_browsers_write_it),
     LOOP(a_hundred_headers_are_taken_and_one_more_is_not, 2),
     TEST(nothing_stays_of_the_head_before))
