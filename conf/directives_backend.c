@@ -35,7 +35,8 @@ static const struct directive rows[] = {
 	    ROUTE(backend_idle_timeout_ms), .fallback = "60s", .min = 10,
 	    .max = 24 * HOUR,
 	    .help = "How long a response that has begun may stand still, on "
-		    "the side of the backend or of the client." },
+		    "the side of the backend or of the client; one that has "
+		    "vanished stands still, whatever it is sent." },
 	{ "backend-total-timeout", KIND_MSEC, GROUP_BACKEND,
 	    ROUTE(backend_total_timeout_ms), .fallback = "0", .min = 10,
 	    .max = 24 * HOUR, .zero = "no limit",
@@ -51,7 +52,8 @@ static const struct directive rows[] = {
 	{ "upgrade-idle-timeout", KIND_MSEC, GROUP_BACKEND,
 	    ROUTE(upgrade_idle_timeout_ms), .fallback = "5m", .min = 10,
 	    .max = DAY,
-	    .help = "Longest silence of both sides after such a switch." },
+	    .help = "Longest silence of both sides after such a switch; of one "
+		    "side, if it takes nothing of what the other one says." },
 	{ "backend-keep-alive", KIND_MSEC, GROUP_BACKEND,
 	    POOL(backend_keep_alive_ms), .fallback = "30s", .min = SECOND,
 	    .max = HOUR,

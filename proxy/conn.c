@@ -3,12 +3,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <linux/sockios.h>
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -365,20 +361,13 @@ conn_flush(struct conn *c)
 size_t
 conn_untaken(const struct conn *c)
 {
-	int n = 0;
-
-	return ioctl(c->io.fd, SIOCOUTQ, &n) == 0 ? (size_t)n : 0;
+	return headway_untaken(c->io.fd);
 }
 
 uint64_t
 conn_taken(const struct conn *c)
 {
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
-
-	return getsockopt(c->io.fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ?
-	    info.tcpi_bytes_acked :
-	    TAKEN_UNKNOWN;
+	return headway_taken(c->io.fd);
 }
 
 void

@@ -8,6 +8,7 @@
 
 #include "proxy/base/address.h"
 #include "proxy/base/buf.h"
+#include "proxy/base/headway.h"
 #include "proxy/base/loop.h"
 #include "proxy/metrics.h"
 
@@ -192,8 +193,7 @@ int conn_queue(struct conn *c, const void *p, size_t n);
 int conn_flush(struct conn *c);
 /* Bytes that were written, and that the peer's system has not taken yet. */
 size_t conn_untaken(const struct conn *c);
-/* How many it has taken; of Unix sockets the system does not know. */
-#define TAKEN_UNKNOWN UINT64_MAX
+/* How many it has taken, or TAKEN_UNKNOWN. */
 uint64_t conn_taken(const struct conn *c);
 
 /* One message more from the client: false, and counted, if it is too fast. */

@@ -135,6 +135,7 @@ on_head(void *owner, const struct upstream_head *h)
 	p->has_head = true;
 	loop_clear_timer(&c->timer);
 	p->tunnel = h->status == 101;
+	headway_begin(&p->headway, loop_lived_ms(c->worker->loop));
 	/* Either what the client sends now, or that it is nothing. */
 	if (p->upgrade != NULL)
 		upstream_resume(p->up);

@@ -7,6 +7,7 @@
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
 #include "proxy/proxy_input.h"
+#include "proxy/routes.h"
 #include "proxy/worker.h"
 
 /* The request's body, from the client. */
@@ -50,6 +51,14 @@ say_continue(struct passage *p)
 	p->expects = false;
 }
 
+/* Who speaks is there, whatever it takes. */
+static void
+hear(struct passage *p, size_t n)
+{
+	p->received += n;
+	headway_begin(&p->headway, loop_lived_ms(p->conn->worker->loop));
+}
+
 /* What goes the other way in another protocol; nothing until then. */
 static ssize_t
 tunnel_input(struct passage *p, void *out, size_t n)
@@ -66,7 +75,7 @@ tunnel_input(struct passage *p, void *out, size_t n)
 		p->gone = true;
 		return SW_ECLOSED;
 	}
-	p->received += (uint64_t)got;
+	hear(p, (size_t)got);
 	return got;
 }
 
@@ -139,7 +148,7 @@ body_upload(void *owner, void *out, size_t n)
 		return SW_ECLOSED;
 	}
 	if (got > 0)
-		p->received += (uint64_t)got;
+		hear(p, (size_t)got);
 	return got;
 }
 
@@ -172,6 +181,33 @@ body_settle(void *owner)
 		passage_lose_client(p, err);
 }
 
+/*
+ * For as long as the response may stand still? A client that vanished without a
+ * word seems to take what comes, and its time would begin again with each
+ * piece.
+ */
+static bool
+takes_nothing(struct passage *p)
+{
+	struct worker *w = p->conn->worker;
+	const struct route *route = routes_get(w->routes, p->route);
+
+	return headway_missing_ms(
+		   &p->headway, p->conn->io.fd, loop_lived_ms(w->loop)) >=
+	    (p->tunnel ? route->upgrade_idle_timeout_ms :
+			 route->backend_idle_timeout_ms);
+}
+
+/* What it has not taken must not look like all there was. */
+static void
+give_client_up(struct passage *p)
+{
+	log_info("client takes nothing id=%" PRIu64 " untaken=%zu", p->conn->id,
+	    conn_untaken(p->conn));
+	p->gone = true;
+	conn_abort(p->conn);
+}
+
 int
 body_download(void *owner, const void *data, size_t n)
 {
@@ -185,6 +221,10 @@ body_download(void *owner, const void *data, size_t n)
 		p->held = true;
 		p->untaken = conn_untaken(c);
 		return SW_EAGAIN;
+	}
+	if (takes_nothing(p)) {
+		give_client_up(p);
+		return SW_ECLOSED;
 	}
 	if (buf_len(&p->head) > 0)
 		iov[count++] =

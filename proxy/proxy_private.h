@@ -27,8 +27,9 @@ struct passage {
 	bool keep_alive;
 	bool http_1_0;
 	bool is_head;
-	bool held;      /* the client is slow, data waits for it */
-	size_t untaken; /* of what was sent before that */
+	bool held;              /* the client is slow, data waits for it */
+	size_t untaken;         /* of what was sent before that */
+	struct headway headway; /* the client's, with what it was sent */
 	bool has_head;
 	char *upgrade; /* the protocol to switch to, or NULL */
 	bool tunnel;   /* that has happened */

@@ -7,10 +7,14 @@ import threading
 
 from backend import Backend
 from gateway import GUARD, STREAMS, Scenario, Wire, main, request_head
+from test_upgrades import accepted
 
 SO_ATTACH_FILTER = 26
 RETURN = 0x06  # of a packet so many bytes, says BPF
 LONG = '{transport="long"}'
+UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "websocket"),
+           ("Sec-WebSocket-Version", "13"),
+           ("Sec-WebSocket-Key", "MDEyMzQ1Njc4OWFiY2RlZg==")]
 
 
 def vanish(s):
@@ -98,30 +102,97 @@ poll-wait-max = "10m"
         self.assertEqual(there.response()[0], 200)
 
 
+BEGUN = (b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+         b"Transfer-Encoding: chunked\r\n\r\n")
+
+
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
 class Proxied(Scenario):
+    """What a backend says without an end, and what it is told."""
+
+    times = ""
+
     def setUp(self):
         self.ended = threading.Event()
-
-        def respond(_request, connection):
-            connection.s.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain"
-                                 b"\r\n\r\nfirst")
-            if not connection.more():
-                self.ended.set()
-        self.backend = Backend(respond)
+        self.backend = Backend(self.respond)
         self.addCleanup(self.backend.close)
-        self.conf = f"""
-backend = "{self.backend.url}"
+        self.conf = f'backend = "{self.backend.url}"\n{self.times}'
+        super().setUp()
+
+    def wire(self, path, headers=()):
+        w = Wire(self.gateway.port)
+        self.addCleanup(w.close)
+        w.send(request_head(path, headers))
+        return w
+
+    def goes_on(self, s, text):
+        """Says it again and again, until nobody wants it."""
+        pause = threading.Event()
+        try:
+            while True:
+                s.sendall(text)
+                pause.wait(0.05)
+        except OSError:
+            self.ended.set()
+
+
+class Pausing(Proxied):
+    times = """
 backend-idle-timeout = "10m"
 tcp-keepalive = "1s"
 """
-        super().setUp()
+
+    def respond(self, _request, connection):
+        connection.s.sendall(BEGUN + chunk(b"first"))
+        if not connection.more():
+            self.ended.set()
 
     def test_a_response_that_pauses_ends(self):
-        with Wire(self.gateway.port) as w:
-            w.send(request_head("/slow"))
-            w.until(b"first")
-            vanish(w.s)
-            self.assertTrue(self.ended.wait(GUARD))
+        w = self.wire("/slow")
+        w.until(b"first")
+        vanish(w.s)
+        self.assertTrue(self.ended.wait(GUARD))
+
+
+class GoingOn(Proxied):
+    times = """
+backend-idle-timeout = "2s"
+upgrade-idle-timeout = "2s"
+"""
+
+    def respond(self, request, connection):
+        if request.get("Upgrade"):
+            connection.s.sendall(accepted(request))
+            self.goes_on(connection.s, b"tick")
+        else:
+            connection.s.sendall(BEGUN)
+            self.goes_on(connection.s, chunk(b"tick"))
+
+    def vanishes(self, w):
+        w.until(b"tick")
+        vanish(w.s)
+        self.assertTrue(self.ended.wait(GUARD))
+        self.gateway.wait_log("client takes nothing id=")
+        self.gateway.until_metric(0, "proxied_requests")
+
+    def test_a_response_that_goes_on_ends(self):
+        self.vanishes(self.wire("/events"))
+
+    def test_what_has_switched_and_goes_on_ends(self):
+        self.vanishes(self.wire("/app", UPGRADE))
+
+    def test_who_is_there_is_left_alone(self):
+        """For longer than it takes to miss another."""
+        w, gone = self.wire("/events"), self.wire("/events")
+        gone.until(b"tick")
+        vanish(gone.s)
+        while not self.ended.is_set():
+            w.until(b"tick")
+        for _ in range(20):
+            w.until(b"tick")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,52 @@
+#include "proxy/base/headway.h"
+
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+/* Two system calls are too much for each piece. */
+enum { LOOK_MS = 1000 };
+
+size_t
+headway_untaken(int fd)
+{
+	int n = 0;
+
+	return ioctl(fd, SIOCOUTQ, &n) == 0 ? (size_t)n : 0;
+}
+
+uint64_t
+headway_taken(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ?
+	    info.tcpi_bytes_acked :
+	    TAKEN_UNKNOWN;
+}
+
+void
+headway_begin(struct headway *h, uint64_t lived_ms)
+{
+	*h = (struct headway){ .looked_ms = lived_ms, .made_ms = lived_ms };
+}
+
+uint64_t
+headway_missing_ms(struct headway *h, int fd, uint64_t lived_ms)
+{
+	uint64_t taken;
+
+	if (lived_ms < h->looked_ms + LOOK_MS)
+		return 0;
+	h->looked_ms = lived_ms;
+	taken = headway_taken(fd);
+	if (taken == TAKEN_UNKNOWN || taken != h->taken ||
+	    headway_untaken(fd) == 0) {
+		h->taken = taken;
+		h->made_ms = lived_ms;
+	}
+	return lived_ms - h->made_ms;
+}

@@ -1,0 +1,34 @@
+#ifndef SPILLWAY_PROXY_BASE_HEADWAY_H
+#define SPILLWAY_PROXY_BASE_HEADWAY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Does the other side of a socket take what it is sent?
+ *
+ * A socket goes on taking for a quarter of an hour after its peer has vanished
+ * without a word, so what counts is what the peer has acknowledged.
+ */
+
+/* Bytes that were written, and that the peer's system has not taken yet. */
+size_t headway_untaken(int fd);
+/* How many it has taken; of Unix sockets the system does not know. */
+#define TAKEN_UNKNOWN UINT64_MAX
+uint64_t headway_taken(int fd);
+
+/* What was seen of one socket; times are as loop_lived_ms counts. */
+struct headway {
+	uint64_t taken;
+	uint64_t looked_ms;
+	uint64_t made_ms; /* when there was some, or nothing to take */
+};
+
+void headway_begin(struct headway *h, uint64_t lived_ms);
+/*
+ * How long none was made: to be asked each time before more is sent. It looks
+ * once a second at most, and says 0 between.
+ */
+uint64_t headway_missing_ms(struct headway *h, int fd, uint64_t lived_ms);
+
+#endif
