@@ -311,8 +311,9 @@ static const struct directive rows[] = {
 		    "system asks whether it is still there (SO_KEEPALIVE), "
 		    "three times; closed after as long again without an "
 		    "answer. For who waits while nothing is to be sent: a "
-		    "long poll, a response of the backend that pauses. For "
-		    "connections that are opened from then on." },
+		    "long poll, a response of the backend that pauses. The "
+		    "backend is asked likewise. For connections that are "
+		    "opened from then on." },
 	{ "close-timeout", KIND_MSEC, GROUP_STREAMS, GLOBAL(close_timeout_ms),
 	    .fallback = "5s", .min = 100, .max = MINUTE,
 	    .help = "Time for a peer to answer the close of its WebSocket." },

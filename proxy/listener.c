@@ -11,6 +11,7 @@
 
 #include "conf/values.h"
 #include "proxy/base/err.h"
+#include "proxy/base/headway.h"
 #include "proxy/base/log.h"
 #include "proxy/gateway.h"
 #include "proxy/handshake.h"
@@ -220,17 +221,10 @@ void
 listener_configure(const struct listener *l)
 {
 	const struct conf *conf = l->worker->conf;
-	int idle = (int)(conf->tcp_keepalive_ms / 1000), probes = 3;
 
 	/* Inherited; what is no TCP refuses it, and has no need of it. */
 	set(l->io.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)conf->notsent_lowat);
-	set(l->io.fd, SOL_SOCKET, SO_KEEPALIVE, idle > 0);
-	if (idle > 0) {
-		set(l->io.fd, IPPROTO_TCP, TCP_KEEPIDLE, idle);
-		set(l->io.fd, IPPROTO_TCP, TCP_KEEPINTVL,
-		    (idle + probes - 1) / probes);
-		set(l->io.fd, IPPROTO_TCP, TCP_KEEPCNT, probes);
-	}
+	headway_probe(l->io.fd, conf->tcp_keepalive_ms);
 }
 
 int

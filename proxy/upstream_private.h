@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 
 #include "proxy/base/buf.h"
+#include "proxy/base/headway.h"
 #include "proxy/base/list.h"
 #include "proxy/base/loop.h"
 #include "proxy/upstream.h"
@@ -116,10 +117,11 @@ struct upstream_request {
 	int status;
 	bool http_1_0;
 	bool in_head;
-	bool has_head;       /* the final one */
-	bool held;           /* `data` would not take what there is */
-	struct watch *watch; /* of the socket that libcurl uses for it */
-	struct buf rescued;  /* an answer that libcurl did not read */
+	bool has_head;          /* the final one */
+	bool held;              /* `data` would not take what there is */
+	struct watch *watch;    /* of the socket that libcurl uses for it */
+	struct buf rescued;     /* an answer that libcurl did not read */
+	struct headway headway; /* the backend's, with what it is sent */
 	/* Of one that may switch protocols: */
 	int sockets[2];    /* libcurl's; -1: none */
 	struct io hang_up; /* fd -1: not watched */
@@ -166,7 +168,8 @@ void library_resume(struct upstream_request *r);
 /* libcurl's sockets and timer, in the loop; false if there is no memory. */
 bool upstream_sockets_open(struct upstream *u);
 bool upstream_sockets_prepare(struct upstream_request *r);
-void upstream_sockets_leave(struct upstream_request *r); /* it is going */
+void upstream_sockets_leave(struct upstream_request *r);   /* it is going */
+int upstream_sockets_of(const struct upstream_request *r); /* -1: none yet */
 void upstream_sockets_weed(struct upstream *u);  /* before some are used */
 void upstream_sockets_sweep(struct upstream *u); /* at the end of a turn */
 void upstream_sockets_close(struct upstream *u); /* libcurl has ended */

@@ -229,6 +229,8 @@ open_watch(
 		return CURL_SOCKOPT_ERROR;
 	w->ours = true;
 	w->tunnel = tunnel;
+	/* A firewall may forget a silent connection, and a machine be gone. */
+	headway_probe(fd, u->worker->conf->tcp_keepalive_ms);
 	return CURL_SOCKOPT_OK;
 }
 
@@ -304,6 +306,12 @@ upstream_sockets_leave(struct upstream_request *r)
 		if (w != NULL && w->tunnel == r)
 			w->tunnel = NULL;
 	}
+}
+
+int
+upstream_sockets_of(const struct upstream_request *r)
+{
+	return r->watch == NULL ? -1 : r->watch->io.fd;
 }
 
 static int

@@ -31,16 +31,39 @@ broken(struct upstream_request *r, const char *detail)
 	judge(r, UPSTREAM_BROKEN, detail);
 }
 
+/* How long the backend may take for its next step. */
+static uint64_t
+step_ms(const struct upstream_request *r)
+{
+	return r->state == REQUEST_TUNNEL ? r->times.tunnel_ms :
+	    r->has_head                   ? r->times.idle_ms :
+					    r->times.response_ms;
+}
+
 void
 transfer_arm(struct upstream_request *r)
 {
 	struct loop *loop = r->upstream->worker->loop;
 
-	loop_set_timer(loop, &r->timer,
-	    loop_now_ms(loop) +
-		(r->state == REQUEST_TUNNEL ? r->times.tunnel_ms :
-			r->has_head         ? r->times.idle_ms :
-					      r->times.response_ms));
+	loop_set_timer(loop, &r->timer, loop_now_ms(loop) + step_ms(r));
+}
+
+/* It is there, and its time to take what it is sent begins. */
+static void
+hear(struct upstream_request *r)
+{
+	headway_begin(&r->headway, loop_lived_ms(r->upstream->worker->loop));
+}
+
+/*
+ * A backend that vanished seems to take what it is sent, and its time would
+ * begin again with each piece.
+ */
+static bool
+takes_nothing(struct upstream_request *r)
+{
+	return headway_missing_ms(&r->headway, upstream_sockets_of(r),
+		   loop_lived_ms(r->upstream->worker->loop)) >= step_ms(r);
 }
 
 /* The connection has a time of its own, which libcurl keeps. */
@@ -66,6 +89,7 @@ on_connection(void *ctx, char *peer, char *own, int peer_port, int own_port)
 	(void)own_port;
 	if (r->cancelled)
 		return CURL_PREREQFUNC_ABORT;
+	hear(r);
 	transfer_arm(r);
 	return CURL_PREREQFUNC_OK;
 }
@@ -270,6 +294,7 @@ on_data(char *p, size_t size, size_t n, void *ctx)
 		judge(r, UPSTREAM_REFUSED, "The response is no longer wanted.");
 		return 0;
 	}
+	hear(r);
 	transfer_arm(r);
 	METRIC_ADD(r->upstream->worker->metrics.upstream_received, size * n);
 	return size * n;
@@ -285,6 +310,10 @@ on_body(char *p, size_t size, size_t n, void *ctx)
 		return CURL_READFUNC_ABORT;
 	if (r->hung_up)
 		return 0;
+	if (takes_nothing(r)) {
+		judge(r, UPSTREAM_TIMEOUT, "It takes nothing of what is sent.");
+		return CURL_READFUNC_ABORT;
+	}
 	got = r->flow.body(r->flow.owner, p, size * n);
 	if (r->cancelled)
 		return CURL_READFUNC_ABORT;

@@ -9,6 +9,25 @@
 /* Two system calls are too much for each piece. */
 enum { LOOK_MS = 1000 };
 
+static void
+set(int fd, int level, int option, int value)
+{
+	setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+void
+headway_probe(int fd, uint64_t silence_ms)
+{
+	int idle = (int)(silence_ms / 1000), probes = 3;
+
+	set(fd, SOL_SOCKET, SO_KEEPALIVE, idle > 0);
+	if (idle == 0)
+		return;
+	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle);
+	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, (idle + probes - 1) / probes);
+	set(fd, IPPROTO_TCP, TCP_KEEPCNT, probes);
+}
+
 size_t
 headway_untaken(int fd)
 {

@@ -11,6 +11,13 @@
  * without a word, so what counts is what the peer has acknowledged.
  */
 
+/*
+ * Have the system ask after so long a silence whether the peer is there, and
+ * end the connection after as long again without an answer; 0: it asks nobody.
+ * Other sockets than those of TCP refuse it, and have no need of it.
+ */
+void headway_probe(int fd, uint64_t silence_ms);
+
 /* Bytes that were written, and that the peer's system has not taken yet. */
 size_t headway_untaken(int fd);
 /* How many it has taken; of Unix sockets the system does not know. */

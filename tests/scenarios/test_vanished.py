@@ -1,6 +1,7 @@
 """Clients that are gone without a word: no FIN, no reset, no acknowledgement."""
 
 import ctypes
+import select
 import socket
 import struct
 import threading
@@ -122,10 +123,10 @@ class Proxied(Scenario):
         self.conf = f'backend = "{self.backend.url}"\n{self.times}'
         super().setUp()
 
-    def wire(self, path, headers=()):
+    def wire(self, path, headers=(), method="GET"):
         w = Wire(self.gateway.port)
         self.addCleanup(w.close)
-        w.send(request_head(path, headers))
+        w.send(request_head(path, headers, method))
         return w
 
     def goes_on(self, s, text):
@@ -193,6 +194,76 @@ upgrade-idle-timeout = "2s"
             w.until(b"tick")
         for _ in range(20):
             w.until(b"tick")
+
+
+class BackendPausing(Proxied):
+    times = """
+backend-idle-timeout = "10m"
+upgrade-idle-timeout = "10m"
+tcp-keepalive = "1s"
+"""
+
+    def respond(self, request, connection):
+        connection.s.sendall(accepted(request) if request.get("Upgrade") else
+                             BEGUN + chunk(b"first"))
+        self.leaves.wait()
+        vanish(connection.s)
+        self.ended.wait()
+
+    def setUp(self):
+        self.leaves = threading.Event()
+        super().setUp()
+        self.addCleanup(self.ended.set)
+        self.addCleanup(self.leaves.set)
+
+    def test_its_response_breaks_off(self):
+        w = self.wire("/slow")
+        w.until(b"first\r\n")
+        self.leaves.set()
+        self.assertEqual(w.rest(), b"")
+        self.gateway.wait_log("backend failed id=[0-9]+ end=broken")
+
+    def test_what_has_switched_ends(self):
+        w = self.wire("/app", UPGRADE)
+        w.until(b"\r\n\r\n")
+        self.leaves.set()
+        self.assertEqual(w.rest(), b"")
+        self.gateway.until_metric(0, "backend_tunnels")
+
+
+class BackendTakingNothing(Proxied):
+    times = """
+backend-response-timeout = "2s"
+upgrade-idle-timeout = "2s"
+"""
+
+    def respond(self, request, connection):
+        if request.get("Upgrade"):
+            connection.s.sendall(accepted(request))
+        connection.more()
+        vanish(connection.s)
+        self.ended.wait()
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(self.ended.set)
+
+    @staticmethod
+    def tell(w, text):
+        """Again and again, until there is an answer, or the end."""
+        while not select.select([w.s], [], [], 0.05)[0]:
+            w.send(text)
+
+    def test_a_body_that_goes_on_is_a_504(self):
+        w = self.wire("/up", [("Transfer-Encoding", "chunked")], "POST")
+        self.tell(w, chunk(b"x" * 100))
+        self.assertEqual(w.response()[0], 504)
+
+    def test_what_has_switched_ends(self):
+        w = self.wire("/app", UPGRADE)
+        w.until(b"\r\n\r\n")
+        self.tell(w, b"ping")
+        self.gateway.wait_log("end=timeout detail=.*takes nothing")
 
 
 if __name__ == "__main__":
