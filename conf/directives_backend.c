@@ -85,7 +85,8 @@ static const struct directive rows[] = {
 		    "an address of the backend to be left alone for "
 		    "backend-fail-time. It failed if there was no connection, "
 		    "and, where there are several addresses, if there was no "
-		    "response in time, or a broken one." },
+		    "response in time, or a broken one; not if it is the "
+		    "gateway that has no descriptor or port left for it." },
 	{ "backend-fail-time", KIND_MSEC, GROUP_BACKEND,
 	    POOL(backend_fail_time_ms), .fallback = "2s", .min = 10,
 	    .max = HOUR,

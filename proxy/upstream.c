@@ -198,7 +198,8 @@ try_another(struct upstream_request *r, enum upstream_end end)
 
 	if (r->only != NULL || r->tries >= u->origin_count ||
 	    (end != UPSTREAM_UNREACHABLE &&
-		(end != UPSTREAM_TIMEOUT || transfer_sent(r))))
+		((end != UPSTREAM_TIMEOUT && end != UPSTREAM_CROWDED) ||
+		    transfer_sent(r))))
 		return false;
 	transfer_end(r);
 	leave(r);
@@ -225,7 +226,8 @@ complete(struct upstream_request *r, CURLcode code)
 		origin_note(r->upstream, r->origin, true);
 	else if (r->only == NULL && !r->has_head)
 		r->origin->probing = false;
-	if (failed && try_another(r, end))
+	/* Ports that are used up are used up towards that one. */
+	if ((failed || end == UPSTREAM_CROWDED) && try_another(r, end))
 		return;
 	finish(r, end, r->detail);
 }

@@ -2,7 +2,10 @@
  * One request in libcurl's hands: how it is asked for, and what comes back,
  * judged before anybody sees it.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "proxy/base/err.h"
 #include "proxy/base/field.h"
@@ -565,6 +568,39 @@ transfer_sent(const struct upstream_request *r)
 	return sent > 0 || r->head_bytes > 0;
 }
 
+/*
+ * Could there be no connection at all? Of what we lack ourselves libcurl says
+ * no more than that it failed.
+ */
+static const char *
+find_lack(const struct upstream_request *r)
+{
+	long error = 0;
+	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+		METRIC_LIMIT(r->upstream->worker, LIMIT_DESCRIPTORS);
+		return "There is no descriptor (see LimitNOFILE).";
+	}
+	if (fd >= 0)
+		close(fd);
+	curl_easy_getinfo(r->easy, CURLINFO_OS_ERRNO, &error);
+	return error == EADDRNOTAVAIL ?
+	    "All ports towards it are in use (see ip_local_port_range)." :
+	    NULL;
+}
+
+static enum upstream_end
+judge_attempt(struct upstream_request *r)
+{
+	const char *lack = find_lack(r);
+
+	if (lack == NULL)
+		return UPSTREAM_UNREACHABLE;
+	r->detail = lack;
+	return UPSTREAM_CROWDED;
+}
+
 enum upstream_end
 transfer_judge(struct upstream_request *r, CURLcode code)
 {
@@ -581,6 +617,7 @@ transfer_judge(struct upstream_request *r, CURLcode code)
 		return UPSTREAM_TIMEOUT;
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_CONNECT:
+		return judge_attempt(r);
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_PEER_FAILED_VERIFICATION:

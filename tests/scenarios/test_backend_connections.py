@@ -1,5 +1,6 @@
 """Connections to the backend that do not come about, and those that are kept."""
 
+import resource
 import socket
 import threading
 
@@ -120,6 +121,26 @@ class Unreachable(Proxied):
         # It is not the backend's fault.
         g.until_metric(1, "backend_requests_total", '{end="refused"}')
         g.until(lambda: self.get() == (200, b"back"))
+
+
+class Lacking(Proxied):
+    def test_what_we_lack_is_not_its_fault(self):
+        g = self.serve(lambda r, c: response(headers="Connection: close\r\n"),
+                       'backend-failures = 1\nbackend-fail-time = "1h"\n')
+        w, number = self.wire(), resource.RLIMIT_NOFILE
+
+        def status():
+            w.send(asking("GET / HTTP/1.1\nHost: a\n"))
+            return w.response()[0]
+        self.assertEqual(status(), 200)
+        limits = resource.prlimit(g.process.pid, number)
+        resource.prlimit(g.process.pid, number, (8, limits[1]))
+        self.assertEqual(status(), 503)
+        g.wait_log("end=crowded detail=.*no descriptor")
+        resource.prlimit(g.process.pid, number, limits)
+        self.assertEqual(status(), 200)
+        self.assertEqual(
+            g.metric("limits_reached_total", '{limit="descriptors"}'), 1)
 
 
 class Kept(Proxied):

@@ -1,8 +1,10 @@
 """The backend has a name: one that changes, is gone, or is never answered."""
 
+import threading
+
 import name_server
 from backend import Backend, response
-from gateway import main
+from gateway import GUARD, main
 from test_reverse_proxy import Proxied, asking
 
 NAME = "backend.example"
@@ -70,6 +72,41 @@ class Names(Proxied):
             self.assertEqual(self.get(), (200, b"127.0.0.3"))
         self.assertEqual(len(old.requests), seen)
         self.assertGreaterEqual(len(new.requests), 11)
+
+
+class Ports(Proxied):
+    """What else is our own here: how many ports there are."""
+
+    def test_ports_that_are_used_up_are_not_its_fault(self):
+        free = threading.Event()
+        self.addCleanup(free.set)
+
+        def answer(r, c):
+            if r.target == "/slow":
+                free.wait(GUARD)
+            return response()
+        g = self.serve(answer, 'backend-failures = 1\n'
+                       'backend-fail-time = "1h"\n')
+        wires = [self.wire() for _ in range(3)]
+        with open("/proc/sys/net/ipv4/ip_local_port_range", "r+",
+                  encoding="ascii") as f:
+            before = f.read()
+            f.seek(0)
+            f.write("9000 9001")
+            f.flush()
+            for n in range(2):
+                wires[n].send(asking("GET /slow HTTP/1.1\nHost: a\n"))
+                self.backend.wait(n + 1)
+            wires[2].send(asking("GET / HTTP/1.1\nHost: a\n"))
+            self.assertEqual(wires[2].response()[0], 503)
+            g.wait_log("end=crowded detail=.*ports")
+            f.seek(0)
+            f.write(before)
+        free.set()
+        for w in wires[:2]:
+            self.assertEqual(w.response()[0], 200)
+        wires[2].send(asking("GET / HTTP/1.1\nHost: a\n"))
+        self.assertEqual(wires[2].response()[0], 200)
 
 
 if __name__ == "__main__":
