@@ -22,6 +22,7 @@ struct origin {
 
 struct admission {
 	_Atomic uint64_t count, total, per_address, rate, tls_rate;
+	_Atomic uint64_t descriptors, besides; /* of connections */
 	_Atomic bool loopback;
 	pthread_mutex_t lock;
 	struct map origins;
@@ -71,6 +72,8 @@ void
 admission_configure(struct admission *a, const struct admission_limits *limits)
 {
 	atomic_store(&a->total, limits->total);
+	atomic_store(&a->descriptors,
+	    limits->descriptors == 0 ? UINT64_MAX / 2 : limits->descriptors);
 	atomic_store(&a->per_address, limits->per_address);
 	atomic_store(&a->rate, limits->rate);
 	atomic_store(&a->tls_rate, limits->tls_rate);
@@ -182,10 +185,13 @@ bool
 admission_enter(struct admission *a, const struct address *peer, bool tls,
     bool api, uint64_t now_ms, enum limit *why)
 {
-	uint64_t total = atomic_load(&a->total) + (api ? ADMISSION_RESERVE : 0);
+	uint64_t reserve = api ? ADMISSION_RESERVE : 0;
+	uint64_t total = atomic_load(&a->total) + reserve;
+	uint64_t fit = atomic_load(&a->descriptors) + reserve;
+	uint64_t count = atomic_fetch_add(&a->count, 1);
 
 	*why = LIMIT_CONNECTIONS;
-	if (atomic_fetch_add(&a->count, 1) < total &&
+	if (count < total && count + atomic_load(&a->besides) < fit &&
 	    admission_identify(a, peer, tls, now_ms, why))
 		return true;
 	atomic_fetch_sub(&a->count, 1);
@@ -210,6 +216,24 @@ admission_leave(struct admission *a, const struct address *peer)
 			list_append(&a->idle, &o->idle);
 	}
 	pthread_mutex_unlock(&a->lock);
+}
+
+bool
+admission_take(struct admission *a, uint64_t descriptors)
+{
+	uint64_t besides = atomic_fetch_add(&a->besides, descriptors);
+
+	if (atomic_load(&a->count) + besides + descriptors <=
+	    atomic_load(&a->descriptors))
+		return true;
+	admission_give(a, descriptors);
+	return false;
+}
+
+void
+admission_give(struct admission *a, uint64_t descriptors)
+{
+	atomic_fetch_sub(&a->besides, descriptors);
 }
 
 size_t

@@ -21,6 +21,8 @@ enum { ADMISSION_RESERVE = 32 };
 
 struct admission_limits {
 	uint64_t total;
+	/* For connections, and for what some need besides; 0: no limit. */
+	uint64_t descriptors;
 	/* Of one address; 0: no limit. */
 	uint64_t per_address;
 	uint64_t rate;     /* a second */
@@ -47,6 +49,13 @@ bool admission_enter(struct admission *a, const struct address *peer, bool tls,
 bool admission_identify(struct admission *a, const struct address *peer,
     bool tls, uint64_t now_ms, enum limit *why);
 void admission_leave(struct admission *a, const struct address *peer);
+
+/*
+ * A connection that was admitted needs so many descriptors more; false if they
+ * do not fit beside what is in use. They are given back before it leaves.
+ */
+bool admission_take(struct admission *a, uint64_t descriptors);
+void admission_give(struct admission *a, uint64_t descriptors);
 
 /* Addresses that something is remembered of. */
 size_t admission_addresses(struct admission *a);

@@ -115,6 +115,18 @@ gateway_dismiss(struct gateway *g, const struct address *peer)
 }
 
 bool
+gateway_take_descriptors(struct gateway *g, uint64_t count)
+{
+	return admission_take(g->admission, count);
+}
+
+void
+gateway_give_descriptors(struct gateway *g, uint64_t count)
+{
+	admission_give(g->admission, count);
+}
+
+bool
 gateway_paces(
     struct gateway *g, size_t publisher, uint64_t now_ms, uint64_t cost_us)
 {
@@ -207,10 +219,8 @@ raise_descriptors(void)
 }
 
 static uint64_t
-connection_limit(const struct conf *conf)
+connection_limit(const struct conf *conf, uint64_t fit)
 {
-	uint64_t fit = raise_descriptors();
-
 	if (conf->max_connections == 0)
 		return fit;
 	if (conf->max_connections > fit)
@@ -224,8 +234,11 @@ connection_limit(const struct conf *conf)
 static struct admission_limits
 admission_limits(const struct conf *conf)
 {
+	uint64_t fit = raise_descriptors();
+
 	return (struct admission_limits){
-		.total = connection_limit(conf),
+		.total = connection_limit(conf, fit),
+		.descriptors = fit,
 		.per_address = conf->max_connections_per_address,
 		.rate = conf->connection_rate,
 		.tls_rate = conf->tls_handshake_rate,

@@ -73,5 +73,8 @@ bool gateway_identify(struct gateway *g, const struct address *peer, bool tls,
 bool gateway_paces(
     struct gateway *g, size_t publisher, uint64_t now_ms, uint64_t cost_us);
 void gateway_dismiss(struct gateway *g, const struct address *peer);
+/* See admission_take. */
+bool gateway_take_descriptors(struct gateway *g, uint64_t count);
+void gateway_give_descriptors(struct gateway *g, uint64_t count);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
+#include "proxy/gateway.h"
 #include "proxy/look.h"
 #include "proxy/proxy_private.h"
 #include "proxy/redirect.h"
@@ -14,9 +15,15 @@
 #include "proxy/routes.h"
 #include "proxy/worker.h"
 
+/* The backend's socket, and that once more to see its end. */
+enum { TUNNEL_DESCRIPTORS = 2 };
+
 static void
 passage_free(struct passage *p)
 {
+	if (p->provided)
+		gateway_give_descriptors(
+		    p->conn->worker->gateway, TUNNEL_DESCRIPTORS);
 	buf_fini(&p->head);
 	free(p->method);
 	free(p->target);
@@ -307,6 +314,19 @@ find_refusal(const struct passage *p, const struct request *r, int *status)
 	return NULL;
 }
 
+/*
+ * What switches stays, like a stream, but there is no limit for it as there is
+ * for requests: it has to leave room for clients, and for the store.
+ */
+static bool
+provide(struct passage *p)
+{
+	p->provided = p->upgrade != NULL &&
+	    gateway_take_descriptors(
+		p->conn->worker->gateway, TUNNEL_DESCRIPTORS);
+	return p->upgrade == NULL || p->provided;
+}
+
 /* Ask the backend: SW_OK, SW_ENOMEM or SW_EINVAL. */
 static int
 ask(struct passage *p, const struct request *r)
@@ -409,6 +429,11 @@ proxy_open(struct conn *c, const struct request *r)
 	refusal = find_refusal(p, r, &status);
 	if (refusal != NULL) {
 		refuse(p, status, refusal, "refused");
+		return;
+	}
+	if (!provide(p)) {
+		METRIC_LIMIT(c->worker, LIMIT_DESCRIPTORS);
+		refuse(p, 503, "There are too many connections.", "limited");
 		return;
 	}
 	if (p->chosen != SW_OK || ask(p, r) != SW_OK)

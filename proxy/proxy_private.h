@@ -33,6 +33,7 @@ struct passage {
 	bool has_head;
 	char *upgrade; /* the protocol to switch to, or NULL */
 	bool tunnel;   /* that has happened */
+	bool provided; /* there are descriptors for it */
 	enum framing framing;
 	struct buf head; /* of the response, until its first data is there */
 	int status;

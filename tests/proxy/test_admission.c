@@ -185,6 +185,27 @@ START_TEST(without_limits_nothing_is_remembered)
 }
 END_TEST
 
+START_TEST(what_a_connection_needs_besides_takes_the_place_of_others)
+{
+	static const struct admission_limits fit = { .total = 9,
+		.descriptors = 6 };
+
+	begin(&fit);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(enter("192.0.2.1", false, 0), LIMIT_COUNT);
+		ck_assert(admission_take(admission, 2));
+	}
+	ck_assert(!admission_take(admission, 1));
+	ck_assert_int_eq(enter("192.0.2.1", false, 0), LIMIT_CONNECTIONS);
+	admission_give(admission, 2);
+	leave("192.0.2.1");
+	ck_assert_int_eq(enter("192.0.2.1", false, 0), LIMIT_COUNT);
+	ck_assert(!admission_take(admission, 3));
+	ck_assert(admission_take(admission, 2));
+	end();
+}
+END_TEST
+
 START_TEST(nothing_is_too_large_for_a_pace_but_it_has_to_be_paid_for)
 {
 	uint64_t due = 0, cost = pace_cost_us(5000, 100), now = 1000;
@@ -219,5 +240,6 @@ SUITE("admission", TEST(each_address_has_so_many_and_all_have_so_many),
     TEST(connections_come_at_a_pace_after_a_burst),
     TEST(addresses_are_forgotten_when_their_pace_does_not_matter),
     TEST(without_limits_nothing_is_remembered),
+    TEST(what_a_connection_needs_besides_takes_the_place_of_others),
     TEST(nothing_is_too_large_for_a_pace_but_it_has_to_be_paid_for),
     TEST(a_pace_does_not_save_up_what_was_not_used))

@@ -19,7 +19,7 @@ def asking(head, body=b""):
 class Proxied(Scenario):
     """A gateway in front of a backend that each test tells what to do."""
 
-    more, env = "", None
+    more, env, wrap = "", None, ()
 
     def serve(self, respond, more="", **options):
         self.backend = Backend(respond, **options)
@@ -29,7 +29,7 @@ class Proxied(Scenario):
     def gate(self, urls, more=""):
         listed = ", ".join(f'"{u}"' for u in urls)
         gateway = Gateway(f"backend = {{ {listed} }}\n{self.more}{more}",
-                          workers=1, env=self.env)
+                          workers=1, env=self.env, wrap=self.wrap)
         self.addCleanup(gateway.close)
         self.front = gateway.start()
         return gateway

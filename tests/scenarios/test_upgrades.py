@@ -374,10 +374,47 @@ class OverHttps(BackendWithTls, Upgrades):
     """The same to a backend with TLS."""
 
 
+class Crowded(Proxied):
+    def get(self, w):
+        w.send(asking("GET / HTTP/1.1\nHost: a\n"))
+        return w.response()[0]
+
+    def switched(self, g):
+        """None: there are too many."""
+        try:
+            ws = WebSocket(g.port, "/app")
+        except (ConnectionError, EOFError):
+            return None
+        self.addCleanup(ws.close)
+        return ws if ws.status == 101 else None
+
+    def test_they_leave_room_for_the_rest(self):
+        """Each takes three descriptors, and a large payload needs one."""
+        self.wrap = ["sh", "-c", 'ulimit -n 256 && exec "$@"', "sh"]
+        g = self.serve(lambda r, c: application(r, c) if r.get("Upgrade")
+                       else response())
+        other = self.wire()
+        self.assertEqual(self.get(other), 200)
+        switched = []
+        while ws := self.switched(g):
+            switched.append(ws)
+        self.assertGreater(len(switched), 30)
+        other.send(asking(UPGRADE))
+        self.assertEqual(other.response()[0], 503)
+        g.publish("a", "x" * 100_000)
+        self.assertEqual(self.get(other), 200)
+        self.assertEqual(
+            g.metric("limits_reached_total", '{limit="descriptors"}'), 1)
+
+        switched.pop().close()
+        g.until(lambda: self.switched(g))
+
+
 def load_tests(loader, own, pattern):
     return unittest.TestSuite(
         loader.loadTestsFromTestCase(c)
-        for c in (Upgrades, OverUnix, OverHttps, speaking_tls(Upgrades)))
+        for c in (Upgrades, OverUnix, OverHttps, speaking_tls(Upgrades),
+                  Crowded))
 
 
 if __name__ == "__main__":
