@@ -64,7 +64,8 @@ static const struct directive rows[] = {
 	    .max = DAY,
 	    .help = "How long the addresses of a backend's name are used "
 		    "before it is looked up again, and how old a connection "
-		    "to the backend may be to be used again." },
+		    "to the backend may be to be used again. While it cannot "
+		    "be looked up, the address that was used last is." },
 	{ "backend-requests-max", KIND_COUNT, GROUP_BACKEND,
 	    POOL(backend_requests_max), .fallback = "512", .min = 1,
 	    .max = 100 * THOUSAND,

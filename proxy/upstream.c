@@ -90,6 +90,7 @@ request_free(struct upstream_request *r)
 	list_remove(&r->resume_node);
 	list_remove(&r->headed_node);
 	free(r->headers);
+	name_forget(r);
 	whole_free(r->whole);
 	buf_fini(&r->head);
 	buf_fini(&r->rescued);
@@ -209,6 +210,16 @@ try_another(struct upstream_request *r, enum upstream_end end)
 }
 
 static void
+ask_by_address(struct upstream_request *r)
+{
+	transfer_end(r);
+	leave(r);
+	enter(r, REQUEST_WAITING);
+	r->again = r->origin;
+	r->tries--;
+}
+
+static void
 complete(struct upstream_request *r, CURLcode code)
 {
 	enum upstream_end end;
@@ -220,8 +231,14 @@ complete(struct upstream_request *r, CURLcode code)
 		request_free(r);
 		return;
 	}
+	if (name_fails(r, code)) {
+		ask_by_address(r);
+		return;
+	}
 	end = transfer_judge(r, code);
 	failed = blames_origin(r, end);
+	if (failed)
+		name_doubt(r);
 	if (r->only == NULL && failed)
 		origin_note(r->upstream, r->origin, true);
 	else if (r->only == NULL && !r->has_head)
@@ -273,7 +290,10 @@ begin(struct upstream_request *r)
 {
 	struct upstream *u = r->upstream;
 
-	r->origin = r->only != NULL ? r->only : origin_choose(u, &r->tried);
+	r->origin = r->again != NULL ? r->again :
+	    r->only != NULL          ? r->only :
+				       origin_choose(u, &r->tried);
+	r->again = NULL;
 	if (r->origin == NULL) {
 		finish(r, UPSTREAM_DOWN, ends[UPSTREAM_DOWN].sentence);
 		return;

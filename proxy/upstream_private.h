@@ -20,6 +20,9 @@ struct upstream_origin {
 	int64_t credit;    /* of the weighted round */
 	uint64_t failures; /* in a row */
 	uint64_t down_until_ms;
+	char address[64]; /* where its name led last; "": nowhere yet */
+	bool nameless;    /* it cannot be looked up: that is used */
+	uint64_t ask_name_ms;
 	bool probing;        /* after its time off, one request tries it */
 	struct probe *probe; /* on its way; NULL: none */
 	/* Handles that were used for a GET, with this configuration. */
@@ -101,8 +104,10 @@ struct upstream_request {
 	CURL *easy;
 	unsigned generation; /* of the configuration it was set up with */
 	struct upstream_origin *origin;
-	struct upstream_origin *only; /* it is a probe of that; or NULL */
-	uint64_t tried;               /* a bit for each of the origins */
+	struct upstream_origin *again; /* once more, by address; or NULL */
+	struct curl_slist *connect_to; /* that address; NULL: by name */
+	struct upstream_origin *only;  /* it is a probe of that; or NULL */
+	uint64_t tried;                /* a bit for each of the origins */
 	unsigned tries;
 	struct timer timer;
 	/* Why it is to end, where libcurl would only know that it was told. */
@@ -141,6 +146,18 @@ void origin_note(struct upstream *u, struct upstream_origin *o, bool failed);
 void origin_forget_ready(struct upstream_origin *o);
 int origins_load(struct upstream *u);
 void origins_free(struct upstream *u);
+
+/* Without a name server: see upstream_name.c. */
+void name_led_to(struct upstream_request *r, const char *address);
+void name_is_known(struct upstream_request *r);
+/* True: it was the name that failed, and there is an address to go on with. */
+bool name_fails(struct upstream_request *r, CURLcode code);
+/* There is no connection, perhaps because the address was an old one. */
+void name_doubt(struct upstream_request *r);
+/* By name, or by address; false if there is no memory. */
+bool name_choose(struct upstream_request *r);
+/* When libcurl has no use for it any more. */
+void name_forget(struct upstream_request *r);
 
 /* Probes of the origins, if the configuration wants them. */
 bool probes_are_on(const struct upstream *u);

@@ -245,6 +245,7 @@ on_open(void *ctx, curl_socket_t fd, curlsocktype purpose)
 	int status = open_watch(r->upstream, fd, NULL);
 
 	(void)purpose;
+	name_is_known(r);
 	transfer_connects(r);
 	if (status == CURL_SOCKOPT_OK)
 		set_user(find(r->upstream, fd), r);
@@ -261,6 +262,7 @@ on_open_tunnel(void *ctx, curl_socket_t fd, curlsocktype purpose)
 	struct upstream_request *r = ctx;
 
 	(void)purpose;
+	name_is_known(r);
 	transfer_connects(r);
 	if (open_watch(r->upstream, fd, r) != CURL_SOCKOPT_OK)
 		return CURL_SOCKOPT_ERROR;

@@ -86,12 +86,12 @@ on_connection(void *ctx, char *peer, char *own, int peer_port, int own_port)
 {
 	struct upstream_request *r = ctx;
 
-	(void)peer;
 	(void)own;
 	(void)peer_port;
 	(void)own_port;
 	if (r->cancelled)
 		return CURL_PREREQFUNC_ABORT;
+	name_led_to(r, peer);
 	hear(r);
 	transfer_arm(r);
 	return CURL_PREREQFUNC_OK;
@@ -461,7 +461,7 @@ set_own(struct upstream_request *r)
 	    SET(CURLOPT_HTTPHEADER, r->headers) && SET(CURLOPT_HEADERDATA, r) &&
 	    SET(CURLOPT_WRITEDATA, r) && SET(CURLOPT_SOCKOPTDATA, r) &&
 	    SET(CURLOPT_PREREQDATA, r) && SET(CURLOPT_ERRORBUFFER, r->error) &&
-	    SET(CURLOPT_PRIVATE, r);
+	    SET(CURLOPT_PRIVATE, r) && name_choose(r);
 }
 
 /* One of those that differ in nothing but set_own? */
@@ -498,6 +498,7 @@ keep_ready(struct upstream_request *r)
 	curl_easy_setopt(r->easy, CURLOPT_ERRORBUFFER, NULL);
 	curl_easy_setopt(r->easy, CURLOPT_SOCKOPTDATA, NULL);
 	curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(r->easy, CURLOPT_CONNECT_TO, NULL);
 	o->ready[o->ready_count++] = r->easy;
 	return true;
 }

@@ -1,5 +1,6 @@
 """The backend has a name: one that changes, is gone, or is never answered."""
 
+import signal
 import threading
 
 import name_server
@@ -20,8 +21,8 @@ class Names(Proxied):
         return self.gate([f"http://{NAME}:{port}"],
                          'backend-fail-time = "10ms"\n' + more)
 
-    def backend_at(self, address, port=3000):
-        b = Backend(lambda r, c: response(address.encode()),
+    def backend_at(self, address, port=3000, headers=""):
+        b = Backend(lambda r, c: response(address.encode(), headers=headers),
                     address=(address, port))
         self.addCleanup(b.close)
         return b
@@ -72,6 +73,55 @@ class Names(Proxied):
             self.assertEqual(self.get(), (200, b"127.0.0.3"))
         self.assertEqual(len(old.requests), seen)
         self.assertGreaterEqual(len(new.requests), 11)
+
+    def test_without_the_name_server_it_goes_on(self):
+        self.backend_at("127.0.0.2")
+        self.backend_at("127.0.0.3")
+        self.server.names[NAME] = ["127.0.0.2"]
+        g = self.named('backend-resolve-interval = "1s"\n'
+                       'backend-connect-timeout = "200ms"\n'
+                       'backend-failures = 1\n')
+        self.assertEqual(self.get(), (200, b"127.0.0.2"))
+        for answer in (None, []):  # it is silent, it knows of no address
+            self.server.names[NAME] = answer
+            self.server.asked.clear()
+
+            def asked_again():
+                self.assertEqual(self.get(), (200, b"127.0.0.2"))
+                return self.server.asked.count(NAME) >= 6
+            g.until(asked_again, "that the name is asked for again")
+        g.wait_log("warn backend's name cannot be looked up .* 127.0.0.2")
+        self.server.names[NAME] = ["127.0.0.3"]
+        g.until(lambda: self.get() == (200, b"127.0.0.3"))
+        g.wait_log("info backend's name is known again")
+
+    def test_an_address_that_is_no_good_any_more_is_doubted(self):
+        """The name is asked for at once, not after its interval."""
+        old = self.backend_at("127.0.0.2", headers="Connection: close\r\n")
+        self.server.names[NAME] = ["127.0.0.2"]
+        g = self.named('backend-resolve-interval = "1s"\n')
+        self.assertEqual(self.get(), (200, b"127.0.0.2"))
+        self.server.names[NAME] = []
+
+        def asked():
+            self.assertEqual(self.get(), (200, b"127.0.0.2"))
+            return NAME in self.server.asked
+        self.server.asked.clear()
+        g.until(asked)
+        with open(g.conf_path, "r+", encoding="utf-8") as f:
+            conf = f.read().replace('"1s"', '"1h"')
+            f.seek(0)
+            f.write(conf)
+        g.signal(signal.SIGHUP)
+        g.wait_log("reloaded")
+        self.server.asked.clear()
+        g.until(asked)
+
+        old.close()
+        self.assertEqual(self.get()[0], 502)
+        self.backend_at("127.0.0.3")
+        self.server.names[NAME] = ["127.0.0.3"]
+        g.until(lambda: self.get() == (200, b"127.0.0.3"))
 
 
 class Ports(Proxied):
