@@ -21,7 +21,9 @@ static const struct directive rows[] = {
 	{ "backend-connect-timeout", KIND_MSEC, GROUP_BACKEND,
 	    POOL(backend_connect_timeout_ms), .fallback = "5s", .min = 10,
 	    .max = 5 * MINUTE,
-	    .help = "Time for a connection to the backend, TLS included." },
+	    .help = "Time for a connection to the backend, TLS included. If "
+		    "its name has several addresses, each has half of what is "
+		    "left, and the last one all of it." },
 	{ "backend-response-timeout", KIND_MSEC, GROUP_BACKEND,
 	    ROUTE(backend_response_timeout_ms), .fallback = "60s", .min = 10,
 	    .max = HOUR,

@@ -446,6 +446,7 @@ upstream_start(struct upstream_request **out, struct upstream *u,
 	list_init(&r->headed_node);
 	r->sockets[0] = r->sockets[1] = -1;
 	timer_init(&r->timer, on_timeout);
+	timer_init(&r->nudge, upstream_sockets_nudge);
 	buf_init(&r->head, (size_t)u->route->backend_header_max + 1);
 	r->method = strndup(ask->method.p, ask->method.len);
 	r->target = strndup(ask->target.p, ask->target.len);

@@ -110,6 +110,8 @@ struct upstream_request {
 	uint64_t tried;                /* a bit for each of the origins */
 	unsigned tries;
 	struct timer timer;
+	struct timer nudge; /* of libcurl, while it connects */
+	uint64_t connect_due_ms;
 	/* Why it is to end, where libcurl would only know that it was told. */
 	bool judged;
 	enum upstream_end end;
@@ -186,6 +188,7 @@ void library_resume(struct upstream_request *r);
 bool upstream_sockets_open(struct upstream *u);
 bool upstream_sockets_prepare(struct upstream_request *r);
 void upstream_sockets_leave(struct upstream_request *r);   /* it is going */
+void upstream_sockets_nudge(struct timer *t);              /* its `nudge` */
 int upstream_sockets_of(const struct upstream_request *r); /* -1: none yet */
 void upstream_sockets_weed(struct upstream *u);  /* before some are used */
 void upstream_sockets_sweep(struct upstream *u); /* at the end of a turn */

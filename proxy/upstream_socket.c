@@ -234,6 +234,43 @@ open_watch(
 	return CURL_SOCKOPT_OK;
 }
 
+int
+upstream_sockets_of(const struct upstream_request *r)
+{
+	return r->watch == NULL ? -1 : r->watch->io.fd;
+}
+
+/*
+ * Of a name's addresses each has half of the time that is left, the last one
+ * all of it. When the time of one is over libcurl 7.88 closes its socket, and
+ * goes on to the next when it is called once more, which it does not ask for.
+ */
+
+void
+upstream_sockets_nudge(struct timer *t)
+{
+	struct upstream_request *r =
+	    container_of(t, struct upstream_request, nudge);
+
+	if (r->upstream->used_up)
+		return;
+	/* There is nothing to pause yet; but after a change it goes on. */
+	curl_easy_pause(r->easy, CURLPAUSE_RECV);
+	library_resume(r);
+}
+
+static void
+nudge_later(struct upstream_request *r)
+{
+	enum { BEHIND_MS = 10 };
+	struct loop *loop = r->upstream->worker->loop;
+	uint64_t now = loop_now_ms(loop);
+
+	if (r->connect_due_ms > now)
+		loop_set_timer(loop, &r->nudge,
+		    now + (r->connect_due_ms - now) / 2 + BEHIND_MS);
+}
+
 /*
  * A connection within this machine may be there at once, and fail as soon: then
  * libcurl never says that it waits for it.
@@ -246,6 +283,7 @@ on_open(void *ctx, curl_socket_t fd, curlsocktype purpose)
 
 	(void)purpose;
 	name_is_known(r);
+	nudge_later(r);
 	transfer_connects(r);
 	if (status == CURL_SOCKOPT_OK)
 		set_user(find(r->upstream, fd), r);
@@ -263,6 +301,7 @@ on_open_tunnel(void *ctx, curl_socket_t fd, curlsocktype purpose)
 
 	(void)purpose;
 	name_is_known(r);
+	nudge_later(r);
 	transfer_connects(r);
 	if (open_watch(r->upstream, fd, r) != CURL_SOCKOPT_OK)
 		return CURL_SOCKOPT_ERROR;
@@ -308,12 +347,6 @@ upstream_sockets_leave(struct upstream_request *r)
 		if (w != NULL && w->tunnel == r)
 			w->tunnel = NULL;
 	}
-}
-
-int
-upstream_sockets_of(const struct upstream_request *r)
-{
-	return r->watch == NULL ? -1 : r->watch->io.fd;
 }
 
 static int

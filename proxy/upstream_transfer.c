@@ -91,6 +91,7 @@ on_connection(void *ctx, char *peer, char *own, int peer_port, int own_port)
 	(void)own_port;
 	if (r->cancelled)
 		return CURL_PREREQFUNC_ABORT;
+	loop_clear_timer(&r->nudge);
 	name_led_to(r, peer);
 	hear(r);
 	transfer_arm(r);
@@ -424,6 +425,16 @@ total_ms(const struct upstream_request *r)
 	return r->due_ms > now ? (long)(r->due_ms - now) : 1;
 }
 
+/* What is left of either for a connection. */
+static uint64_t
+connect_ms(const struct upstream_request *r)
+{
+	uint64_t most = r->upstream->route->backend_connect_timeout_ms;
+	uint64_t total = (uint64_t)total_ms(r);
+
+	return total == 0 || total > most ? most : total;
+}
+
 static bool
 set_limits(struct upstream_request *r)
 {
@@ -537,6 +548,7 @@ transfer_begin(struct upstream_request *r)
 	struct upstream *u = r->upstream;
 
 	r->error[0] = '\0';
+	r->connect_due_ms = loop_now_ms(u->worker->loop) + connect_ms(r);
 	r->generation = u->generation;
 	if (!prepare(r) || library_take(r) != SW_OK)
 		return SW_ENOMEM;
@@ -549,6 +561,7 @@ transfer_end(struct upstream_request *r)
 {
 	struct upstream *u = r->upstream;
 
+	loop_clear_timer(&r->nudge);
 	if (r->easy == NULL)
 		return;
 	tunnel_close(r);

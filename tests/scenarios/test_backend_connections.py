@@ -13,9 +13,9 @@ from test_reverse_proxy import Proxied, asking
 class Unanswering:
     """A place that neither answers a connection nor refuses it, until told."""
 
-    def __init__(self):
+    def __init__(self, address=("127.0.0.1", 0)):
         self.listener = socket.socket()
-        self.listener.bind(("127.0.0.1", 0))
+        self.listener.bind(address)
         self.listener.listen(0)
         self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
         self.fill = []

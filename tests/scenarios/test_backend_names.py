@@ -6,6 +6,7 @@ import threading
 import name_server
 from backend import Backend, response
 from gateway import GUARD, main
+from test_backend_connections import Unanswering
 from test_reverse_proxy import Proxied, asking
 
 NAME = "backend.example"
@@ -59,6 +60,17 @@ class Names(Proxied):
         self.server.names[NAME] = ["127.0.0.3", "127.0.0.2", "127.0.0.4"]
         self.named()
         for _ in range(5):
+            self.assertEqual(self.get(), (200, b"127.0.0.2"))
+
+    def test_a_silent_address_leaves_time_for_another(self):
+        place = Unanswering(("127.0.0.3", 3000))
+        self.addCleanup(place.close)
+        self.backend_at("127.0.0.2")
+        # Whichever the system takes for the first.
+        for addresses in (["127.0.0.3", "127.0.0.2"],
+                          ["127.0.0.2", "127.0.0.3"]):
+            self.server.names[NAME] = addresses
+            self.named('backend-connect-timeout = "1s"\n')
             self.assertEqual(self.get(), (200, b"127.0.0.2"))
 
     def test_a_name_that_leads_elsewhere_is_followed(self):
