@@ -8,8 +8,9 @@ static const struct directive rows[] = {
 	    .help = "Most connections at a time. When clients have all of "
 		    "them, there are 32 more for the API. One that has "
 		    "switched protocols with the backend takes as many "
-		    "descriptors as three; where they do not fit, it is "
-		    "answered 503." },
+		    "descriptors as three, and so does one with TLS whose "
+		    "requests are not for streams; where they do not fit, it "
+		    "is answered 503." },
 	{ "max-connections-per-address", KIND_COUNT, GROUP_LIMITS,
 	    GLOBAL(max_connections_per_address), .fallback = "1024", .min = 1,
 	    .max = 100 * MILLION, .zero = "no limit",

@@ -9,18 +9,21 @@
 #include <unistd.h>
 
 #include "proxy/base/err.h"
+#include "proxy/gateway.h"
 #include "proxy/http.h"
 #include "proxy/look.h"
+#include "proxy/response.h"
 #include "proxy/worker.h"
 
 /* Bytes that one side does not take hold the other side back. */
-enum { HELD_MAX = 256 << 10 };
+enum { HELD_MAX = 256 << 10, PAIR_DESCRIPTORS = 2 };
 
 struct relay {
 	struct conn *conn; /* NULL: it ended */
 	struct lent *lent; /* as the library has it; NULL: it let go */
 	struct io io;      /* our end of the pair */
 	struct buf to_library;
+	bool counted;      /* the pair, with the clients' descriptors */
 	uint64_t pushed;   /* bytes that went into the pair */
 	bool input_ended;  /* the client sends nothing more */
 	bool output_ended; /* the library has said everything */
@@ -117,6 +120,8 @@ relay_role_end(struct conn *c)
 		http_forget(c->worker->http, r->lent);
 	if (r->io.fd >= 0)
 		close(r->io.fd);
+	if (r->counted)
+		gateway_give_descriptors(c->worker->gateway, PAIR_DESCRIPTORS);
 	buf_fini(&r->to_library);
 	/* An event of this turn may still name it. */
 	list_append(&c->worker->dead_relays, &r->node);
@@ -197,20 +202,44 @@ const struct conn_role relay_role = {
 	.end = relay_role_end,
 };
 
+static void
+refuse(struct conn *c)
+{
+	struct buf out;
+
+	METRIC_LIMIT(c->worker, LIMIT_DESCRIPTORS);
+	buf_init(&out, 1 << 16);
+	response_put_problem(
+	    &out, c->worker, 503, "There are too many connections.", false);
+	conn_say_last(c, &out);
+	buf_fini(&out);
+}
+
 void
 relay_begin(struct conn *c, const uint8_t *bytes, size_t n)
 {
-	struct relay *r = calloc(1, sizeof(*r));
+	struct gateway *g = c->worker->gateway;
+	/* Whoever asks for them is no client: they have their reserve. */
+	bool counted = c->listener != LISTENER_API;
 	int pair[2] = { -1, -1 };
+	struct relay *r;
 
+	if (counted && !gateway_take_descriptors(g, PAIR_DESCRIPTORS)) {
+		refuse(c);
+		return;
+	}
+	r = calloc(1, sizeof(*r));
 	if (r == NULL ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
 		pair) != 0) {
+		if (counted)
+			gateway_give_descriptors(g, PAIR_DESCRIPTORS);
 		free(r);
 		conn_close(c);
 		return;
 	}
 	r->conn = c;
+	r->counted = counted;
 	r->io = (struct io){ .fd = pair[0], .ready = on_library };
 	list_init(&r->node);
 	buf_init(&r->to_library, 2 * HELD_MAX);

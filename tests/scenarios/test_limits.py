@@ -624,6 +624,43 @@ class Doors(Scenario):
                        '{limit="tls-handshake-timeout"}')
 
 
+class Pairs(Scenario):
+    """Who is passed on to the library, out of TLS, takes three descriptors."""
+
+    reached = Reached.reached
+
+    def setUp(self):
+        self.gateway = Gateway(
+            workers=1, certificates=[certificate()],
+            wrap=["sh", "-c", 'ulimit -n 256 && exec "$@"', "sh"])
+        self.addCleanup(self.gateway.close)
+        self.gateway.start()
+
+    def status(self, w, path):
+        w.send(request_head(path))
+        return w.response()[0]
+
+    def passed_on(self):
+        try:
+            w = Wire(self.gateway.port)
+            self.addCleanup(w.close)
+            return self.status(w, "/healthz") == 200
+        except (OSError, EOFError):
+            return False
+
+    def test_they_leave_room_for_the_rest(self):
+        with Wire(self.gateway.port) as other:
+            self.assertEqual(self.status(other, "/stream/a"), 200)
+            count = 0
+            while self.passed_on():
+                count += 1
+            self.assertGreater(count, 30)
+            self.assertEqual(self.status(other, "/healthz"), 503)
+        # A large payload needs a file.
+        self.gateway.publish("a", "x" * 100_000)
+        self.assertEqual(self.reached("descriptors"), 1)
+
+
 class Tokens(Scenario):
     conf = f"""
 token-key = "HS256:{'k' * 32}"
