@@ -23,7 +23,10 @@ static const struct directive rows[] = {
 	    .max = 5 * MINUTE,
 	    .help = "Time for a connection to the backend, TLS included. If "
 		    "its name has several addresses, each has half of what is "
-		    "left, and the last one all of it." },
+		    "left, and the last one all of it. A connection that was "
+		    "kept is dead if nothing of a request was acknowledged "
+		    "for so long; one that may be repeated is sent again, on "
+		    "a new connection." },
 	{ "backend-response-timeout", KIND_MSEC, GROUP_BACKEND,
 	    ROUTE(backend_response_timeout_ms), .fallback = "60s", .min = 10,
 	    .max = HOUR,

@@ -461,7 +461,8 @@ print_backend(
 		    upstream_end_name((enum upstream_end)i),
 		    SUM(upstream_ends[i]));
 	simple(out, "backend_retries_total", "counter",
-	    "Requests that another address of the backend was asked for.",
+	    "Requests that were asked once more, of another address of the "
+	    "backend or on a new connection.",
 	    (double)SUM(upstream_retries));
 	head(out, "backend_probes_total", "counter",
 	    "Probes of the backend's addresses that ended, by how.");

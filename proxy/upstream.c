@@ -209,9 +209,10 @@ try_another(struct upstream_request *r, enum upstream_end end)
 	return true;
 }
 
-static void
-ask_by_address(struct upstream_request *r)
+void
+request_begins_again(struct upstream_request *r)
 {
+	METRIC_ADD(r->upstream->worker->metrics.upstream_retries, 1);
 	transfer_end(r);
 	leave(r);
 	enter(r, REQUEST_WAITING);
@@ -232,7 +233,7 @@ complete(struct upstream_request *r, CURLcode code)
 		return;
 	}
 	if (name_fails(r, code)) {
-		ask_by_address(r);
+		request_begins_again(r);
 		return;
 	}
 	end = transfer_judge(r, code);

@@ -13,7 +13,7 @@ name_led_to(struct upstream_request *r, const char *address)
 {
 	struct upstream_origin *o = r->origin;
 
-	if (r->connect_to == NULL && o->unix_path == NULL)
+	if (r->opened && r->connect_to == NULL && o->unix_path == NULL)
 		snprintf(o->address, sizeof(o->address), "%s", address);
 }
 

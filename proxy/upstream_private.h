@@ -110,7 +110,9 @@ struct upstream_request {
 	uint64_t tried;                /* a bit for each of the origins */
 	unsigned tries;
 	struct timer timer;
-	struct timer nudge; /* of libcurl, while it connects */
+	struct timer nudge; /* while it connects, or doubts a kept one */
+	bool opened;        /* a connection of its own */
+	bool fresh;         /* it is to have one */
 	uint64_t connect_due_ms;
 	/* Why it is to end, where libcurl would only know that it was told. */
 	bool judged;
@@ -187,13 +189,17 @@ void library_resume(struct upstream_request *r);
 /* libcurl's sockets and timer, in the loop; false if there is no memory. */
 bool upstream_sockets_open(struct upstream *u);
 bool upstream_sockets_prepare(struct upstream_request *r);
-void upstream_sockets_leave(struct upstream_request *r);   /* it is going */
-void upstream_sockets_nudge(struct timer *t);              /* its `nudge` */
+void upstream_sockets_leave(struct upstream_request *r); /* it is going */
+void upstream_sockets_nudge(struct timer *t);            /* its `nudge` */
+/* A connection was chosen: if it was kept, it may lead into the void. */
+void upstream_sockets_doubt(struct upstream_request *r);
 int upstream_sockets_of(const struct upstream_request *r); /* -1: none yet */
 void upstream_sockets_weed(struct upstream *u);  /* before some are used */
 void upstream_sockets_sweep(struct upstream *u); /* at the end of a turn */
 void upstream_sockets_close(struct upstream *u); /* libcurl has ended */
 
+/* Once more from the beginning, and of the same origin. */
+void request_begins_again(struct upstream_request *r);
 /* It has switched protocols: no longer a request. */
 void request_becomes_tunnel(struct upstream_request *r);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "proxy/base/err.h"
+#include "proxy/base/log.h"
 #include "proxy/upstream_private.h"
 
 struct watch {
@@ -241,11 +242,42 @@ upstream_sockets_of(const struct upstream_request *r)
 }
 
 /*
+ * Of a connection that was kept the other end may be gone without a word. Its
+ * system would acknowledge a head at once, whatever the backend does.
+ */
+void
+upstream_sockets_doubt(struct upstream_request *r)
+{
+	struct upstream *u = r->upstream;
+	bool has_body = r->flow.body != NULL &&
+	    (!r->flow.has_length || r->flow.content_length > 0);
+
+	if (!r->opened && r->flow.ask.repeatable && !has_body)
+		loop_set_timer(u->worker->loop, &r->nudge,
+		    loop_now_ms(u->worker->loop) +
+			u->route->backend_connect_timeout_ms);
+	else
+		loop_clear_timer(&r->nudge);
+}
+
+static void
+leave_void(struct upstream_request *r)
+{
+	int fd = upstream_sockets_of(r);
+
+	if (fd < 0 || r->in_head || r->has_head || r->cancelled ||
+	    headway_untaken(fd) == 0)
+		return;
+	log_debug("kept connection is dead origin=%s", r->origin->url);
+	r->fresh = true;
+	request_begins_again(r);
+}
+
+/*
  * Of a name's addresses each has half of the time that is left, the last one
  * all of it. When the time of one is over libcurl 7.88 closes its socket, and
  * goes on to the next when it is called once more, which it does not ask for.
  */
-
 void
 upstream_sockets_nudge(struct timer *t)
 {
@@ -254,18 +286,23 @@ upstream_sockets_nudge(struct timer *t)
 
 	if (r->upstream->used_up)
 		return;
+	if (!r->opened) {
+		leave_void(r);
+		return;
+	}
 	/* There is nothing to pause yet; but after a change it goes on. */
 	curl_easy_pause(r->easy, CURLPAUSE_RECV);
 	library_resume(r);
 }
 
 static void
-nudge_later(struct upstream_request *r)
+begin_connection(struct upstream_request *r)
 {
 	enum { BEHIND_MS = 10 };
 	struct loop *loop = r->upstream->worker->loop;
 	uint64_t now = loop_now_ms(loop);
 
+	r->opened = true;
 	if (r->connect_due_ms > now)
 		loop_set_timer(loop, &r->nudge,
 		    now + (r->connect_due_ms - now) / 2 + BEHIND_MS);
@@ -283,7 +320,7 @@ on_open(void *ctx, curl_socket_t fd, curlsocktype purpose)
 
 	(void)purpose;
 	name_is_known(r);
-	nudge_later(r);
+	begin_connection(r);
 	transfer_connects(r);
 	if (status == CURL_SOCKOPT_OK)
 		set_user(find(r->upstream, fd), r);
@@ -301,7 +338,7 @@ on_open_tunnel(void *ctx, curl_socket_t fd, curlsocktype purpose)
 
 	(void)purpose;
 	name_is_known(r);
-	nudge_later(r);
+	begin_connection(r);
 	transfer_connects(r);
 	if (open_watch(r->upstream, fd, r) != CURL_SOCKOPT_OK)
 		return CURL_SOCKOPT_ERROR;

@@ -91,7 +91,7 @@ on_connection(void *ctx, char *peer, char *own, int peer_port, int own_port)
 	(void)own_port;
 	if (r->cancelled)
 		return CURL_PREREQFUNC_ABORT;
-	loop_clear_timer(&r->nudge);
+	upstream_sockets_doubt(r);
 	name_led_to(r, peer);
 	hear(r);
 	transfer_arm(r);
@@ -370,6 +370,8 @@ set_method(struct upstream_request *r)
 	curl_off_t length =
 	    r->flow.has_length ? (curl_off_t)r->flow.content_length : -1;
 
+	if (r->fresh && !SET(CURLOPT_FRESH_CONNECT, 1L))
+		return false;
 	if (strcmp(r->method, "HEAD") == 0)
 		return SET(CURLOPT_NOBODY, 1L);
 	/* The connection is the tunnel's, from its beginning to its end. */
@@ -481,7 +483,8 @@ is_plain(const struct upstream_request *r)
 {
 	return r->flow.body == NULL && !r->flow.ask.upgrade && r->due_ms == 0 &&
 	    r->times.total_ms == r->upstream->route->backend_total_timeout_ms &&
-	    r->flow.ask.repeatable && strcmp(r->method, "GET") == 0;
+	    r->flow.ask.repeatable && !r->fresh &&
+	    strcmp(r->method, "GET") == 0;
 }
 
 /* A handle that was used for the same; NULL: there is none. */
@@ -548,6 +551,7 @@ transfer_begin(struct upstream_request *r)
 	struct upstream *u = r->upstream;
 
 	r->error[0] = '\0';
+	r->opened = false;
 	r->connect_due_ms = loop_now_ms(u->worker->loop) + connect_ms(r);
 	r->generation = u->generation;
 	if (!prepare(r) || library_take(r) != SW_OK)

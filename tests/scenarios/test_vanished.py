@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 
-from backend import Backend
+from backend import Backend, response
 from gateway import GUARD, STREAMS, Scenario, Wire, main, request_head
 from test_upgrades import accepted
 
@@ -264,6 +264,37 @@ upgrade-idle-timeout = "2s"
         w.until(b"\r\n\r\n")
         self.tell(w, b"ping")
         self.gateway.wait_log("end=timeout detail=.*takes nothing")
+
+
+class BackendKept(Proxied):
+    workers = 1
+    times = """
+backend-connect-timeout = "500ms"
+backend-response-timeout = "3s"
+"""
+
+    def respond(self, _request, connection):
+        self.last = connection
+        return response()
+
+    def status(self, method, body=""):
+        w = self.wire("/", [("Content-Length", str(len(body)))], method)
+        w.send(body.encode())
+        return int(w.until(b"\r\n\r\n").split()[1])
+
+    def test_what_may_be_repeated_is_asked_on_a_new_connection(self):
+        for method in ("GET", "HEAD"):
+            self.assertEqual(self.status("GET"), 200)
+            count = self.backend.connections
+            vanish(self.last.s)
+            self.assertEqual(self.status(method), 200)
+            self.assertEqual(self.backend.connections, count + 1)
+
+    def test_what_may_not_is_a_504(self):
+        self.assertEqual(self.status("GET"), 200)
+        vanish(self.last.s)
+        self.assertEqual(self.status("POST", "once"), 504)
+        self.assertEqual(len(self.backend.requests), 1)
 
 
 if __name__ == "__main__":
