@@ -16,7 +16,7 @@ struct bridge_will {
 	bool flying;             /* one is on its way to the file */
 	bool holds;              /* and the lane waits for it */
 	bool exists;             /* or did once */
-	bool voided;              /* the connection's end is a letter by now */
+	bool voided;             /* the connection's end is a letter by now */
 };
 
 /*
