@@ -98,6 +98,20 @@ tell_left(struct session_change *c, struct session *s, uint64_t now_ms)
 	}
 }
 
+/* Also to be told, and by no lease. */
+static bool
+has_more(const struct session *s)
+{
+	list_each (node, &s->members) {
+		const struct member *m =
+		    container_of(node, struct member, of_session);
+
+		if (m->replaced && m->holders == 0)
+			return true;
+	}
+	return s->ended != NULL && s->self.holders == 0;
+}
+
 /* False: memory ran out. */
 static bool
 change_of(struct session_change *c, struct session *s, uint64_t now_ms)
@@ -110,7 +124,7 @@ change_of(struct session_change *c, struct session *s, uint64_t now_ms)
 	}
 	c->session = s;
 	if (tell_joined(c, s)) {
-		if (s->ended != NULL && s->self.holders == 0)
+		if (has_more(s))
 			session_has_news(s);
 		return true;
 	}

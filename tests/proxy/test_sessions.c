@@ -366,6 +366,20 @@ START_TEST(a_stream_takes_the_place_of_polls)
 }
 END_TEST
 
+START_TEST(who_was_replaced_before_anybody_was_told_leaves_at_once)
+{
+	struct links one;
+
+	begin();
+	ask("s", "ab", 0);
+	sessions_replace(sessions, STR("s"), NULL, links_of(&one, "b"));
+	ck_assert_str_eq(next(0), "s:+ab");
+	ck_assert_str_eq(next(0), "s:a-b");
+	ck_assert_str_eq(next(0), "");
+	close_all();
+}
+END_TEST
+
 START_TEST(a_shorter_lease_applies_at_once)
 {
 	begin();
@@ -543,6 +557,7 @@ SUITE("sessions", TEST(who_is_known_needs_no_headers),
     TEST(another_user_is_another_session),
     TEST(there_are_so_many_and_each_has_so_many_channels),
     TEST(a_stream_takes_the_place_of_polls),
+    TEST(who_was_replaced_before_anybody_was_told_leaves_at_once),
     TEST(a_shorter_lease_applies_at_once),
     TEST(what_was_granted_is_for_the_same_credentials),
     TEST(who_turns_out_to_be_another_takes_the_credentials_along),
