@@ -149,11 +149,39 @@ bridge_lane_keep_last(struct bridge_lane *l, struct outbox_put *p)
 	return true;
 }
 
+static bool
+leaves(const struct bridge_call *c)
+{
+	return c != NULL && c->event.kind == BRIDGE_UNSUBSCRIBE;
+}
+
+size_t
+bridge_lane_leaving(const struct bridge_lane *l,
+    void (*visit)(void *ctx, struct str channel), void *ctx)
+{
+	size_t n = leaves(l->running);
+
+	if (n > 0 && visit != NULL)
+		visit(ctx, l->running->event.channel);
+	list_each (node, &l->waiting) {
+		const struct bridge_call *c =
+		    container_of(node, struct bridge_call, waiting);
+
+		if (!leaves(c))
+			continue;
+		n++;
+		if (visit != NULL)
+			visit(ctx, c->event.channel);
+	}
+	return n;
+}
+
 void
 bridge_lane_release(struct bridge_lane *l)
 {
 	if (l == NULL)
 		return;
+	bridge_will_settle(&l->will);
 	l->orphaned = true;
 	l->eased = NULL;
 	lane_free_idle(l);
@@ -227,6 +255,7 @@ lane_advance(struct bridge_lane *l)
 		if ((err = start(c)) != SW_OK) {
 			refuse(c, err);
 			l->running = NULL;
+			bridge_will_catch_up(l);
 		}
 	}
 	if (l->eased != NULL && !bridge_lane_full(l))
@@ -250,6 +279,7 @@ finish(struct bridge_call *c, const struct bridge_answer *a)
 	settle(c, a);
 	if (l != NULL) {
 		l->running = NULL;
+		bridge_will_catch_up(l);
 		lane_advance(l);
 	}
 }

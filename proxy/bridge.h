@@ -36,6 +36,12 @@ void bridge_lane_release(struct bridge_lane *l); /* accepts NULL */
  * it is about to. False: there is none, and the put is still the caller's.
  */
 bool bridge_lane_keep_last(struct bridge_lane *l, struct outbox_put *p);
+/*
+ * How many channels it has yet to tell of that they were left; visit (or NULL)
+ * is called for each.
+ */
+size_t bridge_lane_leaving(const struct bridge_lane *l,
+    void (*visit)(void *ctx, struct str channel), void *ctx);
 struct bridge *bridge_lane_bridge(const struct bridge_lane *l);
 struct bridge_will *bridge_lane_will(struct bridge_lane *l);
 /* Its will may hold it no longer. It may be gone after the call. */

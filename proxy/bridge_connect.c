@@ -63,7 +63,7 @@ leave_will(struct bridge *b, const struct connect_ask *a,
 	err = buf_error(&body);
 	ask.event.data = buf_str(&body);
 	if (err == SW_OK)
-		err = bridge_post_will(b, &ask);
+		err = bridge_post_will(b, &ask, false);
 	buf_fini(&body);
 	return err;
 }

@@ -144,7 +144,7 @@ bridge_post_last(struct bridge *b, const struct bridge_ask *ask)
 }
 
 int
-bridge_post_will(struct bridge *b, const struct bridge_ask *ask)
+bridge_post_will(struct bridge *b, const struct bridge_ask *ask, bool later)
 {
 	struct outbox_put *p;
 	int err;
@@ -154,7 +154,10 @@ bridge_post_will(struct bridge *b, const struct bridge_ask *ask)
 	if ((err = make_put(&p, b, ask, OUTBOX_WILL)) != SW_OK)
 		return err;
 	p->connection = ask->event.connection;
-	bridge_will_put(ask->lane, p);
+	if (later)
+		bridge_will_put_later(ask->lane, p);
+	else
+		bridge_will_put(ask->lane, p);
 	return SW_OK;
 }
 
@@ -169,9 +172,10 @@ bridge_revoke_will(struct bridge_lane *l, uint64_t connection, bool ends)
 		return SW_ENOMEM;
 	p->what = OUTBOX_REVOKE;
 	p->connection = connection;
-	if (ends)
+	if (!ends)
+		bridge_will_put_later(l, p);
+	else if (!bridge_lane_keep_last(l, p))
 		return post_end(bridge_lane_bridge(l), l, p);
-	bridge_will_put(l, p);
 	return SW_OK;
 }
 

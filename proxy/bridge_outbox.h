@@ -26,12 +26,14 @@ int bridge_post_last(struct bridge *b, const struct bridge_ask *ask);
 /*
  * What is to be told of the connection should the gateway be killed, in the
  * place of what was. Its lane (not NULL) tells nothing before that is stored.
- * SW_ENOMEM; SW_ESTORE, there is no outbox.
+ * `later`: in the place of what has the channels as well of which the lane has
+ * yet to tell that they were left. SW_ENOMEM; SW_ESTORE, there is no outbox.
  */
-int bridge_post_will(struct bridge *b, const struct bridge_ask *ask);
+int bridge_post_will(
+    struct bridge *b, const struct bridge_ask *ask, bool later);
 /*
- * Nothing is to be told; of a lane without a will (or NULL), nothing was.
- * `ends`: the connection does, and does not retry it.
+ * Nothing is to be told, once the lane has told of all channels that were left;
+ * of a lane without a will (or NULL), nothing was. `ends`: the connection does.
  */
 int bridge_revoke_will(struct bridge_lane *l, uint64_t connection, bool ends);
 

@@ -1,6 +1,7 @@
 #include "proxy/bridge_party.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
@@ -149,15 +150,20 @@ party_end_begin(struct party_end *e, const char *reason)
 	buf_printf(&e->body, "{\"reason\":\"%s\",\"channels\":[", reason);
 }
 
+static void
+add(struct party_end *e, struct str channel)
+{
+	if (e->count++ > 0)
+		buf_puts(&e->body, ",");
+	json_put_string(&e->body, channel);
+	e->only = e->count == 1 ? channel : (struct str){ NULL, 0 };
+}
+
 void
 party_end_add(struct party_end *e, const struct channel *c)
 {
-	if (!party_is_told(c))
-		return;
-	if (e->count++ > 0)
-		buf_puts(&e->body, ",");
-	json_put_string(&e->body, c->name);
-	e->only = e->count == 1 ? c->name : (struct str){ NULL, 0 };
+	if (party_is_told(c))
+		add(e, c->name);
 }
 
 static int
@@ -167,7 +173,7 @@ finish(struct party_end *e)
 }
 
 static int
-write_will(const struct party *p, struct party_end *e)
+write_will(const struct party *p, struct party_end *e, bool later)
 {
 	char address[ADDRESS_TEXT];
 	struct bridge_ask ask;
@@ -176,15 +182,50 @@ write_will(const struct party *p, struct party_end *e)
 	if ((err = need_lane(p)) != SW_OK || (err = finish(e)) != SW_OK)
 		return err;
 	ask = ask_of(p, BRIDGE_DISCONNECT, e->only, buf_str(&e->body), address);
-	return bridge_post_will(p->worker->bridge, &ask);
+	return bridge_post_will(p->worker->bridge, &ask, later);
+}
+
+/* Unless it has come back: then it is there already. */
+static void
+add_left(void *ctx, struct str channel)
+{
+	struct party_end *e = ctx;
+	struct str list = buf_str(&e->body), head;
+	char quoted[CHANNEL_NAME_MAX + 3];
+	int n = snprintf(quoted, sizeof(quoted), "\"%.*s\"", STR_ARG(channel));
+
+	str_cut(&list, '[', &head);
+	if (memmem(list.p, list.len, quoted, (size_t)n) == NULL)
+		add(e, channel);
+}
+
+/* With the channels that were left, until that is told. */
+static int
+write_wide_will(const struct party *p, const struct party_end *e)
+{
+	struct party_end wide = { .only = e->only, .count = e->count };
+	int err;
+
+	buf_init(&wide.body, BODY_MAX);
+	buf_put_str(&wide.body, buf_str(&e->body));
+	bridge_lane_leaving(*p->lane, add_left, &wide);
+	err = write_will(p, &wide, false);
+	buf_fini(&wide.body);
+	return err;
 }
 
 void
-party_keep_will(const struct party *p, struct party_end *e)
+party_keep_will(const struct party *p, struct party_end *e, bool comes)
 {
-	int err = e->count > 0 ?
-	    write_will(p, e) :
-	    bridge_revoke_will(*p->lane, p->connection, false);
+	int err = SW_OK;
+
+	if (comes && *p->lane != NULL &&
+	    bridge_lane_leaving(*p->lane, NULL, NULL) > 0)
+		err = write_wide_will(p, e);
+	if (err == SW_OK)
+		err = e->count > 0 ?
+		    write_will(p, e, true) :
+		    bridge_revoke_will(*p->lane, p->connection, false);
 
 	if (err != SW_OK)
 		log_warn("bridge connection=%" PRIu64

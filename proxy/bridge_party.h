@@ -45,10 +45,11 @@ void party_end_add(struct party_end *e, const struct channel *c);
 
 /*
  * What is to be told should the gateway be killed, in the place of what was;
- * of no channel: nothing. Takes the end. Who cannot have a will is let in all
- * the same.
+ * of no channel: nothing. A channel that was left is in it until that is told.
+ * `comes`: to a channel, which is in it at once. Takes the end. Who cannot have
+ * a will is let in all the same.
  */
-void party_keep_will(const struct party *p, struct party_end *e);
+void party_keep_will(const struct party *p, struct party_end *e, bool comes);
 /* It is gone. Takes the end; of no channel, nothing is told. */
 void party_ended(const struct party *p, struct party_end *e);
 

@@ -74,7 +74,7 @@ keep_will(struct subscriber *s, const struct channel *but)
 	const struct party p = party_of(s);
 	struct party_end e = end_of(s, but, "crash");
 
-	party_keep_will(&p, &e);
+	party_keep_will(&p, &e, but == NULL);
 }
 
 static void

@@ -77,6 +77,38 @@ bridge_will_put(struct bridge_lane *l, struct outbox_put *p)
 }
 
 void
+bridge_will_put_later(struct bridge_lane *l, struct outbox_put *p)
+{
+	struct bridge_will *w = bridge_lane_will(l);
+
+	bridge_will_settle(w);
+	w->exists = true;
+	if (bridge_lane_leaving(l, NULL, NULL) > 0)
+		w->later = p;
+	else
+		bridge_will_put(l, p);
+}
+
+void
+bridge_will_catch_up(struct bridge_lane *l)
+{
+	struct bridge_will *w = bridge_lane_will(l);
+	struct outbox_put *p = w->later;
+
+	if (p == NULL || bridge_lane_leaving(l, NULL, NULL) > 0)
+		return;
+	w->later = NULL;
+	bridge_will_put(l, p);
+}
+
+void
+bridge_will_settle(struct bridge_will *w)
+{
+	outbox_put_free(w->later);
+	w->later = NULL;
+}
+
+void
 bridge_will_make_void(struct bridge_will *w)
 {
 	w->voided = true;

@@ -12,11 +12,12 @@ struct bridge_lane;
 struct outbox_put;
 
 struct bridge_will {
-	struct outbox_put *next; /* in the place of the one that flies */
-	bool flying;             /* one is on its way to the file */
-	bool holds;              /* and the lane waits for it */
-	bool exists;             /* or did once */
-	bool voided;             /* the connection's end is a letter by now */
+	struct outbox_put *next;  /* in the place of the one that flies */
+	struct outbox_put *later; /* once it is told who leaves, or NULL */
+	bool flying;              /* one is on its way to the file */
+	bool holds;               /* and the lane waits for it */
+	bool exists;              /* or did once */
+	bool voided;              /* the connection's end is a letter by now */
 };
 
 /*
@@ -24,6 +25,13 @@ struct bridge_will {
  * it is tried until the end is told in another way, by this run or the next.
  */
 void bridge_will_put(struct bridge_lane *l, struct outbox_put *p);
+
+/* The same, but not before the lane has told of all channels that were left. */
+void bridge_will_put_later(struct bridge_lane *l, struct outbox_put *p);
+/* It has told something. */
+void bridge_will_catch_up(struct bridge_lane *l);
+/* The connection has ended: it is as good as it is. */
+void bridge_will_settle(struct bridge_will *w);
 
 /* The outbox has what tells of the end: nothing is tried any more. */
 void bridge_will_make_void(struct bridge_will *w);

@@ -103,7 +103,7 @@ tell(struct worker *w, const struct session_change *c)
 	if (any_is_told(joined, c->joined) ||
 	    any_is_told(c->left, c->left_count)) {
 		e = end_of(c->has, c->has_count, "crash");
-		party_keep_will(&p, &e);
+		party_keep_will(&p, &e, c->joined > 0);
 	}
 	tell_joined(&p, joined, c->joined);
 }

@@ -193,6 +193,70 @@ class Kills(Wills):
         self.until_metric("outbox_waiting", 0)
         self.assertEqual(len(self.once("disconnect")), 1)
 
+    def left_untold(self, *commands):
+        """
+        One who was heard of, and did more: the backend still thinks of what
+        was sent before. What another one has stored since is in the file.
+        """
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+        ws, number = self.socket("told-1")
+        self.message(ws, type="spillway.caughtup")
+        self.gateway.until(lambda: number in {
+            e.headers["ce-connection"] for e in self.of("subscribe")})
+        self.says = lambda event: TAKEN if event.type != \
+            "spillway.message" or go_on.wait() else None
+        ws.command(op="send", channel="told-1", data=1)
+        for op, channel in commands:
+            ws.command(op=op, channel=channel, ref=channel)
+            self.message(ws, ref=channel, op="ok")
+        return ws, number, go_on
+
+    def heard_of_another(self):
+        self.socket("told-9")
+        self.told("subscribe", 2)
+
+    def end_of(self, number):
+        self.kill()
+        end = next(e for e in self.told("disconnect", 2)
+                   if e.headers["ce-connection"] == number)
+        return sorted(json.loads(end.body)["channels"])
+
+    def test_who_leaves_has_a_will_until_that_is_told(self):
+        _, number, _ = self.left_untold(("unsubscribe", "told-1"))
+        self.heard_of_another()
+        self.assertEqual(self.end_of(number), ["told-1"])
+
+    def test_who_leaves_and_ends_has_a_will_until_that_is_told(self):
+        ws, number, _ = self.left_untold(("unsubscribe", "told-1"))
+        ws.close()
+        self.gateway.wait_log(f"closed id={number} ")
+        self.heard_of_another()
+        self.assertEqual(self.end_of(number), ["told-1"])
+
+    def test_who_comes_elsewhere_meanwhile_is_in_both(self):
+        _, number, _ = self.left_untold(
+            ("unsubscribe", "told-1"), ("subscribe", "told-2"))
+        self.heard_of_another()
+        self.assertEqual(self.end_of(number), ["told-1", "told-2"])
+
+    def test_once_it_is_told_there_is_no_will(self):
+        ws, _, go_on = self.left_untold(
+            ("unsubscribe", "told-1"), ("subscribe", "told-2"))
+        go_on.set()
+        self.told("subscribe", 2)
+        self.gateway.until(lambda: self.wills() == [["told-2"]])
+        ws.close()
+        self.told("disconnect", 1)
+        self.until_metric("outbox_wills", 0)
+        self.until_metric("outbox_waiting", 0)
+        ws, _, go_on = self.left_untold(("unsubscribe", "told-1"))
+        ws.close()
+        go_on.set()
+        self.told("unsubscribe", 2)
+        self.until_metric("outbox_wills", 0)
+        self.assertEqual(len(self.of("disconnect")), 1)
+
     def test_who_comes_to_its_first_such_channel_later_has_a_will(self):
         ws, number = self.socket("free")
         ws.command(op="subscribe", channel="told", ref=1)
