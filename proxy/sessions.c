@@ -474,7 +474,9 @@ sessions_enter(struct session **out, struct sessions *ss, const struct visit *v)
 	if (err == SW_OK && (err = add_members(s, v->links)) != SW_OK)
 		rest_all(s, v->links, v->now_ms);
 	if (err == SW_OK) {
-		s->transport = v->transport;
+		/* A stream only keeps it: the polls are who is there. */
+		if (v->links != NULL || s->transport == NULL)
+			s->transport = v->transport;
 		if (v->asked && v->credentials != NULL)
 			keep_granted(s, v);
 		member_hold(&s->self);

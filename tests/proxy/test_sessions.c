@@ -380,6 +380,29 @@ START_TEST(who_was_replaced_before_anybody_was_told_leaves_at_once)
 }
 END_TEST
 
+static void
+note_transport(void *ctx, const struct session_member *m)
+{
+	*(const char **)ctx = m->transport;
+}
+
+START_TEST(a_stream_that_keeps_a_session_is_not_who_polls)
+{
+	struct visit v = visit_of("s", NULL, 0);
+	const char *transport = NULL;
+	struct session *s;
+
+	begin();
+	ask("s", "a", 0);
+	v.transport = "sse";
+	ck_assert_int_eq(sessions_enter(&s, sessions, &v), SW_OK);
+	sessions_each(sessions, STR("a"), note_transport, &transport);
+	ck_assert_str_eq(transport, "short");
+	sessions_leave(s, NULL, 0);
+	close_all();
+}
+END_TEST
+
 START_TEST(a_shorter_lease_applies_at_once)
 {
 	begin();
@@ -558,6 +581,7 @@ SUITE("sessions", TEST(who_is_known_needs_no_headers),
     TEST(there_are_so_many_and_each_has_so_many_channels),
     TEST(a_stream_takes_the_place_of_polls),
     TEST(who_was_replaced_before_anybody_was_told_leaves_at_once),
+    TEST(a_stream_that_keeps_a_session_is_not_who_polls),
     TEST(a_shorter_lease_applies_at_once),
     TEST(what_was_granted_is_for_the_same_credentials),
     TEST(who_turns_out_to_be_another_takes_the_credentials_along),
