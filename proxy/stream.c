@@ -139,6 +139,17 @@ has_ended(const struct opening *o)
 	return end_ms != 0 && end_ms <= loop_unix_ms(o->conn->worker->loop);
 }
 
+/* What it said before has ended: it was asked for all channels again. */
+static void
+forget_ended(struct grant *g, uint64_t unix_ms)
+{
+	if (g == NULL || g->granted == NULL || g->granted->expires_ms == 0 ||
+	    g->granted->expires_ms > unix_ms)
+		return;
+	granted_free(g->granted);
+	g->granted = NULL;
+}
+
 void
 stream_go_on(struct conn *c, const struct request *r, struct str rest,
     struct auth *auth, const struct bridge_answer *a, struct bridge_lane **lane,
@@ -157,6 +168,7 @@ stream_go_on(struct conn *c, const struct request *r, struct str rest,
 
 	*auth = (struct auth){ 0 };
 	if (read_request(&o)) {
+		forget_ended(o.auth.grant, loop_unix_ms(c->worker->loop));
 		err = bridge_connect_take(&o.auth.grant, a, o.stream.channels,
 		    o.stream.channel_count, &o.auth.why, &status);
 		if (err == SW_OK) {

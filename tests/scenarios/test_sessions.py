@@ -352,6 +352,23 @@ class Granted(Sessions):
     def test_a_grant_that_has_expired_is_asked_for_again(self):
         self.until_asked_again("asked")
 
+    def test_a_grant_that_expires_while_the_backend_thinks_is_no_hindrance(
+            self):
+        end = int(time.time() * 1000) + 1500
+        self.grant(expires=end)
+        self.poll("asked", "s")
+
+        def says(event):
+            while time.time() * 1000 < end:
+                time.sleep(0.01)
+            return TAKEN
+        self.says = says
+        self.poll("asked-2", "s")
+        self.assertEqual(self.asked(), 2)
+        # What was granted before has ended with that.
+        self.poll("asked", "s")
+        self.assertEqual(self.asked(), 3)
+
     def test_a_refusal_is_not_a_session(self):
         self.says = (403, "text/plain", b"no")
         self.poll("both", "s", status=403)
