@@ -1,0 +1,375 @@
+"""Clients of whom the backend is told: sockets, event streams, sessions of polls.
+
+Each does one thing after the other, and writes down what came of it; between
+two things it may be asked to wait (World.checkpoint), so that there is a moment
+at which nothing happens.
+"""
+
+import http.client
+import json
+import random
+import ssl
+import threading
+
+from gateway import CLOSE, Closed, EventStream, WebSocket, Wire, query
+from model_backend import EXPIRES, Life, Op, is_queued
+
+BROKEN = (EOFError, OSError, ssl.SSLError, Closed, http.client.HTTPException)
+CHANNELS = [f"{kind}-{n}" for kind in
+            ("told", "queued", "asked", "seen", "quiet") for n in (1, 2, 3)]
+
+
+class Message:
+    def __init__(self, key, channel, session, seq):
+        self.key, self.channel = key, channel
+        self.session, self.seq = session, seq
+        self.tries, self.taken = 0, False
+
+
+class Guest(threading.Thread):
+    def __init__(self, world, n):
+        super().__init__(daemon=True)
+        self.world, self.n, self.error = world, n, None
+        self.random = random.Random(f"{world.seed}-guest-{n}")
+        self.session, self.seq = f"guest-{n}", 0
+        self.again = []         # messages that had no answer
+
+    def run(self):
+        try:
+            while not self.world.over.is_set():
+                self.world.checkpoint()
+                try:
+                    self.live()
+                except BROKEN:
+                    self.world.wait_up()
+        except BaseException as e:  # reported by the test
+            self.error = e
+            self.world.failed.set()
+        finally:
+            self.world.leave()
+
+    def some_channels(self):
+        chosen = self.random.sample(CHANNELS, self.random.choice((1, 1, 2, 4)))
+        return chosen + ["no-1"] * (self.random.random() < 0.05)
+
+    def message(self):
+        if self.again and self.random.random() < 0.7:
+            m = self.again.pop(0)
+        else:
+            seq = None
+            if self.random.random() < 0.6:
+                self.seq += 1
+                seq = self.seq
+            m = Message(f"k{next(self.world.numbers)}",
+                        self.random.choice(CHANNELS), self.session, seq)
+            self.world.messages.append(m)
+        m.tries += 1
+        return m
+
+    def settled(self, m, taken):
+        m.taken = m.taken or taken
+        if not taken and m.seq is not None:
+            self.again.append(m)
+
+    def post(self):
+        m = self.message()
+        try:
+            status, _, body = self.world.gateway.request(
+                "POST", f"/stream/{m.channel}" + query(
+                    {"session": m.session, "seq": m.seq}),
+                json.dumps(m.key), {"Content-Type": "application/json"})
+        except BROKEN:
+            self.settled(m, False)
+            raise
+        self.settled(m, status < 300)
+        if status < 300 and not is_queued(m.channel):
+            assert json.loads(body) == m.key, (status, body)
+        assert status < 300 or status >= 500 or status == 429, (status, body)
+
+
+class Streamer(Guest):
+    """One stream after the other."""
+
+    def live(self):
+        way = self.random.choice(("ws", "ws", "sse"))
+        life = Life(way, self.some_channels(), self.world.run_number)
+        self.world.lives.append(life)
+        (Socket if way == "ws" else Events)(self, life).run()
+
+
+class Stream:
+    wire = None
+
+    def __init__(self, guest, life):
+        self.guest, self.life, self.world = guest, life, guest.world
+        self.random = guest.random
+
+    def port(self):
+        g = self.world.gateway
+        return self.random.choice((g.port, g.plain_port, g.plain_port))
+
+    def refused(self, code, reason=""):
+        """Not let in: there is a reason."""
+        assert "no-1" in self.life.channels or self.world.is_troubled(
+            self.life), ("refused", code, reason, str(self.life))
+        self.life.ended("refused")
+        return False
+
+    def welcome(self, hello):
+        assert "no-1" not in self.life.channels, str(self.life)
+        self.life.opened(int(hello["connection"]), self.world.run_number)
+        if self.life.polled:
+            self.life.polled.left(self.life.channels)
+
+    def walk(self):
+        for _ in range(self.random.randrange(10)):
+            self.world.checkpoint()
+            if self.world.over.is_set():
+                break
+            self.do_something()
+        self.leave()
+
+    def leave(self):
+        how = self.random.choice(("fin", "reset", "kicked", "client"))
+        if how == "kicked":
+            status, _ = self.world.gateway.api(
+                "DELETE", f"/v1/connections/{self.life.number}")
+            if status != 204:
+                raise Closed()  # by the end of its gateway
+        elif how == "client" and self.life.way == "ws":
+            self.wire.say(b"\x03\xe8", CLOSE)
+            self.until_closed(1000)
+        elif how == "reset":
+            self.wire.reset()
+        else:
+            how = "fin"
+            self.wire.close()
+        self.life.ended(how)
+
+    def run(self):
+        """From its beginning to its end."""
+        try:
+            if self.open():
+                self.walk()
+        except BROKEN:
+            self.life.ended("broken")
+            raise
+        finally:
+            self.close()
+
+    def close(self):
+        if self.wire is not None:
+            self.wire.close()
+
+
+class Events(Stream):
+    def open(self):
+        self.wire = EventStream(
+            self.port(), f"/stream/{','.join(self.life.channels)}" + query(
+                {"session": self.guest.session}))
+        if self.wire.status != 200:
+            return self.refused(self.wire.status, self.wire.body)
+        self.welcome(json.loads(self.wire.block()[1]))
+        return True
+
+    def do_something(self):
+        if self.random.random() < 0.5:
+            self.guest.post()
+        else:
+            self.world.pause(self.random)
+
+
+class Socket(Stream):
+    def open(self):
+        self.waiting, self.refs = {}, 0
+        self.wire = WebSocket(
+            self.port(), f"/stream/{','.join(self.life.channels)}" + query(
+                {"session": self.guest.session}))
+        if self.wire.status != 101:
+            return self.refused(self.wire.status, self.wire.body)
+        try:
+            self.welcome(self.wire.message())
+        except Closed as e:
+            if e.code is None or e.code == 1012:
+                raise
+            return self.refused(e.code, e.reason)
+        return True
+
+    def do_something(self):
+        for _ in range(self.random.choice((1, 2, 5, 20))):
+            self.command()
+        if self.random.random() < 0.95:
+            self.read_answers()
+
+    def command(self):
+        kind = self.random.choice(("subscribe", "unsubscribe", "message"))
+        self.refs += 1
+        if kind == "message":
+            m = self.guest.message()
+            op = Op(kind, m.channel, m.key)
+            op.message = m
+            command = {"op": "send", "data": m.key, "seq": m.seq}
+            if m.seq is None:
+                del command["seq"]
+        else:
+            op = Op(kind, self.random.choice(
+                CHANNELS + ["no-1"] * (kind == "subscribe")))
+            command = {"op": kind}
+        self.life.ops.append(op)
+        self.waiting[self.refs] = op
+        self.wire.command(channel=op.channel, ref=self.refs, **command)
+
+    def read_answers(self):
+        while self.waiting:
+            m = self.wire.message()
+            if "op" in m:
+                self.answer(self.waiting.pop(m["ref"]), m)
+
+    def answer(self, op, m):
+        op.outcome = m["code"] if m["op"] == "error" else "ok"
+        if op.kind == "message":
+            self.guest.settled(op.message, op.outcome == "ok")
+            assert m["op"] != "reply" or m["data"] == op.key, (m, op)
+        elif op.outcome != "ok":
+            expected = "subscribed" if op.channel in self.life.now else \
+                "not-found"
+            if op.kind == "subscribe" and op.channel == "no-1":
+                expected = "forbidden"
+            assert m["code"] == expected or \
+                self.world.is_troubled(self.life), (m, op)
+        elif op.kind == "subscribe":
+            assert op.channel not in self.life.now, op
+            self.life.now.add(op.channel)
+        else:
+            self.life.now.remove(op.channel)
+
+    def until_closed(self, code):
+        try:
+            while True:
+                m = self.wire.message()
+                if "op" in m:
+                    self.answer(self.waiting.pop(m["ref"]), m)
+        except Closed as e:
+            if e.code != code:
+                raise
+
+    def close(self):
+        for op in self.waiting.values():
+            if op.kind == "message":
+                self.guest.settled(op.message, False)
+        self.waiting = {}
+        super().close()
+
+
+class Poller(Guest):
+    """A session of polls after the other; sometimes a stream takes over."""
+
+    def __init__(self, world, n):
+        super().__init__(world, n)
+        self.sessions = 0
+        self.polled = None
+        self.waiting = None     # a poll that is held, and its channels
+
+    def live(self):
+        self.sessions += 1
+        self.polled = self.world.begin_session(
+            f"poll-{self.n}-{self.sessions}")
+        self.session = self.polled.name
+        try:
+            for _ in range(self.random.randrange(1, 25)):
+                if self.world.over.is_set():
+                    break
+                self.world.checkpoint()
+                self.do_something()
+            self.await_answer()
+        finally:
+            self.let_go()
+
+    def let_go(self):
+        if self.waiting is not None:
+            self.waiting[0].close()
+        self.waiting = None
+
+    def do_something(self):
+        chance = self.random.random()
+        if chance < 0.4:
+            self.poll(self.some_channels())
+        elif chance < 0.6 and self.waiting is None:
+            self.hold()
+        elif chance < 0.75:
+            self.await_answer()
+        elif chance < 0.8:
+            self.take_over()
+        elif chance < 0.83:
+            self.kick()
+        elif chance < 0.92:
+            self.post()
+        else:
+            self.world.pause(self.random)
+
+    def poll(self, channels):
+        run = self.world.run_number
+        status, answer = self.world.gateway.get(
+            f"/stream/{','.join(channels)}?last=1&session={self.session}")
+        self.answered(channels, run, status, answer)
+
+    def take_over(self):
+        """A stream of the same session: its polls have left."""
+        channels = self.polled.now(self.world.run_number)
+        if self.waiting is not None or not channels:
+            return
+        life = Life("sse", self.random.sample(
+            channels, self.random.randrange(len(channels)) + 1),
+            self.world.run_number)
+        self.world.lives.append(life)
+        life.polled = self.polled
+        Events(self, life).run()
+
+    def answered(self, channels, run, status, answer):
+        if run != self.world.run_number:
+            self.polled.is_vague = True
+        if status == 200:
+            assert "no-1" not in channels, answer
+            self.polled.joined(channels, run)
+            self.cursor = answer["cursor"]
+            return
+        assert "no-1" in channels and status == 403 or \
+            EXPIRES in channels and status == 401 and \
+            self.world.listener.expires or \
+            status == 410 and self.world.was_deleted(channels) or \
+            self.world.is_troubled_now(), (channels, status, answer)
+
+    def kick(self):
+        """It ends, and comes back as another one."""
+        channels = self.polled.now(self.world.run_number)
+        if self.waiting is not None or not channels:
+            return
+        _, answer = self.world.gateway.api(
+            "GET", f"/v1/channels/{channels[0]}/presence")
+        for m in answer["members"]:
+            if m.get("session") == self.session and \
+                    m["transport"] == "short":
+                self.world.gateway.api(
+                    "DELETE", f"/v1/connections/{m['connection']}")
+                self.polled.left(channels)
+
+    def hold(self):
+        """Channels it has polled before: to be there is nothing new."""
+        run = self.world.run_number
+        channels = self.polled.now(run)[:3]
+        if not channels:
+            return
+        wire = Wire(self.world.gateway.plain_port)
+        self.waiting = wire, channels, run
+        wire.send(f"GET /stream/{','.join(channels)}?wait=1&session="
+                  f"{self.session}&after={self.cursor} HTTP/1.1\r\n"
+                  "Host: test\r\n\r\n".encode())
+        if run != self.world.run_number:
+            self.polled.is_vague = True
+
+    def await_answer(self):
+        if self.waiting is None:
+            return
+        status, _, body = self.waiting[0].response()
+        self.answered(*self.waiting[1:], status, json.loads(body))
+        self.let_go()
