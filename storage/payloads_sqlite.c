@@ -592,8 +592,15 @@ uint64_t
 payloads_bytes(const struct payloads *p)
 {
 	uint64_t sum = 0;
+	bool oldest = true;
 
-	for (size_t i = 0; i < p->count; i++)
-		sum += p->files[i].gone == 0 ? p->files[i].size : 0;
+	for (size_t i = 0; i < p->count; i++) {
+		const struct file *f = &p->files[i];
+
+		if (f->gone != 0)
+			continue;
+		sum += oldest ? f->live : f->size;
+		oldest = false;
+	}
 	return sum;
 }

@@ -62,7 +62,10 @@ bool payloads_pressing(struct payloads *p);
 /* To be called before a checkpoint, which makes rows durable. */
 void payloads_sync(struct payloads *p);
 
-/* Bytes of all files but the spares. */
+/*
+ * Bytes of all files but the spares; of the oldest one, what rows refer to:
+ * else all of them would have to go before there were any less.
+ */
 uint64_t payloads_bytes(const struct payloads *p);
 
 #endif

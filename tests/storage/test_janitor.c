@@ -393,6 +393,28 @@ START_TEST(no_more_is_removed_than_the_store_is_too_large)
 }
 END_TEST
 
+/* Also where a file holds them that stays as large until the last is gone. */
+START_TEST(no_more_large_payloads_are_removed_than_the_store_is_too_large)
+{
+	enum { SIZE = 100000, COUNT = 300 };
+	struct house h;
+	uint64_t used;
+	static struct seen s;
+
+	house_open(&h, _i);
+	house_store(&h, "a", COUNT, SIZE, h.now_ms);
+	for (unsigned round = 1; round <= 2; round++) {
+		used = h.writer.store->ops->used_bytes(h.writer.store);
+		atomic_store(&h.writer.janitor.max_bytes, used - 10 * SIZE + 1);
+		house_second(&h);
+		house_look(&h, &s);
+		ck_assert_uint_ge(s.count, COUNT - 13 * round);
+		ck_assert_uint_le(s.count, COUNT - 10 * round);
+	}
+	house_close(&h);
+}
+END_TEST
+
 START_TEST(keys_are_forgotten_when_they_are_old)
 {
 	struct house h;
@@ -478,5 +500,7 @@ SUITE("storage/janitor", LOOP(what_everybody_keeps_stays, ENGINES),
     LOOP(rows_that_are_too_old_go_as_fast_as_they_come, ENGINES),
     LOOP(what_a_lower_limit_leaves_is_removed_in_one_go, ENGINES),
     LOOP(no_more_is_removed_than_the_store_is_too_large, ENGINES),
+    LOOP(no_more_large_payloads_are_removed_than_the_store_is_too_large,
+	ENGINES),
     LOOP(keys_are_forgotten_when_they_are_old, ENGINES),
     LOOP(as_many_keys_are_forgotten_as_come, ENGINES))
