@@ -335,7 +335,8 @@ sweep_front(struct janitor *j, struct writer *w, bool busy)
 	used = w->store->ops->used_bytes(w->store);
 	atomic_store(&j->store_bytes, used);
 	s.force = max > 0 && used > max;
-	s.excess = s.force ? used - max : 0;
+	/* Rows may free more than they have: half, and then look again. */
+	s.excess = s.force ? (used - max) / 2 : 0;
 	err = sweep(j, w, 0, &s);
 	count_down(&j->rows_due, rows - s.rows);
 	j->at_front = err == SW_OK && s.removed > 0;

@@ -415,6 +415,35 @@ START_TEST(no_more_large_payloads_are_removed_than_the_store_is_too_large)
 }
 END_TEST
 
+/* What else was in a file comes free with the oldest ones. */
+START_TEST(what_comes_free_at_once_is_not_removed_again)
+{
+	enum { SIZE = 100000 };
+	struct house h;
+	static struct seen s;
+
+	house_open(&h, _i + ENGINE_SQLITE);
+	world_rule(&h.world, "brief",
+	    (struct policy){
+		.history_events = 1,
+		.durability = DURABILITY_NORMAL,
+	    });
+	house_store(&h, "a", 168, SIZE, h.now_ms); /* the first file */
+	house_store(&h, "brief", 140, SIZE, h.now_ms);
+	house_store(&h, "a", 20, SIZE, h.now_ms);
+	house_second(&h);
+	house_look(&h, &s);
+	ck_assert_uint_le(s.count, 168 + 1 + 20);
+	atomic_store(&h.writer.janitor.max_bytes, 100 * SIZE);
+	house_second(&h);
+	ck_assert_uint_le(
+	    h.writer.store->ops->used_bytes(h.writer.store), 100 * SIZE);
+	house_look(&h, &s);
+	ck_assert_uint_gt(s.count, 10);
+	house_close(&h);
+}
+END_TEST
+
 START_TEST(keys_are_forgotten_when_they_are_old)
 {
 	struct house h;
@@ -502,5 +531,6 @@ SUITE("storage/janitor", LOOP(what_everybody_keeps_stays, ENGINES),
     LOOP(no_more_is_removed_than_the_store_is_too_large, ENGINES),
     LOOP(no_more_large_payloads_are_removed_than_the_store_is_too_large,
 	ENGINES),
+    LOOP(what_comes_free_at_once_is_not_removed_again, ENGINES - ENGINE_SQLITE),
     LOOP(keys_are_forgotten_when_they_are_old, ENGINES),
     LOOP(as_many_keys_are_forgotten_as_come, ENGINES))
