@@ -15,6 +15,7 @@ import time
 import zlib
 
 NEVER = float("inf")
+PAGE = 4096   # bytes: what a row takes beside its own, at most
 SHARED = 1.5  # seconds: what was read is there for others for one
 
 
@@ -129,6 +130,7 @@ class Log:
         self.deletes = {c: [] for c in channels}
         self.kills = []
         self.acked_count = 0
+        self.capacity = NEVER   # bytes that the store has for all
         self.repeated = 0
         # Seconds: libmicrohttpd reads requests while the worker has yet to
         # hear what other threads have told it.
@@ -239,12 +241,23 @@ class Log:
             k.first_behind = self.first_behind(k.done)
         self.ids = {c: [e.id for e in events]
                     for c, events in self.by_channel.items()}
+        self.sum_up()
         answers = sorted((e.acked, e.id) for e in self.by_id.values())
         self.answered = [t for t, _ in answers]
         self.heads = [0, *itertools.accumulate((i for _, i in answers), max)]
         for e in self.by_id.values():
             assert self.head_before(e.began) < e.id, (
                 "older than what was answered before", e)
+
+    def sum_up(self):
+        """How many bytes the first so many ids have; how many began when."""
+        self.all_ids = sorted(self.by_id)
+        self.sums = [0, *itertools.accumulate(
+            self.by_id[n].json_size + PAGE for n in self.all_ids)]
+        begun = sorted((self.by_id[n].began, at + 1)
+                       for at, n in enumerate(self.all_ids))
+        self.begun = [t for t, _ in begun]
+        self.newest = [0, *itertools.accumulate((n for _, n in begun), max)]
 
     def between(self, channel, after, before):
         """Events of the channel with after < id < before."""
@@ -287,7 +300,7 @@ class Log:
     def may_be_lost(self, e, by):
         """Somebody who was told of it by then may have missed the event."""
         kind = self.kinds[e.channel]
-        if self.may_be_deleted(e, by):
+        if self.may_be_deleted(e, by) or self.stored_above(e, by) >= self.capacity:
             return True
         if kind.was_memory(e.began, by) and (kind.tight or any(
                 e.began < k.done and k.began < by for k in self.kills) or
@@ -318,6 +331,13 @@ class Log:
                 return True
             hole = hole or "memory" in modes
         return False
+
+    def stored_above(self, e, by):
+        """So many bytes the store may have behind the event, at most."""
+        newest = self.newest[bisect.bisect_left(self.begun, by)]
+        unheard = sum(u.size for u in self.unanswered if u.began < by)
+        return unheard + max(0, self.sums[newest] - self.sums[
+            bisect.bisect_right(self.all_ids, e.id)])
 
     def bytes_above(self, e, by):
         """So many bytes may have come behind the event, at most."""
@@ -358,7 +378,8 @@ class Log:
         newer = [n for n in self.between(e.channel, e.id, NEVER)
                  if n.began < by]
         deletes = [(d.began, d.done) for d in self.deletes[e.channel]]
-        return (f"{len(newer)} newer, {self.unheard(e.channel, by)} unheard, "
+        return (f"{len(newer)} newer, {self.stored_above(e, by)} bytes, "
+                f"{self.unheard(e.channel, by)} unheard, "
                 f"kept {self.kinds[e.channel].keeps}, began {e.began:.3f}, "
                 f"acked {e.acked:.3f}, kills "
                 f"{[(k.began, k.done) for k in self.kills]}, durability "

@@ -68,6 +68,8 @@ class Publisher(threading.Thread):
             return self.random.choice(self.mine[-100:])
         channel = self.random.choice(sorted(self.log.kinds))
         size = self.random.choice(SIZES)
+        if self.world.small:
+            size *= 3
         if self.random.random() < 0.002:
             size = 1500000
         key, data = self.log.draft(channel, size)
@@ -183,6 +185,10 @@ class World:
         tight = self.random.random() < 0.5
         window = self.random.choice((1, 64, 1024))
         first_look = self.random.choice(("yes", "yes", "no"))
+        # What is not kept between what is takes some of it for a while.
+        self.small = self.random.random() < 0.3
+        if self.small:
+            self.log.capacity = 4 << 20
         self.log.late = 1 if first_look == "no" else 0
         for k in self.kinds:
             k.tight, k.window = tight, max(64, window)
@@ -193,6 +199,7 @@ window-bytes = "{1 if tight else 64}m"
 window-events = {window}
 channel-age = "{self.random.choice(("1s", "30d"))}"
 first-look = {first_look}
+store-max-bytes = "{"16m" if self.small else "10g"}"
 heartbeat = "10m"
 stall-timeout = "10m"
 message-rate = 0
