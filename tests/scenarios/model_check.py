@@ -9,7 +9,8 @@ that had ended before.
 from model_log import NEVER, SHARED
 
 KICKED, DELETED, GOODBYE = (4403, 403), (4410, 410), (1000,)
-DRAINED = (1012, 503)
+DRAINED, EXPIRED = (1012, 503), (4401, 401)
+LATE, EARLY = 2, 0.1  # seconds: what the end of a token may be off
 
 
 class Wrong(AssertionError):
@@ -163,6 +164,7 @@ class Check:
                 self.complete(f, e.id, t)
 
     def check_life(self, f, e, t):
+        expect(e.began < self.story.valid + LATE, "without a token", e)
         expect(not self.log.is_deleted(e, f.began), "it was deleted", e)
         expect(not self.log.is_gone(e, f.began), "memory was lost", e)
         expect(not self.log.is_of_a_later_life(e, f.since),
@@ -272,13 +274,20 @@ class Check:
         deleted = any(self.story.began < d.done + self.log.late and
                       d.began < t for c in self.follows
                       for d in self.log.deletes[c])
+        expired = any(token.ends <= t + EARLY for token in self.story.tokens)
         expect(self.story.way == "history" and code == 404 or
+               expired and code in (None, *EXPIRED) or
                kicked and code in (None, *KICKED) or
                deleted and code in (None, *DELETED) or
                killed and code in (None, *DRAINED) or code in GOODBYE,
                "it was ended", code, body, [
                    (d.began, d.done) for c in self.follows
                    for d in self.log.deletes[c]])
+
+    def is_expired(self):
+        """Its token has ended it."""
+        *_, last = [None, *self.story.entries]
+        return bool(last) and last[1] == "end" and last[2] in EXPIRED
 
     def check_last(self):
         start = self.story.start

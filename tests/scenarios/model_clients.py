@@ -14,7 +14,9 @@ import time
 
 from gateway import (BINARY, CLOSE, GUARD, Closed, EventStream, WebSocket,
                      Wire, query, request_head)
+from model_log import NEVER
 from model_senders import Sender, Sending
+from tokens import bearer, token
 
 WAYS = ("ws", "ws", "ws", "ws raw", "sse", "sse raw", "long", "short",
         "history")
@@ -47,6 +49,24 @@ class Start:
         return f"{self.kind} {self.value or ''}"
 
 
+class Token:
+    """Valid for a second at most, or for ever."""
+
+    def __init__(self, expires):
+        self.text, self.ends = None, NEVER
+        if expires is not None:
+            now = time.time()
+            end = int(now + 1) if expires else None
+            claims = {"exp": end} if end else {}
+            self.text = token(subscribe=["*"], expires=None, **claims)
+            if end:
+                self.ends = time.monotonic() + end - now
+
+    @property
+    def headers(self):
+        return bearer(self.text) if self.text else []
+
+
 class Story:
     """What one connection heard: entries of (time, what, ...)."""
 
@@ -54,6 +74,12 @@ class Story:
         self.way, self.channels, self.start = way, channels, start
         self.began, self.connection = time.monotonic(), None
         self.entries = []
+        self.tokens = []        # the one in force, and those on their way
+        self.valid = 0          # until then, by any of them
+
+    def show(self, *tokens):
+        self.tokens += tokens
+        self.valid = max([self.valid] + [t.ends for t in tokens])
 
     def note(self, *entry):
         self.entries.append((time.monotonic(), *entry))
@@ -134,6 +160,12 @@ class Client(threading.Thread):
         except BROKEN:
             self.world.wait_up()
 
+    def token(self, lasts=False):
+        """With which it asks: in some worlds it has to have one."""
+        if not self.world.tokens:
+            return Token(None)
+        return Token(not lasts and self.random.random() < 0.6)
+
     def stream(self, way, channels, start, slow):
         return (Socket if way.startswith("ws") else Events)(
             self, way, channels, start, slow)
@@ -211,11 +243,14 @@ class Poller:
         return f"/stream/{','.join(self.channels)}" + query(params)
 
     def live(self, last):
+        self.token = self.client.token(last)
         if self.way == "history" and not self.start.kind == "cursor":
             self.start = Start("start")
         for _ in range(1 << 20 if last else self.random.randrange(1, 20)):
             if not self.poll():
                 break
+            if self.random.random() < 0.2:
+                self.token = self.client.token(last)
             at = self.start.value
             if last and not self.more and all(
                     at >= self.world.ends[c] for c in self.channels):
@@ -227,12 +262,13 @@ class Poller:
 
     def poll(self):
         story = self.client.story(self.way, self.channels, self.start)
+        story.show(self.token)
         if self.wire is None:
             self.wire = Wire(self.world.gateway.api_port if
                              self.way == "history" else self.client.port())
         if self.random.random() < 0.03 and self.way == "long":
             return self.abandon()
-        self.wire.send(request_head(self.path()))
+        self.ask()
         try:
             status, headers, body = self.wire.response()
         except BROKEN:
@@ -247,9 +283,12 @@ class Poller:
         self.take(story, json.loads(body))
         return True
 
+    def ask(self):
+        self.wire.send(request_head(self.path(), self.token.headers))
+
     def abandon(self):
         """Ask, and go away before there is an answer."""
-        self.wire.send(request_head(self.path()))
+        self.ask()
         self.client.stories.pop()
         self.wire.reset()
         self.wire = None
@@ -282,6 +321,7 @@ class Stream:
         self.buffer = self.random.choice((4096, 4096, None)) if slow else None
         self.raw = way.endswith("raw")
         self.story = client.story(way, channels, start)
+        self.story.show(client.token(not slow))
         self.progress = Progress()
         for c in channels:
             self.progress.at[c] = 0
@@ -386,7 +426,8 @@ class Events(Stream):
 
     def open(self, path):
         self.wire = EventStream(
-            self.client.port(), path, receive_buffer=self.buffer)
+            self.client.port(), path, self.story.tokens[0].headers,
+            receive_buffer=self.buffer)
         if self.wire.status != 200:
             raise Closed(self.wire.status)
 
@@ -420,6 +461,7 @@ class Socket(Stream):
             self.client.port(), path,
             protocol="spillway.raw" if self.raw else None,
             extensions=self.random.choice((None, "permessage-deflate")),
+            headers=self.story.tokens[0].headers,
             receive_buffer=self.buffer)
         if self.wire.status != 101:
             raise Closed(self.wire.status)
@@ -479,6 +521,8 @@ class Socket(Stream):
             self.read()
         elif self.random.random() < 0.1:
             self.wire.command(op="ping", ref="p")
+        elif self.random.random() < 0.2 and self.client.world.tokens:
+            self.renew()
         else:
             self.command(self.random.random() < 0.55)
 
@@ -496,7 +540,25 @@ class Socket(Stream):
         self.pending[ref] = op, channel, start, time.monotonic()
         self.wire.command(op=op, channel=channel, ref=ref, **args)
 
+    def renew(self):
+        """Of several that are on their way the last one counts."""
+        self.story.show(self.client.token())
+        self.wire.command(op="auth", token=self.story.tokens[-1].text,
+                          ref="auth")
+
+    def renewed(self, m):
+        """A token may have ended on its way; then the others count."""
+        tokens = self.story.tokens
+        if m["op"] == "ok":
+            del tokens[0]
+            return
+        assert m["code"] == "unauthorized" and \
+            tokens[1].ends <= time.monotonic(), m
+        del tokens[1]
+
     def answer(self, m):
+        if m.get("ref") == "auth":
+            self.renewed(m)
         if m.get("ref") not in self.pending:
             return
         op, channel, start, began = self.pending.pop(m["ref"])

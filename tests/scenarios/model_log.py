@@ -64,12 +64,14 @@ class Kind:
         self.durability = Setting("memory" if memory else "normal")
         self.send = Setting(send or "publish", fixed=bool(send))
         self.tight, self.window = False, NEVER
+        self.closed = False     # to those without a token
         self.keeps = [(0, keep)]  # since when, how many
 
     def conf(self):
         return (f'channel "{self.name}*" {{ history-events = '
                 f'{self.keeps[-1][1]}  durability = {self.durability.value}'
                 f'  send = {self.send.value}' +
+                '  subscribe = token' * self.closed +
                 f'  history-age = "{self.age}s"' * (self.age < NEVER) +
                 f'  history-bytes = {self.bytes}' * (self.bytes < NEVER) +
                 ' }\n')

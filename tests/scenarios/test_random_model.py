@@ -2,8 +2,8 @@
 
 Two publishers (single events, batches, repeated keys), a dozen clients that
 subscribe, unsubscribe, read slowly, come back with their cursors elsewhere and
-send (model_senders.py: again under its number until there is an answer), an
-operator who deletes channels, sends clients away and changes what is kept, how
+send (model_senders.py: again under its number until there is an answer), some
+of them with tokens that expire, which they renew or not, an operator who deletes channels, sends clients away and changes what is kept, how
 durable it is and who may send, and now and then an end, most often a kill -9.
 When all is over, what each connection heard is held against what was published
 (model_check.py says what has to be so).
@@ -25,6 +25,7 @@ from gateway import GUARD, Gateway, main
 from model_check import Check
 from model_clients import Client, number
 from model_log import Kind, Log
+from tokens import SECRET
 
 SEED = int(os.environ.get("SPILLWAY_SEED", "0")) or random.randrange(1 << 30)
 ROUNDS = int(os.environ.get("SPILLWAY_ROUNDS", "3"))
@@ -190,9 +191,14 @@ class World:
         if self.small:
             self.log.capacity = 4 << 20
         self.log.late = 1 if first_look == "no" else 0
+        self.tokens = self.random.random() < 0.4
         for k in self.kinds:
             k.tight, k.window = tight, max(64, window)
+            k.closed = self.tokens and k.name in ("mem", "few", "big")
         return f"""
+{f'token-key = "HS256:{SECRET}"' if self.tokens else ""}
+token-leeway = 0
+anonymous = yes
 message-max = "4m"
 batch-max = "16m"
 window-bytes = "{1 if tight else 64}m"
@@ -357,6 +363,7 @@ message-byte-rate = 0
                 "lost": sum(c.losses for c in checks),
                 "deleted": sum(map(len, self.log.deletes.values())),
                 "kills": len(self.log.kills),
+                "expired": sum(c.is_expired() for c in checks),
                 "repeated": self.log.repeated}
 
 
