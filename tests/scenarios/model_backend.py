@@ -152,8 +152,9 @@ class Story:
         channel, kind = e.headers["ce-channel"], self.kind(e)
         if e.headers["ce-transport"] in ("long", "short"):
             self.session = e.headers["ce-session"]
-        is_post = e.headers["ce-transport"] == "post"
-        assert self.end is None or is_post, ("after the end", str(self))
+        # A request is in no lane, nor is a socket's later question.
+        has_lane = e.headers["ce-transport"] != "post" and kind != "connect"
+        assert self.end is None or not has_lane, ("after the end", str(self))
         if kind == "subscribe":
             self.there.add(channel)
             self.all.add(channel)

@@ -98,7 +98,7 @@ class Streamer(Guest):
 
 
 class Stream:
-    wire = None
+    wire, waiting = None, ()    # for answers
 
     def __init__(self, guest, life):
         self.guest, self.life, self.world = guest, life, guest.world
@@ -127,6 +127,8 @@ class Stream:
             if self.world.over.is_set():
                 break
             self.do_something()
+            if self.waiting:
+                break
         self.leave()
 
     def leave(self):
