@@ -1,9 +1,9 @@
 """What the backend was told: the oracle of the bridge.
 
 Listener is the backend, in all moods; Story is what it has heard of one
-connection. A connection that it has heard of has an end; what it is told is what
-the client did, in that order, and nothing is missing without need; what it is
-told again is the same.
+connection. Whoever it has heard of has an end; what it is told is what the
+client did, in that order, and nothing is missing without need; what it is told
+again is the same.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Clients of whom the backend is told: sockets, event streams, sessions of polls.
+"""Clients of whom the backend is told: sockets, streams, sessions of polls.
 
 Each does one thing after the other, and writes down what came of it; between
 two things it may be asked to wait (World.checkpoint), so that there is a moment
@@ -110,8 +110,10 @@ class Stream:
 
     def refused(self, code, reason=""):
         """Not let in: there is a reason."""
-        assert "no-1" in self.life.channels or self.world.is_troubled(
-            self.life), ("refused", code, reason, str(self.life))
+        channels = self.life.channels
+        assert "no-1" in channels or self.world.is_troubled(self.life) or (
+            code in (401, 4401) and self.world.listener.expires and
+            EXPIRES in channels), ("refused", code, reason, str(self.life))
         self.life.ended("refused")
         return False
 

@@ -302,7 +302,8 @@ class Log:
     def may_be_lost(self, e, by):
         """Somebody who was told of it by then may have missed the event."""
         kind = self.kinds[e.channel]
-        if self.may_be_deleted(e, by) or self.stored_above(e, by) >= self.capacity:
+        if self.may_be_deleted(e, by) or \
+                self.stored_above(e, by) >= self.capacity:
             return True
         if kind.was_memory(e.began, by) and (kind.tight or any(
                 e.began < k.done and k.began < by for k in self.kills) or

@@ -23,7 +23,7 @@ from model_guests import CHANNELS, Poller, Streamer
 from model_log import NEVER, Period
 
 SEED = int(os.environ.get("SPILLWAY_SEED", "0")) or random.randrange(1 << 30)
-ROUNDS = int(os.environ.get("SPILLWAY_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("SPILLWAY_ROUNDS", "1"))
 STEPS = 5
 SHORT = "100ms"
 

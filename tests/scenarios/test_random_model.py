@@ -3,8 +3,9 @@
 Two publishers (single events, batches, repeated keys), a dozen clients that
 subscribe, unsubscribe, read slowly, come back with their cursors elsewhere and
 send (model_senders.py: again under its number until there is an answer), some
-of them with tokens that expire, which they renew or not, an operator who deletes channels, sends clients away and changes what is kept, how
-durable it is and who may send, and now and then an end, most often a kill -9.
+of them with tokens that expire, which they renew or not, an operator who
+deletes channels, sends clients away and changes what is kept, how durable it is
+and who may send, and now and then an end, most often a kill -9.
 When all is over, what each connection heard is held against what was published
 (model_check.py says what has to be so).
 
@@ -28,7 +29,7 @@ from model_log import Kind, Log
 from tokens import SECRET
 
 SEED = int(os.environ.get("SPILLWAY_SEED", "0")) or random.randrange(1 << 30)
-ROUNDS = int(os.environ.get("SPILLWAY_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("SPILLWAY_ROUNDS", "2"))
 EVENTS, CLIENTS = 1500, 10
 SIZES = (0, 10, 200, 200, 3000, 3000, 20000, 60000)
 TROUBLE = (OSError, EOFError, ValueError, http.client.HTTPException)
