@@ -191,8 +191,11 @@ find_duplicate(struct writer *w, const struct record *r, struct append_item *it)
 	int err = keys_find(w->keys, name, key, &id, &time_ms);
 
 	err = judge_age(w, err, time_ms);
-	/* A reload or a start may have come in between: it is where it was. */
-	if (err == SW_ENOENT && (r->stored || w->past.changed) &&
+	/*
+	 * A reload or a start may have come in between: it is where it was. Of
+	 * a channel that the store knows this holds before we hear of that.
+	 */
+	if (err == SW_ENOENT && (r->stored || r->key != 0 || w->past.changed) &&
 	    (err = transaction(w)) == SW_OK) {
 		err =
 		    w->store->ops->find_key(w->store, name, key, &id, &time_ms);

@@ -160,7 +160,8 @@ class Log:
             if e.id is not None:
                 self.repeated += 1
                 assert e.id == number or self.is_forgotten(e), (
-                    "a second event for its key", e, number)
+                    "a second event for its key", e, number, e.began, e.acked,
+                    e.tries, self.kills, self.kinds[e.channel].durability.steps)
                 e = copy.copy(e)
             assert not e.refused, ("stored, and refused", e, number)
             if number in self.by_id:

@@ -122,6 +122,21 @@ START_TEST(a_key_is_known_after_a_restart)
 }
 END_TEST
 
+/* A channel has its new policy before the writer hears of the reload. */
+START_TEST(a_key_is_known_when_its_channel_is_kept_in_memory_now)
+{
+	struct office *o = office_open("log.db");
+	struct note n;
+
+	publish(o, "a", 1, "k");
+	world_memory(&o->world, "a");
+	n = publish(o, "a", 1, "k");
+	ck_assert(n.duplicate);
+	ck_assert_uint_eq(n.id, 1);
+	office_close(o);
+}
+END_TEST
+
 START_TEST(who_was_answered_finds_the_event)
 {
 	struct office *o = office_open(files[_i]);
@@ -586,6 +601,7 @@ SUITE("log", LOOP(answers_and_batches_come_after_the_commit_in_order_of_ids, 2),
     LOOP(the_events_of_one_request_stay_together, 2),
     LOOP(an_event_is_published_once_under_its_key, 4),
     TEST(a_key_is_known_after_a_restart),
+    TEST(a_key_is_known_when_its_channel_is_kept_in_memory_now),
     LOOP(who_was_answered_finds_the_event, 2),
     TEST(what_was_answered_just_now_is_history),
     TEST(a_log_that_was_closed_goes_on_as_if_it_had_not),
