@@ -241,8 +241,9 @@ channel "heard" {{ history-events = 100000 }}
         self.gateway.until_metric(0, "outbox_waiting")
         run = self.run_number
         self.vague = {p.name for p in self.polled if p.is_vague} | {
-            life.number for life in self.lives if life.is_vague or
-            life.may_have_ended(self.listener, self.deletes)}
+            life.number for life in self.lives if life.how is None and (
+                life.is_vague or
+                life.may_have_ended(self.listener, self.deletes))}
         there = {c: {life.number for life in self.lives
                      if life.is_there(run) and c in life.now}
                  for c in CHANNELS}
