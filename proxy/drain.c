@@ -2,19 +2,19 @@
 
 #include <sys/socket.h>
 
-#include "proxy/asking.h"
-#include "proxy/event_stream.h"
-#include "proxy/handshake.h"
-#include "proxy/http.h"
-#include "proxy/look.h"
-#include "proxy/poll.h"
-#include "proxy/preface.h"
-#include "proxy/proxy.h"
-#include "proxy/publish.h"
-#include "proxy/relay.h"
-#include "proxy/session_home.h"
-#include "proxy/subscriber.h"
-#include "proxy/websocket.h"
+#include "proxy/backend/proxy.h"
+#include "proxy/bridge/asking.h"
+#include "proxy/edge/handshake.h"
+#include "proxy/edge/look.h"
+#include "proxy/edge/preface.h"
+#include "proxy/http/http.h"
+#include "proxy/http/relay.h"
+#include "proxy/publish/publish.h"
+#include "proxy/sessions/session_home.h"
+#include "proxy/stream/event_stream.h"
+#include "proxy/stream/poll.h"
+#include "proxy/stream/subscriber.h"
+#include "proxy/stream/websocket.h"
 #include "proxy/worker.h"
 
 enum { TICK_MS = 20 };

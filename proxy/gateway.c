@@ -8,17 +8,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proxy/admission.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/digest.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
-#include "proxy/bridge_outbox.h"
-#include "proxy/certificates.h"
+#include "proxy/bridge/bridge_outbox.h"
+#include "proxy/edge/admission.h"
 #include "proxy/process.h"
-#include "proxy/sessions.h"
+#include "proxy/sessions/sessions.h"
 #include "proxy/sockets.h"
 #include "proxy/systemd.h"
+#include "proxy/tls/certificates.h"
 #include "proxy/watchdog.h"
 
 /*

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "conf/conf.h"
-#include "proxy/web.h"
+#include "proxy/http/web.h"
 #include "proxy/worker.h"
 #include "storage/log.h"
 

@@ -11,14 +11,14 @@
 
 #include "conf/check_backend.h"
 #include "conf/conf.h"
+#include "proxy/auth/token_command.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
 #include "proxy/compare/command.h"
 #include "proxy/gateway.h"
 #include "proxy/process.h"
 #include "proxy/systemd.h"
-#include "proxy/tls.h"
-#include "proxy/token_command.h"
+#include "proxy/tls/tls.h"
 
 #ifndef SPILLWAY_SYSCONFDIR
 #define SPILLWAY_SYSCONFDIR "/etc/spillway"

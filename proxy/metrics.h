@@ -4,13 +4,13 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "proxy/backend/upstream.h"
 #include "proxy/base/buf.h"
-#include "proxy/bridge_answer.h"
-#include "proxy/bridge_event.h"
-#include "proxy/limits.h"
-#include "proxy/upstream.h"
+#include "proxy/bridge/bridge_answer.h"
+#include "proxy/bridge/bridge_event.h"
+#include "proxy/edge/limits.h"
 #include "storage/log.h"
-#include "storage/outbox.h"
+#include "storage/outbox/outbox.h"
 #include "transports/notice.h"
 #include "transports/transport.h"
 

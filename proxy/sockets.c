@@ -10,7 +10,7 @@
 #include "proxy/base/address.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
-#include "proxy/listener.h"
+#include "proxy/edge/listener.h"
 #include "proxy/systemd.h"
 #include "proxy/worker.h"
 

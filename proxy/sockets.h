@@ -5,7 +5,7 @@
 
 #include "conf/conf.h"
 #include "proxy/base/address.h"
-#include "proxy/conn.h"
+#include "proxy/edge/conn.h"
 #include "proxy/process.h"
 
 struct worker;

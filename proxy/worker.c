@@ -5,21 +5,21 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "proxy/backend/routes.h"
+#include "proxy/backend/upstream.h"
 #include "proxy/base/err.h"
 #include "proxy/base/log.h"
 #include "proxy/base/thread.h"
-#include "proxy/bridge.h"
+#include "proxy/bridge/bridge.h"
 #include "proxy/drain.h"
+#include "proxy/edge/listener.h"
+#include "proxy/edge/look.h"
 #include "proxy/gateway.h"
-#include "proxy/http.h"
-#include "proxy/lab.h"
-#include "proxy/listener.h"
-#include "proxy/look.h"
-#include "proxy/publish.h"
-#include "proxy/relay.h"
-#include "proxy/routes.h"
-#include "proxy/subscriber.h"
-#include "proxy/upstream.h"
+#include "proxy/http/http.h"
+#include "proxy/http/relay.h"
+#include "proxy/lab/lab.h"
+#include "proxy/publish/publish.h"
+#include "proxy/stream/subscriber.h"
 
 /* Subscribers that are written to before others have their turn. */
 enum { DELIVERIES_PER_TURN = 512 };

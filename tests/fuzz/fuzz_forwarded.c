@@ -9,9 +9,9 @@
  */
 #include <arpa/inet.h>
 
+#include "proxy/backend/proxy_head.h"
 #include "proxy/base/field.h"
 #include "proxy/base/network.h"
-#include "proxy/proxy_head.h"
 #include "proxy/worker.h"
 #include "tests/fuzz/heads.h"
 

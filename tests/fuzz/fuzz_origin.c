@@ -5,7 +5,7 @@
  * sent, byte for byte, and nothing of the client's becomes a header of its own.
  * A longer list lets in more, never less, and "*" trusts nobody's cookies.
  */
-#include "proxy/origin.h"
+#include "proxy/auth/origin.h"
 
 #include "tests/fuzz/heads.h"
 

@@ -11,12 +11,12 @@
  * The writer's and the HTTP library's part is played here: the linker puts the
  * functions with `__wrap_` in the place of theirs (--wrap).
  */
-#include "proxy/api_publish.h"
+#include "proxy/api/api_publish.h"
 
 #include "conf/conf.h"
 #include "proxy/base/json.h"
 #include "proxy/base/utf8.h"
-#include "proxy/send.h"
+#include "proxy/publish/send.h"
 #include "proxy/worker.h"
 #include "tests/fuzz/heads.h"
 

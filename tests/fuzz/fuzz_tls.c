@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "proxy/tls.h"
+#include "proxy/tls/tls.h"
 #include "tests/fuzz/fuzz.h"
 
 static struct tls_context *context;

@@ -3,8 +3,8 @@
  * one that is signed. They are refused with a sentence, or become a grant
  * that is in force, whose user and patterns are what they have to be.
  */
+#include "proxy/auth/token.h"
 #include "proxy/base/pattern.h"
-#include "proxy/token.h"
 #include "tests/fuzz/fuzz.h"
 
 static const uint64_t now_ms = UINT64_C(1700000000000);

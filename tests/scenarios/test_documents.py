@@ -130,7 +130,7 @@ route "/x/*" {{ }}
             self.assertIn("`" + name, text)
 
     def test_of_close_codes_of_our_own(self):
-        table = document("proxy/close.c")
+        table = document("proxy/stream/close.c")
         codes = set(re.findall(r"\b4[0-9]{3}\b", table))
         self.assertGreater(len(codes), 5)
         text = re.search(r"^Close codes: .*?\n\n", document("README.md"),

@@ -27,16 +27,18 @@ sources=$(find proxy conf storage transports tests -name '*.[ch]' | sort)
 awk '
 BEGIN {
 	# The doors: a library, its headers, and the files that may see them.
-	door("libmicrohttpd", "^microhttpd[.]h$", "^proxy/http[^/]*[.][ch]$")
+	door("libmicrohttpd", "^microhttpd[.]h$", "^proxy/http/http[^/]*[.][ch]$")
 	door("libssl", "^openssl/(ssl|x509v3)[.]h$",
-	    "^proxy/(tls[^/]*|compare/secure)[.][ch]$")
+	    "^proxy/(tls/tls[^/]*|compare/secure)[.][ch]$")
 	door("libcrypto", "^openssl/",
-	    "^proxy/(base/(digest|signature)|tls[^/]*|compare/secure)[.][ch]$")
-	door("SQLite", "^sqlite3[.]h$", "^storage/[^/]*sqlite[^/]*[.][ch]$")
+	    "^proxy/(base/(digest|signature)|tls/tls[^/]*|compare/secure)" \
+	    "[.][ch]$")
+	door("SQLite", "^sqlite3[.]h$",
+	    "^storage/(sqlite|outbox)/[^/]*sqlite[^/]*[.][ch]$")
 	door("libconfuse", "^confuse[.]h$", "^conf/conf[.]c$")
-	door("libcurl", "^curl/", "^proxy/upstream[^/]*[.][ch]$")
+	door("libcurl", "^curl/", "^proxy/backend/upstream[^/]*[.][ch]$")
 	door("zlib", "^zlib[.]h$",
-	    "^(transports/ws_deflate|proxy/coding)[.]c$")
+	    "^(transports/ws_deflate|proxy/http/coding)[.]c$")
 
 	# What comes with the C library. Tests may use anything.
 	system_headers = "^((arpa|linux|net|netinet|sys)/[a-z_]+|assert|" \

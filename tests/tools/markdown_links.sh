@@ -8,7 +8,7 @@
 #
 # - relative links, and the headings that they name;
 # - paths in `code` that begin with one of our folders, as seen from the top;
-#   they may have wildcards, and a module needs no ending: `proxy/hub`;
+#   they may have wildcards, and a module needs no ending: `proxy/stream/hub`;
 # - the map in proxy/ARCHITECTURE.md: every module of ours is in it.
 #
 # What the build makes, and placeholders in capitals, are left out.
@@ -116,8 +116,8 @@ check_path() {
 # is behind one door has one line, with what its names end in.
 check_map() {
 	map=proxy/ARCHITECTURE.md
-	for file in proxy/base/*.[ch] conf/*.[ch] storage/*.[ch] \
-		transports/*.[ch] proxy/*.[ch]; do
+	for file in conf/*.[ch] proxy/*.[ch] proxy/*/*.[ch] storage/*.[ch] \
+		storage/*/*.[ch] transports/*.[ch]; do
 		name=${file##*/}
 		stem=${name%.[ch]}
 		grep -q "^|.*\`$stem\(\.[ch]\)\{0,1\}\`.*|.*|" "$map" ||

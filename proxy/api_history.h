@@ -1,9 +1,0 @@
-#ifndef SPILLWAY_PROXY_API_HISTORY_H
-#define SPILLWAY_PROXY_API_HISTORY_H
-
-#include "proxy/http.h"
-
-/* What a channel keeps, in the shape of a poll's answer. */
-void api_history(struct exchange *x, struct str name);
-
-#endif
