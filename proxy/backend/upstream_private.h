@@ -104,7 +104,7 @@ struct upstream_request {
 	CURL *easy;
 	unsigned generation; /* of the configuration it was set up with */
 	struct upstream_origin *origin;
-	struct upstream_origin *again; /* once more, by address; or NULL */
+	struct upstream_origin *again; /* it begins again with that; or NULL */
 	struct curl_slist *connect_to; /* that address; NULL: by name */
 	struct upstream_origin *only;  /* it is a probe of that; or NULL */
 	uint64_t tried;                /* a bit for each of the origins */

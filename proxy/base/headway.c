@@ -36,15 +36,17 @@ headway_untaken(int fd)
 	return ioctl(fd, SIOCOUTQ, &n) == 0 ? (size_t)n : 0;
 }
 
-uint64_t
-headway_taken(int fd)
+bool
+headway_is_made(int fd, uint32_t *taken)
 {
+	uint32_t before = *taken;
 	struct tcp_info info = { 0 };
 	socklen_t len = sizeof(info);
 
-	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ?
-	    info.tcpi_bytes_acked :
-	    TAKEN_UNKNOWN;
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+		return true;
+	*taken = (uint32_t)info.tcpi_bytes_acked;
+	return *taken != before || headway_untaken(fd) == 0;
 }
 
 void
@@ -56,16 +58,10 @@ headway_begin(struct headway *h, uint64_t lived_ms)
 uint64_t
 headway_missing_ms(struct headway *h, int fd, uint64_t lived_ms)
 {
-	uint64_t taken;
-
 	if (lived_ms < h->looked_ms + LOOK_MS)
 		return 0;
 	h->looked_ms = lived_ms;
-	taken = headway_taken(fd);
-	if (taken == TAKEN_UNKNOWN || taken != h->taken ||
-	    headway_untaken(fd) == 0) {
-		h->taken = taken;
+	if (headway_is_made(fd, &h->taken))
 		h->made_ms = lived_ms;
-	}
 	return lived_ms - h->made_ms;
 }

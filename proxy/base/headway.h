@@ -1,6 +1,7 @@
 #ifndef SPILLWAY_PROXY_BASE_HEADWAY_H
 #define SPILLWAY_PROXY_BASE_HEADWAY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,15 +21,18 @@ void headway_probe(int fd, uint64_t silence_ms);
 
 /* Bytes that were written, and that the peer's system has not taken yet. */
 size_t headway_untaken(int fd);
-/* How many it has taken; of Unix sockets the system does not know. */
-#define TAKEN_UNKNOWN UINT64_MAX
-uint64_t headway_taken(int fd);
+/*
+ * Has it taken some since this was asked last, as `*taken` remembers? Also if
+ * there is nothing to take; and of Unix sockets, of which the system does not
+ * know.
+ */
+bool headway_is_made(int fd, uint32_t *taken);
 
 /* What was seen of one socket; times are as loop_lived_ms counts. */
 struct headway {
-	uint64_t taken;
+	uint32_t taken;
 	uint64_t looked_ms;
-	uint64_t made_ms; /* when there was some, or nothing to take */
+	uint64_t made_ms;
 };
 
 void headway_begin(struct headway *h, uint64_t lived_ms);

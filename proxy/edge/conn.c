@@ -364,12 +364,6 @@ conn_untaken(const struct conn *c)
 	return headway_untaken(c->io.fd);
 }
 
-uint64_t
-conn_taken(const struct conn *c)
-{
-	return headway_taken(c->io.fd);
-}
-
 void
 conn_count(
     struct conn *c, struct transport_metrics *m, enum bucket b, uint64_t n)

@@ -193,8 +193,6 @@ int conn_queue(struct conn *c, const void *p, size_t n);
 int conn_flush(struct conn *c);
 /* Bytes that were written, and that the peer's system has not taken yet. */
 size_t conn_untaken(const struct conn *c);
-/* How many it has taken, or TAKEN_UNKNOWN. */
-uint64_t conn_taken(const struct conn *c);
 
 /* One message more from the client: false, and counted, if it is too fast. */
 bool conn_paces(struct conn *c, size_t bytes);

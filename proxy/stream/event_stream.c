@@ -25,14 +25,10 @@ sse_ready(struct conn *c, uint32_t events)
 static bool
 takes_nothing(struct subscriber *s)
 {
-	uint64_t now = subscriber_lived(s), taken = conn_taken(s->conn);
+	uint64_t now = subscriber_lived(s);
 
-	if (taken == TAKEN_UNKNOWN || (uint32_t)taken != s->taken ||
-	    conn_untaken(s->conn) == 0) {
-		s->taken = (uint32_t)taken;
+	if (headway_is_made(s->conn->io.fd, &s->taken))
 		s->read_ms = now;
-		return false;
-	}
 	return now >= s->read_ms + subscriber_worker(s)->conf->stall_timeout_ms;
 }
 

@@ -56,10 +56,9 @@ struct subscriber {
 	uint64_t read_ms;  /* last sign of life of the client's */
 	uint64_t stuck_ms; /* since when the socket takes nothing; 0: it does */
 	uint64_t events;
-	uint32_t
-	    unsettled;  /* bytes of input that no bucket has yet: a message */
-	uint32_t taken; /* when that was looked at last: conn_taken */
-	char *session;  /* of idempotent sends, or NULL */
+	uint32_t unsettled;  /* bytes of input that no bucket has yet */
+	uint32_t taken;      /* see headway_is_made */
+	char *session;       /* of idempotent sends, or NULL */
 	struct grant *grant; /* what its token allows; NULL: it has none */
 	/* A WebSocket whose first message has to be a token; else NULL. */
 	struct unproven *unproven;

@@ -535,8 +535,8 @@ reads_on(struct subscriber *s)
 {
 	uint32_t before = s->taken;
 
-	s->taken = (uint32_t)conn_taken(s->conn);
-	return s->taken != before && conn_untaken(s->conn) > 0;
+	return headway_is_made(s->conn->io.fd, &s->taken) &&
+	    s->taken != before && conn_untaken(s->conn) > 0;
 }
 
 /* Whom we do not listen to, or cannot ask, is not reproached with silence. */
