@@ -48,6 +48,6 @@ START_TEST(it_says_when_there_are_many_and_has_an_end)
 }
 END_TEST
 
-SUITE("storage/sqlite/payload_unsynced", TEST(what_was_left_is_taken_once),
+SUITE("storage/payload_unsynced", TEST(what_was_left_is_taken_once),
     TEST(what_need_not_be_synced_is_forgotten),
     TEST(it_says_when_there_are_many_and_has_an_end))

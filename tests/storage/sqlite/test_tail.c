@@ -380,7 +380,7 @@ START_TEST(a_file_of_the_first_release_is_understood)
 }
 END_TEST
 
-SUITE("storage/sqlite/tail", TEST(rows_are_there_when_the_process_has_gone),
+SUITE("storage/tail", TEST(rows_are_there_when_the_process_has_gone),
     TEST(a_tail_is_made_only_if_one_is_wanted),
     TEST(the_tail_of_another_log_is_none),
     TEST(a_row_that_is_not_whole_ends_the_tail),
