@@ -11,9 +11,7 @@
 enum {
 	COMPLAINTS_MAX = 5,
 	/* Fewer than a listening socket keeps waiting. */
-	OPENING_MAX = 1000,
-	/* Connecting takes a while: a stream beside it is not to wait. */
-	OPENING_LIVE = 8
+	OPENING_MAX = 1000
 };
 #define STALLED (10 * SECOND)
 
@@ -104,7 +102,13 @@ watch(struct bench *b)
 void
 bench_turn(struct bench *b)
 {
-	wires_turn(&b->wires, 0);
+	bench_turn_for(b, 0);
+}
+
+void
+bench_turn_for(struct bench *b, uint64_t ns)
+{
+	wires_turn(&b->wires, ns);
 	if (b->turn != NULL)
 		b->turn(b);
 	watch(b);
@@ -116,21 +120,16 @@ bench_rest(struct bench *b, uint64_t ns)
 	uint64_t end = now_ns() + ns;
 
 	while (now_ns() < end)
-		wires_turn(&b->wires, 10);
+		wires_turn(&b->wires, 10 * MS);
 	b->moved_ns = 0;
 }
 
 void
 bench_open(struct bench *b, uint32_t from, uint32_t n, enum wire_reader reader)
 {
-	uint32_t burst;
-
 	while (n > 0 || b->opening > 0) {
-		burst = b->o.live > 0 ? OPENING_LIVE : OPENING_MAX;
-		for (; n > 0 && burst > 0 && b->opening < OPENING_MAX; n--) {
+		for (; n > 0 && b->opening < OPENING_MAX; n--)
 			subscriber_open(&b->subs[from++], reader);
-			burst--;
-		}
 		bench_turn(b);
 	}
 }

@@ -91,6 +91,8 @@ void bench_subscribers(struct bench *b);
 
 /* One look at the wires. Ends the program when nothing happens any more. */
 void bench_turn(struct bench *b);
+/* The same, which waits for `ns` at most if nothing is to be seen. */
+void bench_turn_for(struct bench *b, uint64_t ns);
 /* Nothing to do for `ns` but to answer pings. */
 void bench_rest(struct bench *b, uint64_t ns);
 

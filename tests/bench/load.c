@@ -1,6 +1,7 @@
 /*
- * The load of the benchmark: subscribers and publishers, in one thread, on
- * loopback. One run, one line of JSON; README.md tells what is in it.
+ * The load of the benchmark: subscribers and publishers, in one thread (those
+ * of a storm in two), on loopback. One run, one line of JSON; README.md tells
+ * what is in it.
  *
  * Exits with 1 if an event was lost, came twice, or came in the wrong order,
  * or if anything was refused; with 2 if the options make no sense.

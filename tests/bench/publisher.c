@@ -53,7 +53,6 @@ publisher_open(struct publisher *p, struct bench *b)
 {
 	*p = (struct publisher){ .bench = b };
 	wire_init(&p->wire, &b->wires, &publisher_kind);
-	p->wire.urgent = b->o.live > 0;
 	wire_open(&p->wire, b->o.pub_port, WIRE_FAST);
 }
 
@@ -108,6 +107,13 @@ put_request(struct bench *b, struct pace *p, uint32_t c, uint64_t stamp)
 	}
 }
 
+static uint64_t
+due_ns(const struct pace *p)
+{
+	return p->begin +
+	    (uint64_t)((double)p->done / p->rate * (double)SECOND);
+}
+
 /* Does the pace allow one more now? If so, when was it due? */
 static bool
 is_due(
@@ -118,8 +124,7 @@ is_due(
 
 	*stamp = now;
 	if (p->rate > 0) {
-		*stamp = p->begin +
-		    (uint64_t)((double)p->done / p->rate * (double)SECOND);
+		*stamp = due_ns(p);
 		return *stamp <= now;
 	}
 	/* Counted in deliveries: at most `window` events' worth is open. */
@@ -182,6 +187,14 @@ publish(struct bench *b, struct pace *p)
 		wire_flush(&b->pubs[i].wire);
 	}
 	return !is_over(p, now) && (p->each == 0 || p->full < p->count);
+}
+
+uint64_t
+pace_rest_ns(const struct pace *p)
+{
+	uint64_t due = due_ns(p), now = now_ns();
+
+	return due > now ? due - now : 0;
 }
 
 uint32_t

@@ -36,6 +36,8 @@ struct pace {
 
 /* Publish what may be published now. False once that was all. */
 bool publish(struct bench *b, struct pace *p);
+/* Nanoseconds until the next one is due, at its rate. */
+uint64_t pace_rest_ns(const struct pace *p);
 /* Requests that are not answered. */
 uint32_t publishers_wait(const struct bench *b);
 

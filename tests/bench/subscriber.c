@@ -62,7 +62,7 @@ take_payload(struct subscriber *s, struct payload what)
 		    s->channel, what.seq, s->seq);
 	} else {
 		advance(s, what.seq);
-		if (s->is_timed)
+		if (s->counts)
 			histogram_add(&t->delivery, now_ns() - what.stamp);
 	}
 }
@@ -271,10 +271,9 @@ void
 subscriber_init(
     struct subscriber *s, struct bench *b, uint32_t channel, bool counts)
 {
-	*s = (struct subscriber){ .bench = b,
-		.channel = channel,
-		.counts = counts,
-		.is_timed = counts };
+	*s = (struct subscriber){
+		.bench = b, .channel = channel, .counts = counts
+	};
 	wire_init(&s->wire, &b->wires, &subscriber_kind);
 	b->channels[channel].listeners += counts;
 }

@@ -18,9 +18,8 @@ struct subscriber {
 	struct bench *bench;
 	enum subscriber_state state;
 	uint32_t channel;
-	uint32_t seq;  /* of the last event */
-	bool counts;   /* among those whom the window waits for */
-	bool is_timed; /* its deliveries go into the histogram */
+	uint32_t seq; /* of the last event */
+	bool counts;  /* among those whom the window waits for */
 	struct cursor cursor;
 };
 

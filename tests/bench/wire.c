@@ -15,8 +15,6 @@
 
 enum {
 	TURN_EVENTS = 256,
-	URGENT_TURN = 16, /* events of a turn when there are urgent ones */
-	URGENT_EVERY = 4, /* which are looked at after so many others */
 	SCRATCH = 256 * 1024,
 	REST = 16 * 1024, /* room for more of a message cut short */
 	BUFFER_MAX = 256 * 1024 * 1024,
@@ -33,13 +31,9 @@ fail(const char *what)
 void
 wires_init(struct wires *ws)
 {
-	struct epoll_event e = { .events = EPOLLIN, .data.ptr = NULL };
-
 	*ws = (struct wires){ .epoll = epoll_create1(EPOLL_CLOEXEC),
-		.urgent = epoll_create1(EPOLL_CLOEXEC),
 		.scratch = malloc(SCRATCH) };
-	if (ws->epoll < 0 || ws->urgent < 0 || ws->scratch == NULL ||
-	    epoll_ctl(ws->epoll, EPOLL_CTL_ADD, ws->urgent, &e) != 0)
+	if (ws->epoll < 0 || ws->scratch == NULL)
 		fail("epoll");
 }
 
@@ -55,10 +49,9 @@ static void
 watch(struct wire *w, int how)
 {
 	struct epoll_event e = { .data.ptr = w };
-	int set = w->urgent ? w->all->urgent : w->all->epoll;
 
 	e.events = EPOLLIN | (w->waits_to_write ? (uint32_t)EPOLLOUT : 0);
-	if (epoll_ctl(set, how, w->fd, &e) != 0)
+	if (epoll_ctl(w->all->epoll, how, w->fd, &e) != 0)
 		fail("epoll_ctl");
 }
 
@@ -97,8 +90,6 @@ wire_open(struct wire *w, uint16_t port, enum wire_reader reader)
 	    setsockopt(w->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
 	    ioctl(w->fd, FIONBIO, &on) != 0)
 		fail("connect");
-	if (w->urgent)
-		w->all->has_urgent = true;
 	watch(w, EPOLL_CTL_ADD);
 }
 
@@ -225,31 +216,18 @@ serve(const struct epoll_event *e)
 		read_some(w);
 }
 
-static void
-serve_urgent(struct wires *ws)
-{
-	struct epoll_event events[TURN_EVENTS];
-	int i, n = epoll_wait(ws->urgent, events, TURN_EVENTS, 0);
-
-	for (i = 0; i < n; i++)
-		serve(&events[i]);
-}
-
 void
-wires_turn(struct wires *ws, int timeout_ms)
+wires_turn(struct wires *ws, uint64_t timeout_ns)
 {
+	struct timespec timeout = { .tv_sec = (time_t)(timeout_ns / SECOND),
+		.tv_nsec = (long)(timeout_ns % SECOND) };
 	struct epoll_event events[TURN_EVENTS];
 	int i, n;
 
 	if (ws->woken_ns != 0)
 		ws->busy_ns += now_ns() - ws->woken_ns;
-	n = epoll_wait(ws->epoll, events,
-	    ws->has_urgent ? URGENT_TURN : TURN_EVENTS, timeout_ms);
+	n = epoll_pwait2(ws->epoll, events, TURN_EVENTS, &timeout, NULL);
 	ws->woken_ns = n > 0 ? now_ns() : 0;
-	for (i = 0; i < n; i++) {
-		if (events[i].data.ptr != NULL)
-			serve(&events[i]);
-		if (ws->has_urgent && i % URGENT_EVERY == 0)
-			serve_urgent(ws);
-	}
+	for (i = 0; i < n; i++)
+		serve(&events[i]);
 }

@@ -29,7 +29,6 @@ struct wire_kind {
 
 struct wire {
 	int fd; /* -1: not connected */
-	bool urgent;
 	bool waits_to_write;
 	const struct wire_kind *kind;
 	struct wires *all;
@@ -39,8 +38,6 @@ struct wire {
 
 struct wires {
 	int epoll;
-	int urgent; /* connections that are looked at between all others */
-	bool has_urgent;
 	uint32_t opened;   /* connections so far: spreads source addresses */
 	uint64_t woken_ns; /* when there was work; 0: there was none */
 	uint64_t busy_ns;  /* time with work so far */
@@ -48,13 +45,10 @@ struct wires {
 };
 
 void wires_init(struct wires *ws);
-/*
- * Wait for `timeout_ms` (0: only look) and serve what came. An urgent
- * connection waits for a few others at most.
- */
-void wires_turn(struct wires *ws, int timeout_ms);
+/* Wait for `timeout_ns` at most (0: only look) and serve what came. */
+void wires_turn(struct wires *ws, uint64_t timeout_ns);
 
-/* A connection still closed; `kind` and `urgent` are the caller's to set. */
+/* A connection still closed; `kind` is the caller's. */
 void wire_init(struct wire *w, struct wires *ws, const struct wire_kind *kind);
 enum wire_reader {
 	WIRE_FAST,
