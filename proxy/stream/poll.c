@@ -377,8 +377,7 @@ poll_begin(
 		proceed(s);
 		return;
 	}
-	if (replay_start(h, s, NULL, smaller(req->last, req->limit),
-		(size_t)s->poll.limit) != SW_OK)
+	if (replay_start(h, s, NULL, req->last, (size_t)s->poll.limit) != SW_OK)
 		subscriber_close(s, CLOSE_STORE);
 }
 

@@ -232,9 +232,6 @@ class Poller:
         limit = self.random.choice((None, 1, 7, 100, 500))
         if limit is not None:
             params["limit"] = limit
-        if "last" in params:
-            self.start.value = params["last"] = min(params["last"],
-                                                    limit or 100)
         if self.way == "history":
             params.pop("last", None)
             return f"/v1/channels/{self.channels[0]}/events" + query(params)

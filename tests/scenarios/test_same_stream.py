@@ -7,6 +7,8 @@ from gateway import (EventStream, Scenario, STREAMS, TRANSPORTS, WebSocket,
 
 
 class SameStream(Scenario):
+    conf = 'channel "mem" { durability = memory }'
+
     def test_all_transports_replay_the_same_envelopes(self):
         g = self.gateway
         g.publish("a", {"n": 1, "big": 12345678901234567890})
@@ -120,6 +122,23 @@ class SameStream(Scenario):
                                  expected, (params, cursor))
                 s.notice("caughtup")
                 s.close()
+
+    def test_last_is_as_many_wherever_an_answer_ends(self):
+        g = self.gateway
+        names = ["a", "mem", "a"]
+        ids = g.batch([{"channel": names[n % 3], "data": n}
+                       for n in range(390)])
+        mem = ids[1::3]
+        for transport in self.each():
+            for channels, of_them in ("mem", mem), ("a,mem", ids):
+                for last in 101, 120, 350:
+                    s = transport(g, channels, None, last=last)
+                    expected = of_them[-last:]
+                    self.assertEqual(
+                        [e["id"] for e in s.events(len(expected))], expected,
+                        (channels, last))
+                    s.notice("caughtup")
+                    s.close()
 
     def test_several_channels_come_merged_in_order_of_ids(self):
         g = self.gateway
