@@ -207,14 +207,29 @@ finish_break(struct survey *s)
 	free(q);
 }
 
-/* "ws,sse" to a bit for each; all, if it is not there. */
+/* "ws,sse" to a bit for each; 0 if one of them is none. */
+static unsigned
+find_transports(struct str list)
+{
+	const struct transport *t;
+	unsigned found = 0;
+	struct str name;
+
+	while (str_cut(&list, ',', &name)) {
+		if ((t = transport_find(name)) == NULL)
+			return 0;
+		found |= 1U << t->id;
+	}
+	return found;
+}
+
+/* All, if it is not there. Pages write a comma as %2C. */
 static bool
 read_transports(const struct request *r, enum lab_fault fault, unsigned *out)
 {
-	const struct transport *t;
-	struct str list, name;
+	char room[64];
+	struct str list;
 
-	*out = 0;
 	if (!request_param(r, "transports", &list)) {
 		/* An answer that is whole is passed on by all of them. */
 		*out = fault == LAB_HOLD ?
@@ -222,11 +237,9 @@ read_transports(const struct request *r, enum lab_fault fault, unsigned *out)
 		    (1U << TRANSPORT_COUNT) - 1;
 		return true;
 	}
-	while (str_cut(&list, ',', &name)) {
-		if ((t = transport_find(name)) == NULL)
-			return false;
-		*out |= 1U << t->id;
-	}
+	*out = percent_plain(&list, room, sizeof(room)) ?
+	    find_transports(list) :
+	    0;
 	return *out != 0;
 }
 

@@ -313,6 +313,16 @@ class Faults(Scenario):
         self.fault("mute", seconds=1)
         self.gateway.until(lambda: not self.faults(), "the end of the fault")
 
+    def test_a_list_of_transports_may_be_encoded(self):
+        # As the URLSearchParams of a page write it.
+        self.fault("refuse", transports="ws%2Csse")
+        self.arrives_by("long")
+        for wrong in "ws%2", "ws%2Cudp", "%2C", "ws," * 99:
+            status, _, _ = self.gateway.request(
+                "PUT", "/spillway/lab/faults/p" +
+                query({"fault": "cut", "transports": wrong}))
+            self.assertEqual(status, 400, wrong)
+
     def test_what_is_held_comes_when_the_fault_ends(self):
         self.fault("hold", value=100000, transports="ws,sse")
         stream = Wire(self.gateway.port)
