@@ -2,6 +2,7 @@
 
 import json
 import time
+import zlib
 
 from gateway import (EventStream, Gateway, Scenario, WebSocket, Wire, main,
                      query, request_head)
@@ -107,6 +108,21 @@ class Demo(Lab):
         self.assertEqual(self.order(rate=0, next=last + 1)[1]["next"],
                          last + 1)
         with_all.close()
+
+    def test_compression_finds_no_pattern_in_the_payload(self):
+        self.order(rate=100, size=4096)
+        stream = EventStream(self.gateway.port,
+                             "/stream/compare-a?after=start")
+        payloads = []
+        while len(payloads) < 3:
+            name, data = stream.block()
+            if name == "message":
+                payloads.append(data.encode())
+        stream.close()
+        for payload in payloads:
+            self.assertEqual(len(payload), 4096)
+            self.assertGreater(len(zlib.compress(payload)), 3000)
+        self.assertEqual(len({json.loads(p)["pad"] for p in payloads}), 3)
 
     def test_it_is_no_faster_than_it_was_told(self):
         stream = EventStream(self.gateway.port,
