@@ -3,7 +3,7 @@
  * right. Backend above, gateway in the middle, client below.
  */
 
-const LABEL = 118, RIGHT = 10, LANE_GAP = 18, AXIS = 22;
+const LABEL = 118, RIGHT = 10;
 const HEAD = 5;
 
 /*
@@ -57,10 +57,12 @@ export class Ladder {
 		const canvas = this.canvas, scale = devicePixelRatio || 1;
 		const width = canvas.clientWidth;
 		const size = parseFloat(this.colours.fontSize);
-		const lane = size * 4;
-		const height = Math.round(lanes * (lane + LANE_GAP) + AXIS);
+		const height = Math.round(size * (lanes * 5.2 + 1.6));
 
-		this.lane = lane;
+		/* A lane has four lines, and what is between it and the next. */
+		this.lane = size * 4;
+		this.gap = size * 1.2;
+		this.axis = size * 1.6;
 		this.font = `${Math.round(size * 0.8)}px ${this.colours.fontFamily}`;
 		this.label = Math.max(LABEL, size * 8);
 		if (canvas.width !== Math.round(width * scale) ||
@@ -90,7 +92,7 @@ export class Ladder {
 		this.to = this.frozen ?? now;
 		this.from = this.to - this.spanMs;
 		panes.forEach((pane, i) => this.paintLane(pane,
-			i * (this.lane + LANE_GAP) + 8, chosen));
+			i * (this.lane + this.gap) + this.gap / 2, chosen));
 		this.paintAxis();
 	}
 
@@ -122,7 +124,8 @@ export class Ladder {
 		pen.textAlign = "left";
 		pen.save();
 		pen.beginPath();
-		pen.rect(this.label, top - 8, end - this.label, this.lane + 16);
+		pen.rect(this.label, top - this.gap / 2, end - this.label,
+			this.lane + this.gap);
 		pen.clip();
 		this.paintAsks(pane, middle, bottom);
 		this.paintEvents(pane, top, middle, bottom, chosen);
@@ -184,15 +187,16 @@ export class Ladder {
 	}
 
 	paintAxis() {
-		const y = this.height - AXIS / 2, step = this.spanMs / 5;
+		const room = this.width - this.label - RIGHT;
+		const steps = room > this.axis * 15 ? 5 : 1;
+		const y = this.height - this.axis / 2, step = this.spanMs / steps;
 
 		this.colour("--soft");
-		this.pen.textAlign = "center";
-		for (let i = 0; i <= 5; i++) {
+		for (let i = 0; i <= steps; i++) {
 			const ms = this.spanMs - i * step;
 
-			this.pen.textAlign = i === 5 ? "right" : i === 0 ? "left" :
-				"center";
+			this.pen.textAlign = i === steps ? "right" :
+				i === 0 ? "left" : "center";
 			this.pen.fillText(ms === 0 ? "now" : `−${ms / 1000} s`,
 				this.x(this.from + i * step), y);
 		}
