@@ -20,8 +20,12 @@ channel "report" {{ send = publish }}
     def report(self, command):
         """What the page says of its run, when that is over."""
         data = self.reported(command)
-        self.assertEqual([l for l in data["log"] if "error" in l["text"]], [])
+        self.assertEqual([l for l in data["log"] if "error" in l["text"] or
+                          l["who"] == "page" and "refused" in l["text"]], [])
         return data
+
+    def said(self, data, who):
+        return [l["text"] for l in data["log"] if l["who"] == who]
 
     def follow(self, command):
         data = self.report(command)
@@ -40,6 +44,10 @@ channel "report" {{ send = publish }}
             self.assertEqual(pane["bytes"]["payload"],
                              128 * data["published"], name)
             self.assertEqual(pane["latencyMs"]["count"], data["published"])
+            self.assertEqual(pane["events"], data["published"])
+        self.assertEqual(data["measuredFrom"], 0)
+        self.assertEqual(data["verdict"],
+                         f"Stopped after {data['published']} events.")
         by_name = {p["transport"]: p for p in data["panes"]}
         self.assertEqual(by_name["ws"]["requests"], 1)
         self.assertEqual(by_name["sse"]["requests"], 1)
@@ -87,6 +95,52 @@ class Lesson(Compare):
                 self.assertEqual(pane[what], 0, (name, what))
         for name in "ws", "auto":
             self.assertGreater(by_name[name]["caughtUp"], 0, name)
+
+
+class Settings(Compare):
+    """What an event costs is measured anew when it is another."""
+
+    page = "compare/#lesson=header-tax&pace=0.1&report=report"
+
+    def follow(self, command):
+        data = self.report(command)
+        self.assertGreater(data["measuredFrom"], 0)
+        for pane in data["panes"]:
+            name = pane["transport"]
+            self.assertEqual(pane["received"], data["published"], name)
+            self.assertLess(pane["events"], pane["received"], name)
+            self.assertEqual(pane["latencyMs"]["count"], pane["events"])
+            # Those of 4 kB came before. Some were on their way meanwhile.
+            self.assertLess(pane["bytes"]["payload"], 150 * pane["events"])
+            self.assertEqual(pane["bytes"]["handshake"], 0, name)
+
+
+class Restarted(Compare):
+    """A gateway that was killed counts from nothing: so does the page."""
+
+    page = "compare/#run=1&rate=50&poll=300&seconds=12&report=report"
+
+    def follow(self, command):
+        g = self.gateway
+        browser = self.browse(command)
+
+        def published():
+            return any(c["depth"] > 100 for c in g.api(
+                "GET", "/v1/channels?prefix=compare-")[1]["channels"])
+        g.until(published, "a hundred events")
+        g.kill9()
+        g.start()
+
+        def told():
+            self.assertIsNone(browser.poll(), "the browser has ended")
+            return g.poll("report", after="start")["events"]
+        data = g.until(told, "the page's report")[0]["data"]
+        self.assertGreater(data["measuredFrom"], 0)
+        for pane in data["panes"]:
+            self.assertLess(pane["events"], pane["received"])
+            # What was on its way meanwhile may be counted on one side alone.
+            self.assertGreater(pane["bytes"]["payload"], 64 * pane["events"])
+            self.assertLess(pane["bytes"]["payload"], 256 * pane["events"])
 
 
 if __name__ == "__main__":

@@ -287,6 +287,35 @@ test('what no event has cost is not known', () => {
 	assert.equal(pane.each().total, 300);
 });
 
+const bytesOf = (payload, framing) => ({ handshake: 0, request_headers: 0,
+	response_headers: 0, framing, heartbeat: 0, payload });
+
+test('with other settings costs and latencies are measured anew', () => {
+	const pane = new Pane('ws', 'WebSocket');
+	const take = (from, to, ms) => {
+		for (let n = from; n <= to; n++) {
+			pane.tally.take(n, false);
+			pane.latency.add(ms);
+		}
+	};
+
+	take(1, 10, 100);
+	pane.counted = { bytes: bytesOf(640, 1000) };
+	assert.deepEqual(pane.measured(),
+		{ events: 10, bytes: pane.counted.bytes });
+	pane.measureAnew();
+	assert.equal(pane.measured().events, 0);
+	assert.equal(pane.latency.count, 0);
+	take(11, 12, 5);
+	pane.counted = { bytes: bytesOf(640 + 8192, 1200) };
+	assert.deepEqual(pane.measured(),
+		{ events: 2, bytes: bytesOf(8192, 200) });
+	assert.equal(pane.each().total, 4196);
+	assert.equal(pane.latency.max, 5);
+	/* What was counted is all that there was. */
+	assert.equal(pane.tally.received, 12);
+});
+
 test('cells of the CSV are quoted, and none is a formula', () => {
 	const pane = { transport: '=1+1', received: 'a"b,c', missing: -3,
 		caughtUp: 0, late: 0, duplicates: 0, gaps: 0, reconnects: 0,
@@ -295,6 +324,8 @@ test('cells of the CSV are quoted, and none is a formula', () => {
 		.split('\r\n');
 
 	assert.equal(lines.length, 3);
+	assert.equal(lines[0].split(',').length,
+		lines[1].replace('"a""b,c"', '').split(',').length);
 	assert.ok(lines[1].startsWith('\'=1+1,"a""b,c",-3,0,'));
 });
 

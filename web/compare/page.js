@@ -17,6 +17,8 @@ export const controls = byId("controls");
 export const FIELDS = ["rate", "size", "burst", "poll", "seconds"];
 
 const COUNT_MS = 1000;
+/* What these say decides what an event costs, and how late it is. */
+const COSTS = ["rate", "size", "burst", "poll"];
 /* The publisher ends by itself, soon after the page has gone. */
 const LEASE_S = 15, RENEW_MS = 5000;
 const LOG_KEPT = 500;
@@ -87,6 +89,7 @@ export class Page {
 			clock: new Clock(), began: Date.now(), ended: null, published: 0,
 			order: Promise.resolve(), ending: false,
 			base: null, /* the first counts: what is after is no beginning */
+			anew: null, /* { at, why }: when costs began to be others */
 		};
 
 		if (this.entries.length > 0)
@@ -174,14 +177,29 @@ export class Page {
 
 		if (this.run !== run)
 			return;
+
+		/* Who knows less than before has been started since. */
+		const restarted = this.panes.some((pane) =>
+			sums.get(pane.name)?.requests < pane.counted?.requests);
+
 		for (const pane of this.panes)
 			pane.counted = sums.get(pane.name) ?? pane.counted;
 		this.paintFaults();
 		run.counted = Date.now();
 		run.base ??= { at: run.counted, of: this.panes.map(spent) };
-		run.published = Math.max(run.published, ...this.panes.map((pane) =>
-			pane.tally.expected - 1));
+		if (restarted)
+			this.measureAnew("the gateway began to count anew");
 		this.paintSums();
+	}
+
+	/* What was measured until now is of something else. */
+	measureAnew(why) {
+		const run = this.run;
+
+		run.anew = { at: run.counted, why };
+		run.base = { at: run.counted, of: this.panes.map(spent) };
+		for (const pane of this.panes)
+			pane.measureAnew();
 	}
 
 	/* Whatever the controls say now. */
@@ -191,11 +209,22 @@ export class Page {
 		this.remember();
 		if (!this.running)
 			return;
-		Object.assign(this.run.settings, this.settings());
+		const run = this.run, before = { ...run.settings };
+		const now = Object.assign(run.settings, this.settings());
+
 		this.log("page", "settings: " + FIELDS.map((name) =>
-			`${name} ${this.run.settings[name]}`).join(", "));
-		this.limit(this.run);
-		await this.publish().catch((error) => this.fail(error));
+			`${name} ${now[name]}`).join(", "));
+		this.limit(run);
+		try {
+			await this.publish();
+			if (COSTS.every((name) => now[name] === before[name]))
+				return;
+			await this.count();
+			if (this.run === run && run.ended === null)
+				this.measureAnew("the settings changed");
+		} catch (error) {
+			this.fail(error);
+		}
 	}
 
 	/* In the log as well: the next frame has another verdict. */
@@ -234,9 +263,18 @@ export class Page {
 		if (this.run !== run || run.ended !== null)
 			return;
 		this.stop();
-		this.say("good", `Stopped after ${formatCount(run.published)} ` +
-			"events.");
+		this.sayEnd(run.published);
 		await this.report();
+	}
+
+	sayEnd(published) {
+		const short = this.panes
+			.map(({ kind, tally }) => [kind, published - tally.received])
+			.filter(([, n]) => n > 0)
+			.map(([kind, n]) => `${kind} lacks ${formatCount(n)}`);
+
+		this.say(short.length > 0 ? "bad" : "good", ["Stopped after " +
+			`${formatCount(published)} events`, ...short].join(", ") + ".");
 	}
 
 	/* To a channel that the link names: for machines that measure. */
@@ -248,8 +286,7 @@ export class Page {
 			await fetchJson(`/stream/${encodeURIComponent(channel)}`, {
 				method: "POST",
 				headers: { "Content-Type": "application/json" },
-				body: JSON.stringify(collect(this.run, this.panes,
-					this.entries, this.link(this.run.settings))),
+				body: JSON.stringify(this.collect()),
 			}).catch((error) => this.say("bad", error.message));
 	}
 
@@ -258,7 +295,8 @@ export class Page {
 		const enough = Date.now() + run.settings.poll + 10000;
 
 		while (Date.now() < enough && run.ended === null &&
-			this.panes.some((p) => p.tally.expected <= last))
+			this.panes.some((p) => p.state !== "refused" &&
+				p.tally.expected <= last))
 			await new Promise((done) => setTimeout(done, 50));
 	}
 
@@ -314,10 +352,18 @@ export class Page {
 			view.paint();
 		if (this.run === null)
 			return;
+		const numbers = this.panes.map((p) => p.tally.expected - 1);
+		/* Who was refused does not get any newer ones. */
 		const chosen = Number(byId("chosen").value) ||
-			Math.min(...this.panes.map((p) => p.tally.expected)) - 1;
+			Math.min(...numbers.filter((n, i) =>
+				this.panes[i].state !== "refused"), Infinity);
 
-		byId("ladder-event").textContent = chosen > 0 ? `#${chosen}` : "–";
+		this.run.published = Math.max(this.run.published, ...numbers);
+		if (this.run.clock.probes > 0)
+			this.paintNumbers();
+
+		byId("ladder-event").textContent = chosen > 0 &&
+			chosen < Infinity ? `#${chosen}` : "–";
 		this.ladder.paint(this.panes, this.run.clock.now(), chosen);
 		if (this.running)
 			this.paintVerdict();
@@ -336,33 +382,46 @@ export class Page {
 		const sum = (of) => this.panes.reduce((n, p) => n + of(p), 0);
 		const missed = sum((p) => p.tally.missed);
 		const twice = sum((p) => p.tally.duplicates);
-		const away = this.panes.filter((p) => p.state !== "live");
+		const list = (panes) => panes.map((p) => p.kind).join(", ");
+		const refused = this.panes.filter((p) => p.state === "refused");
+		const away = this.panes.filter((p) =>
+			p.state !== "live" && p.state !== "refused");
 
 		if (this.run.ending)
 			this.say("wait", "Stopping: what was published last is still " +
 				"on its way. Press Stop again not to wait for it.");
 		else if (missed > 0 || twice > 0)
 			this.say("bad", `${missed} missing, ${twice} twice.`);
+		else if (refused.length > 0)
+			this.say("bad", `Refused, and gone for good: ${list(refused)}.`);
 		else if (away.length > 0)
-			this.say("wait", `Not connected: ${away.map((p) => p.kind)
-				.join(", ")}. What they miss is caught up.`);
+			this.say("wait", `Not connected: ${list(away)}. What they miss ` +
+				"is caught up.");
 		else
 			this.say("good", "Nothing missing, nothing twice, all in order.");
+	}
+
+	/* No live region: they always change. */
+	paintNumbers() {
+		const { clock, anew, began, published } = this.run;
+
+		byId("numbers").textContent = `${formatCount(published)} ` +
+			"events published; latencies are from the publication to the " +
+			`page's handler, ±${formatTime(clock.error)}, which is what is ` +
+			`known of the clocks (${clock.probes} probes)` +
+			(anew === null ? "" : "; latencies, bytes and costs are those " +
+				`since ${((anew.at - began) / 1000).toFixed(1)} s, when ` +
+				anew.why) +
+			(document.hidden ? "; the page is hidden, timers are late" : "") +
+			".";
 	}
 
 	paintSums() {
 		const each = this.panes.map((pane) => pane.each());
 		const most = Math.max(...each.map((e) => e.total || 0));
-		const clock = this.run.clock;
 
 		for (const view of this.views)
 			view.paintSums(most);
-		byId("numbers").textContent = `${formatCount(this.run.published)} ` +
-			"events published; latencies are from the publication to the " +
-			`page's handler, ±${formatTime(clock.error)}, which is what is ` +
-			`known of the clocks (${clock.probes} probes)` +
-			(document.hidden ? "; the page is hidden, timers are late" : "") +
-			".";
 		this.cost.paint(this.panes, this.run, each,
 			Math.max(Number(byId("clients").value) || 1, 1));
 	}
@@ -463,6 +522,11 @@ export class Page {
 		return url.href;
 	}
 
+	collect() {
+		return collect(this.run, this.panes, this.entries,
+			byId("verdict").textContent, this.link(this.run.settings));
+	}
+
 	remember() {
 		byId("again").href = this.link();
 	}
@@ -472,8 +536,7 @@ export class Page {
 			this.say("wait", "Nothing is measured yet: press Start.");
 			return;
 		}
-		const data = collect(this.run, this.panes, this.entries,
-			this.link(this.run.settings));
+		const data = this.collect();
 		const name = `spillway-compare-${this.run.id}`;
 
 		if (kind === "json")

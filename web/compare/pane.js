@@ -100,6 +100,7 @@ export class Pane {
 		this.gaps = 0;
 		this.reconnects = 0;
 		this.counted = null;
+		this.before = { received: 0, bytes: null };
 		this.state = "idle";
 		this.why = "";
 	}
@@ -233,14 +234,33 @@ export class Pane {
 			this.waiting.add(Math.max(asked.at - sent, 0.01));
 	}
 
-	/* What an event cost so far, by bucket and in all. */
+	/* Other settings have other costs: what was measured before is over. */
+	measureAnew() {
+		this.before = { received: this.tally.received,
+			bytes: this.counted?.bytes ?? null };
+		this.latency = new Histogram();
+		this.waiting = new Histogram();
+	}
+
+	/* What was counted since then; bytes null: nothing yet. */
+	measured() {
+		const { counted, before } = this;
+
+		return {
+			events: this.tally.received - before.received,
+			bytes: counted && Object.fromEntries(BUCKETS.map(([b]) =>
+				[b, counted.bytes[b] - (before.bytes?.[b] ?? 0)])),
+		};
+	}
+
+	/* What an event costs, by bucket and in all. */
 	each() {
+		const { events, bytes: sums } = this.measured();
 		const bytes = {};
 		let total = 0;
 
 		for (const [bucket] of BUCKETS) {
-			bytes[bucket] = perEvent(this.counted?.bytes[bucket],
-				this.tally.received);
+			bytes[bucket] = perEvent(sums?.[bucket], events);
 			total += bytes[bucket];
 		}
 		return { bytes, total };

@@ -4,8 +4,12 @@ import { BUCKETS, formatBytes, formatCount, formatMs, formatTime, perEvent }
 	from "./measure.js";
 import { element } from "./view.js";
 
-/* All that a run has shown. */
-export function collect(run, panes, log, link) {
+/*
+ * All that a run has shown. What an event costs and how late it is depends on
+ * the settings: bytes and latencies are those of `events`, which came since the
+ * settings changed last.
+ */
+export function collect(run, panes, log, verdict, link) {
 	return {
 		about: "Spillway: what each transport costs",
 		began: new Date(run.began).toISOString(),
@@ -13,7 +17,9 @@ export function collect(run, panes, log, link) {
 		browser: navigator.userAgent,
 		again: link,
 		settings: run.settings,
+		measuredFrom: run.anew ? (run.anew.at - run.began) / 1000 : 0,
 		published: run.published,
+		verdict,
 		clock: {
 			offsetMs: run.clock.offset, errorMs: run.clock.error,
 			probes: run.clock.probes,
@@ -30,7 +36,7 @@ export function collect(run, panes, log, link) {
 			reconnects: pane.reconnects,
 			requests: pane.counted?.requests ?? null,
 			connections: pane.counted?.connections ?? null,
-			bytes: pane.counted?.bytes ?? null,
+			...pane.measured(),
 			latencyMs: pane.latency.summary(),
 			waitingMs: pane.waiting.count ? pane.waiting.summary() : null,
 			...pane.rungs && { rungs: Object.fromEntries([...pane.rungs]
@@ -52,13 +58,14 @@ function cell(value) {
 export function toCsv(data) {
 	const rows = [["transport", "received", "missing", "caught_up", "late",
 		"duplicates", "gaps", "reconnects", "requests", "connections",
-		...BUCKETS.map(([bucket]) => `bytes_${bucket}`), "p50_ms", "p95_ms",
+		"measured_from_s", "events", ...BUCKETS.map(([bucket]) => `bytes_${bucket}`), "p50_ms", "p95_ms",
 		"p99_ms", "max_ms", "clock_error_ms"]];
 
 	for (const pane of data.panes)
 		rows.push([pane.transport, pane.received, pane.missing,
 			pane.caughtUp, pane.late, pane.duplicates, pane.gaps,
 			pane.reconnects, pane.requests, pane.connections,
+			data.measuredFrom, pane.events,
 			...BUCKETS.map(([bucket]) => pane.bytes?.[bucket] ?? null),
 			pane.latencyMs.p50, pane.latencyMs.p95, pane.latencyMs.p99,
 			pane.latencyMs.max, data.clock.errorMs]);
@@ -114,8 +121,13 @@ export function toHtml(data, charts) {
 		element("p", `${data.began}, ${data.seconds.toFixed(1)} s: ` +
 			`${data.settings.rate} events a second with ` +
 			`${data.settings.size} bytes each, ${data.settings.burst} at a ` +
-			`time; short polls every ${data.settings.poll} ms. Clocks agree ` +
-			`to ±${formatTime(data.clock.errorMs)}. ${data.browser}`),
+			`time; short polls every ${data.settings.poll} ms` +
+			(data.measuredFrom > 0 ? `, since ${data.measuredFrom.toFixed(1)}` +
+				" s: bytes and latencies are of that time" : "") +
+			`. Clocks agree to ±${formatTime(data.clock.errorMs)}. ` +
+			data.browser),
+		element("p", `${formatCount(data.published)} events were ` +
+			`published. ${data.verdict}`),
 		element("h2", "What arrived, and how late"),
 		table(["Transport", "Received", "Missing", "Caught up", "Twice",
 			"p50 ms", "p95 ms", "p99 ms", "Max ms"],
@@ -127,7 +139,7 @@ export function toHtml(data, charts) {
 			"Requests"],
 		data.panes.map((p) => {
 			const each = BUCKETS.map(([b]) =>
-				perEvent(p.bytes?.[b], p.received));
+				perEvent(p.bytes?.[b], p.events));
 
 			return [p.name, ...each.map(formatCount),
 				formatBytes(each.reduce((a, b) => a + b, 0)),
