@@ -97,6 +97,54 @@ class Lesson(Compare):
             self.assertGreater(by_name[name]["caughtUp"], 0, name)
 
 
+class Antivirus(Compare):
+    """Streams are held up, and WebSockets refused: a poll is left."""
+
+    page = "compare/#lesson=antivirus&pace=0.15&report=report"
+
+    def follow(self, command):
+        data = self.report(command)
+        by_name = {p["transport"]: p for p in data["panes"]}
+        said = self.said(data, "auto")
+        # Cut off, and on its way down.
+        self.assertTrue(any(t.startswith("ws failed") for t in said), said)
+        self.assertTrue(any(t in ("uses long", "uses short") for t in said),
+                        said)
+        self.assertGreater(by_name["sse"]["reconnects"], 0)
+        for pane in data["panes"]:
+            self.assertEqual(pane["received"], data["published"],
+                             pane["transport"])
+        self.assertEqual(data["verdict"],
+                         f"Stopped after {data['published']} events.")
+
+
+class Token(Compare):
+    """Who has nobody to ask is refused, and it is said what that costs."""
+
+    page = "compare/#lesson=token&pace=0.15&report=report"
+
+    def follow(self, command):
+        data = self.report(command)
+        lacks = []
+        for pane in data["panes"]:
+            name = pane["transport"]
+            short = data["published"] - pane["received"]
+            refused = any(t.startswith("was refused")
+                          for t in self.said(data, name))
+            # A long poll that was just being answered is not told.
+            if name != "long":
+                self.assertEqual(refused, name == "ws")
+            self.assertEqual(short > 0, refused, name)
+            if short > 0:
+                lacks.append(f", {name} lacks {short}")
+        self.assertEqual(data["verdict"], f"Stopped after {data['published']}"
+                         f" events{''.join(lacks)}.")
+        said = self.said(data, "auto")
+        self.assertIn("asked for a new token", said)
+        # It was the token that failed.
+        self.assertFalse(any(t.startswith("ws failed") for t in said), said)
+
+
 class Settings(Compare):
     """What an event costs is measured anew when it is another."""
 

@@ -21,6 +21,7 @@ const { Clock, countPanes, formatBytes, formatCount, formatMs, formatTime,
 	Histogram } = await load('measure.js');
 const { AutoPane } = await load('auto.js');
 const { Ladder } = await load('ladder.js');
+const { LESSONS, Player } = await load('lessons.js');
 const { Pane, Tally, TransportPane } = await load('pane.js');
 const { Refusal } = await load('../transports.js');
 const { toCsv } = await load('report.js');
@@ -316,6 +317,69 @@ test('with other settings costs and latencies are measured anew', () => {
 	assert.equal(pane.tally.received, 12);
 });
 
+/* What a player does with three steps, when told to do this. */
+async function play(tell) {
+	const said = [];
+	const player = new Player({ step: (lesson, step) => said.push(step.say),
+		over: () => said.push('over') });
+
+	player.play({ steps: [{ at: 0, say: 'a' }, { at: 1e6, say: 'b' },
+		{ at: 2e6, say: 'c' }] });
+	await new Promise((done) => setTimeout(done, 5));
+	tell(player);
+	player.stop();
+	return said;
+}
+
+test('a lesson can wait, go on, and be hurried', async () => {
+	assert.deepEqual(await play(() => {}), ['a']);
+	assert.deepEqual(await play((player) => {
+		assert.ok(player.playing && !player.paused);
+		player.pause();
+		assert.ok(player.playing && player.paused);
+		player.resume();
+		assert.ok(!player.paused);
+		player.skip();
+		player.pause();
+		/* What is next is next, and goes on by itself from there. */
+		player.skip();
+		assert.ok(!player.paused);
+		assert.equal(player.reached, 2e6);
+	}), ['a', 'b', 'c']);
+	assert.deepEqual(await play((player) => {
+		for (let i = 0; i < 3; i++)
+			player.skip();
+		assert.ok(!player.playing && !player.paused);
+	}), ['a', 'b', 'c', 'over']);
+});
+
+test('what a lesson has left while it waits is as much as before', async () => {
+	const said = [];
+	const player = new Player({ step: () => said.push('step'),
+		over: () => {} });
+
+	player.play({ steps: [{ at: 0 }, { at: 100 }] });
+	await new Promise((done) => setTimeout(done, 5));
+	player.pause();
+	const { reached } = player;
+	assert.ok(reached >= 0 && reached <= 100);
+	await new Promise((done) => setTimeout(done, 5));
+	player.resume();
+	assert.equal(player.reached, reached);
+	player.stop();
+	assert.deepEqual(said, ['step']);
+});
+
+test('every step of every lesson comes before its end, in order', () => {
+	for (const { name, steps } of LESSONS) {
+		const times = steps.map((step) => step.at);
+
+		assert.deepEqual(times, [...times].sort((a, b) => a - b), name);
+		assert.equal(times[0], 0, name);
+		assert.ok(times.at(-1) <= 120, name);
+	}
+});
+
 test('cells of the CSV are quoted, and none is a formula', () => {
 	const pane = { transport: '=1+1', received: 'a"b,c', missing: -3,
 		caughtUp: 0, late: 0, duplicates: 0, gaps: 0, reconnects: 0,
@@ -327,6 +391,54 @@ test('cells of the CSV are quoted, and none is a formula', () => {
 	assert.equal(lines[0].split(',').length,
 		lines[1].replace('"a""b,c"', '').split(',').length);
 	assert.ok(lines[1].startsWith('\'=1+1,"a""b,c",-3,0,'));
+});
+
+/* A rung that is tried, is answered or not, and is given up by the client. */
+async function rungGivenUp(answer, meanwhile) {
+	const pane = new AutoPane(), attempt = new AbortController();
+
+	globalThis.location = { href: 'http://gw/' };
+	globalThis.fetch = () => answer;
+	pane.run = { clock: { now: () => 0 } };
+	pane.stream = { transport: null };
+	pane.life = new AbortController();
+	pane.watchFetch('http://gw/stream/a?transport=sse',
+		{ signal: attempt.signal }).catch(() => {});
+	await new Promise(setImmediate);
+	assert.equal(pane.rungs.get('sse').state, 'trying');
+	meanwhile(pane, () => attempt.abort());
+	await new Promise(setImmediate);
+	const { state, why } = pane.rungs.get('sse');
+	return why ? `${state}: ${why}` : state;
+}
+
+test('a rung that proves nothing has failed, and says how', async () => {
+	const ok = Promise.resolve({ ok: true });
+	const never = new Promise(() => {});
+	const wins = (transport) => (pane, abort) => {
+		/* The client drops what is worse, and then tells who won. */
+		if (transport === 'ws')
+			abort();
+		pane.changeTransport({ transport, failed: {} });
+		if (transport !== 'ws')
+			abort();
+	};
+
+	assert.equal(await rungGivenUp(ok, (pane, abort) => abort()),
+		'failed: answered, and stayed silent');
+	assert.equal(await rungGivenUp(never, (pane, abort) => abort()),
+		'failed: no answer');
+	/* A poll is in use, and the stream was waited for all the same. */
+	assert.equal(await rungGivenUp(ok, (pane) =>
+		pane.changeTransport({ transport: 'long', failed: {} })), 'trying');
+	assert.equal(await rungGivenUp(ok, wins('long')),
+		'failed: answered, and stayed silent');
+	/* Not needed any more, or all is over. */
+	assert.equal(await rungGivenUp(ok, wins('ws')), 'waiting');
+	assert.equal(await rungGivenUp(ok, (pane, abort) => {
+		pane.life.abort();
+		abort();
+	}), 'trying');
 });
 
 /* The pane whose client uses a transport, and the rungs after one request. */

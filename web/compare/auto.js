@@ -89,8 +89,9 @@ export class AutoPane extends Pane {
 					{ once: true });
 				this.addEventListener("close", (close) => {
 					pane.answered();
-					if (close.code === 1000)
-						return; /* by ourselves */
+					/* By ourselves; the token's end, not the rung's. */
+					if (close.code === 1000 || close.code === 4401)
+						return;
 					pane.ended("ws", close.reason ||
 						`closed with ${close.code}`);
 				});
@@ -115,12 +116,18 @@ export class AutoPane extends Pane {
 			this.stream.transport !== "short" &&
 			(long === "waiting" || long === "used") ? "long" : "short";
 
+		let silent = "no answer";
+
 		this.tries(rung);
+		init.signal?.addEventListener("abort", () =>
+			this.givenUp(rung, () => silent), { once: true });
 		try {
 			const response = await fetch(url, init);
 
 			this.answered();
-			if (!response.ok)
+			if (response.ok)
+				silent = "answered, and stayed silent";
+			else
 				this.ended(rung, `answered ${response.status}`);
 			return response;
 		} catch (error) {
@@ -132,6 +139,18 @@ export class AutoPane extends Pane {
 		}
 	}
 
+	/*
+	 * By the client: it says at once, in the same turn, if that is because
+	 * another one won. What it had in use it may follow with its like.
+	 */
+	givenUp(name, why) {
+		queueMicrotask(() => {
+			if (this.rungs.get(name).state === "trying" &&
+				!this.life.signal.aborted)
+				this.setRung(name, "failed", why());
+		});
+	}
+
 	ended(name, why) {
 		const state = this.rungs.get(name).state;
 
@@ -140,13 +159,19 @@ export class AutoPane extends Pane {
 	}
 
 	changeTransport({ transport, failed }) {
+		let better = true;
+
 		for (const [name, rung] of this.rungs) {
-			if (name === transport)
+			if (name === transport) {
 				this.setRung(name, "used", "");
-			else if (name in failed)
+				better = false;
+			} else if (name in failed) {
 				this.setRung(name, "failed", String(failed[name]));
-			else if (rung.state === "trying" || rung.state === "used")
+			} else if (rung.state === "used" ||
+				rung.state === "trying" && !better) {
+				/* A better one may still prove itself. */
 				this.setRung(name, "waiting", "");
+			}
 		}
 		this.log(this, `uses ${transport}`);
 		this.opened();

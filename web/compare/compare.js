@@ -119,6 +119,8 @@ function main() {
 		page.ladder.freeze(on && page.run ? page.run.clock.now() : null);
 		page.changed();
 	});
+	byId("pause").addEventListener("click", () => page.pressPause());
+	byId("skip").addEventListener("click", () => page.player.skip());
 	byId("span").addEventListener("change", (change) => {
 		page.ladder.spanMs = Number(change.target.value) * 1000;
 		page.changed();

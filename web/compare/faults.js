@@ -39,7 +39,8 @@ export const FAULTS = [
 		seconds: 10, help: "The gateway restarts, and its store was lost: cursors " +
 			"are of another log." },
 	{ name: "expire", title: "Expire token", kind: "connection",
-		help: "The client's token has expired." },
+		help: "The client's token has expired. A poll is told while it " +
+			"waits." },
 ];
 
 export const findFault = (name) => FAULTS.find((f) => f.name === name);

@@ -13,6 +13,7 @@ export class Herd {
 	constructor(place) {
 		this.members = [];
 		this.returns = [];
+		this.scale = 1; /* the most that there ever were in one step */
 		this.bars = svg("path", { class: "h-bars" });
 		this.most = svg("text", { class: "h-label", x: 2, y: 10 });
 		this.root = svg("svg", { role: "img",
@@ -64,14 +65,16 @@ export class Herd {
 	}
 
 	paint() {
-		const most = Math.max(...this.returns, 1);
+		const most = Math.max(...this.returns);
 		const width = WIDTH / STEPS;
 
+		/* One chart can be held against the other. */
+		this.scale = Math.max(this.scale, most);
+
 		this.bars.setAttribute("d", this.returns.map((n, i) => n === 0 ? "" :
-			`M${i * width} ${HEIGHT}v-${n / most * (HEIGHT - 14)}` +
+			`M${i * width} ${HEIGHT}v-${n / this.scale * (HEIGHT - 14)}` +
 			`h${width - 1}V${HEIGHT}z`).join(""));
-		this.most.textContent = `at most ${Math.max(...this.returns)} in a ` +
-			"tenth of a second";
+		this.most.textContent = `at most ${most} in a tenth of a second`;
 		this.root.setAttribute("aria-label", this.most.textContent);
 	}
 

@@ -15,12 +15,15 @@ export const LESSONS = [
 				"headers once. A long poll pays for each event: its request's " +
 				"headers alone are several times the news." },
 			{ at: 35, set: { size: 4096 }, say: "Now each event has 4 kB. " +
-				"The headers are as long as before, but who cares?" },
+				"The headers are as long as before, but who cares? (Only " +
+				"the WebSocket compresses them; by a quarter, for these " +
+				"are letters without a pattern.)" },
 			{ at: 60, set: { size: 64, rate: 20 }, say: "Small again, but " +
 				"twenty a second. The long poll asks up to twenty times a " +
 				"second; in the table, see what that is for 10,000 clients." },
 			{ at: 90, set: { poll: 10000 }, say: "The short poll now asks " +
-				"every ten seconds: it is the cheapest of all, and the latest. " +
+				"every ten seconds, and gets two hundred at once: as few bytes " +
+				"for each as on a stream, but up to ten seconds late. " +
 				"Cheap or timely: a poll has to choose, a stream has not." },
 			{ at: 115, say: "That is the header tax: it is paid for each " +
 				"request, so pay for few." },
@@ -37,12 +40,15 @@ export const LESSONS = [
 				"it is hardly later than on a stream." },
 			{ at: 45, set: { burst: 5, rate: 2 }, say: "Five events at a time: " +
 				"one answer takes them all along. Polls are at their best " +
-				"when news come in heaps." },
-			{ at: 75, set: { burst: 1, rate: 50 }, say: "Fifty a second, one " +
-				"at a time: while an answer is under way, more news arrives. " +
-				"The next one takes several. It degrades gracefully." },
-			{ at: 100, say: "For this the gateway keeps a request open, not a " +
-				"thread: a held poll costs it about as much as a stream." },
+				"when news comes in heaps." },
+			{ at: 75, set: { burst: 1, rate: 50 }, break: ["delay", "", ["long"]],
+				say: "Fifty a second, one at a time, and a slow line to the " +
+				"long poll: while an answer is under way, more news arrives. " +
+				"The next answer takes all of it. It degrades gracefully." },
+			{ at: 100, heal: true, say: "The line is quick again. While " +
+				"nothing happens the gateway keeps a request open, not a " +
+				"thread: a held poll needs about as much of its memory as a " +
+				"stream." },
 		],
 	},
 	{
@@ -54,35 +60,44 @@ export const LESSONS = [
 				"no WebSocket: new requests lose their Upgrade header. The " +
 				"connections that there are go on." },
 			{ at: 24, break: ["cut", "ws", ["ws", "auto"]], say: "Now they are cut. The pane " +
-				"WebSocket tries again and again, and is told 426. The client " +
-				"is on an event stream at once, with its cursor." },
-			{ at: 50, say: "Nothing is missing: what came in between was " +
-				"caught up (the triangles). It still tries a WebSocket now " +
-				"and then." },
+				"WebSocket tries again and again, and is answered with 426; " +
+				"a browser tells the page no more than 1006. The client goes " +
+				"on with an event stream at once, behind its cursor." },
+			{ at: 32, say: "The client has missed nothing. What came in " +
+				"between, if anything did, was caught up (a triangle). It " +
+				"still tries a WebSocket now and then." },
+			{ at: 50, say: "The pane WebSocket has no other way, so it " +
+				"waits. It has a cursor, and the gateway has the history " +
+				"behind that." },
 			{ at: 70, heal: true, say: "The proxy has been repaired. The pane " +
-				"WebSocket comes back and catches up all that it missed." },
-			{ at: 100, say: "Had the proxy answered an Upgrade with history " +
-				"in another format, somebody would have read it as news: so " +
-				"a request that insists on ws gets 426 or a WebSocket." },
+				"WebSocket comes back and catches up all that it missed: " +
+				"triangles." },
+			{ at: 100, say: "Why 426? Without its Upgrade header a request " +
+				"is an ordinary GET, which the gateway would answer as a " +
+				"short poll. This one says transport=ws: it gets a " +
+				"WebSocket, or is told what it lacks." },
 		],
 	},
 	{
 		name: "antivirus", title: "An antivirus holds the first event",
 		settings: { rate: 2, size: 128, burst: 1, poll: 2000 },
 		steps: [
-			{ at: 0, break: ["refuse", "ws", ["auto"]], say: "No WebSockets " +
-				"for the client here, so it will be content with less." },
-			{ at: 6, break: ["hold", "sse", ["sse", "auto"]], say: "And an antivirus reads " +
-				"along with event streams: it lets nothing pass until it has " +
-				"4 kB." },
-			{ at: 10, break: ["cut", "ws,sse", ["sse", "auto"]], say: "All connect again. The " +
-				"event stream is open, says the browser, and silent. Whoever " +
-				"believes that it is open waits." },
-			{ at: 30, say: "The client believes no stream before it has " +
-				"proved itself: a hello, and a second word. Meanwhile a poll " +
-				"has won. Look at its rungs." },
+			{ at: 0, break: ["refuse", "ws", ["auto"]], say: "A proxy " +
+				"will refuse new WebSockets of the client (auto), so that it " +
+				"has to be content with less." },
+			{ at: 6, break: ["hold", "sse", ["sse", "auto"], 12000],
+				say: "And an antivirus reads along with event streams: it " +
+				"lets nothing pass until it has 12 kB." },
+			{ at: 10, break: ["cut", "ws,sse", ["sse", "auto"]], say: "Both " +
+				"connect again. The gateway answers and sends; of the event " +
+				"stream nothing arrives, not even the head. Whoever has " +
+				"nothing else waits." },
+			{ at: 30, say: "The client waited two seconds, then asked with " +
+				"a poll as well, and that has won. It would not have believed " +
+				"a head alone: a stream has to say hello, and a second word. " +
+				"Look at its rungs." },
 			{ at: 60, say: "The pane Server-sent events lives on heaps: " +
-				"silence, then 4 kB of news at once. See its latency." },
+				"silence, then 12 kB of news at once. See its latency." },
 			{ at: 85, heal: true, say: "The antivirus is gone." },
 		],
 	},
@@ -99,13 +114,14 @@ export const LESSONS = [
 			{ at: 45, break: ["blackhole", ""], say: "Shut again…" },
 			{ at: 50, break: ["reset", ""], say: "…and this time a firewall " +
 				"forgets all connections meanwhile." },
-			{ at: 65, say: "New connections, old cursors: the triangles were " +
+			{ at: 58, say: "New connections, old cursors: the triangles were " +
 				"caught up. No hole is left." },
 		],
 	},
 	{
 		name: "token", title: "The token expires",
-		settings: { rate: 5, size: 128, burst: 1, poll: 2000 },
+		/* Rarely enough for the long poll to wait nearly all the time. */
+		settings: { rate: 1, size: 128, burst: 1, poll: 2000 },
 		steps: [
 			{ at: 0, say: "Streams live longer than tokens. What happens when " +
 				"one expires while it is read?" },
@@ -132,12 +148,12 @@ export const LESSONS = [
 				"each tenth of a second." },
 			{ at: 30, herd: { clients: 100, jitter: true },
 				say: "Now each waits a random time instead, up to four " +
-				"seconds." },
+				"seconds. The scale stays as it is." },
 			{ at: 40, stampede: true, say: "Another restart: the same clients, " +
 				"the same work, but nowhere a wall." },
 			{ at: 60, say: "So our client waits a random time, longer after " +
-				"each failure, and a gateway that drains tells each client " +
-				"another one." },
+				"each failure; and a gateway that restarts tells each of its " +
+				"clients another time to wait." },
 		],
 	},
 ];
@@ -148,23 +164,63 @@ const LENGTH_S = 125;
 export class Player {
 	constructor(stage) {
 		this.stage = stage;
-		this.timers = [];
-		this.lesson = null;
+		this.lesson = this.timer = null;
 	}
 
 	play(lesson, pace = 1) {
 		this.stop();
 		this.lesson = lesson;
-		for (const step of lesson.steps)
-			this.timers.push(setTimeout(() => this.stage.step(lesson, step),
-				step.at * 1000 * pace));
-		this.timers.push(setTimeout(() => this.stage.over(),
-			LENGTH_S * 1000 * pace));
+		this.pace = pace;
+		this.reached = 0; /* seconds of the lesson */
+		this.next = 0; /* the step that comes */
+		this.resume();
+	}
+
+	/* When the next step is due, or the end: seconds of the lesson. */
+	get due() {
+		return this.lesson.steps[this.next]?.at ?? LENGTH_S;
+	}
+
+	get playing() {
+		return this.lesson !== null;
+	}
+
+	get paused() {
+		return this.playing && this.timer === null;
+	}
+
+	resume() {
+		this.since = Date.now();
+		this.timer = setTimeout(() => this.skip(),
+			(this.due - this.reached) * 1000 * this.pace);
+	}
+
+	/* The lesson waits, what it has begun does not. */
+	pause() {
+		clearTimeout(this.timer);
+		this.timer = null;
+		this.reached = Math.min(this.due, this.reached +
+			(Date.now() - this.since) / 1000 / this.pace);
+	}
+
+	/* To the next step, now. */
+	skip() {
+		const { lesson, next } = this;
+
+		clearTimeout(this.timer);
+		this.reached = this.due;
+		if (next === lesson.steps.length) {
+			this.stop();
+			this.stage.over();
+			return;
+		}
+		this.next++;
+		this.resume();
+		this.stage.step(lesson, lesson.steps[next]);
 	}
 
 	stop() {
-		this.timers.forEach(clearTimeout);
-		this.timers = [];
-		this.lesson = null;
+		clearTimeout(this.timer);
+		this.timer = this.lesson = null;
 	}
 }

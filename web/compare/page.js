@@ -305,6 +305,7 @@ export class Page {
 			return;
 		this.run.ended = Date.now();
 		this.player.stop();
+		this.paintPlaying();
 		this.herd.scatter();
 		for (const pane of this.panes)
 			pane.stop();
@@ -451,11 +452,35 @@ export class Page {
 		this.set(lesson.settings);
 		byId("herd").hidden = true;
 		byId("lesson").textContent = "";
-		await this.start();
-		if (!this.running)
+
+		const starting = this.start(), run = this.run;
+
+		await starting;
+		/* Another one may have been chosen meanwhile. */
+		if (this.run !== run || !this.running)
 			return;
 		this.log("lesson", lesson.title);
 		this.player.play(lesson, pace);
+		this.paintPlaying();
+	}
+
+	pressPause() {
+		if (this.player.paused)
+			this.player.resume();
+		else
+			this.player.pause();
+		this.paintPlaying();
+	}
+
+	paintPlaying() {
+		const { playing, paused, lesson, next } = this.player;
+
+		byId("desk").dataset.playing = playing;
+		byId("playing").hidden = !playing;
+		byId("pause").setAttribute("aria-pressed", String(paused));
+		if (playing)
+			byId("lesson-step").textContent = `${lesson.title}, step ` +
+				`${Math.max(next, 1)} of ${lesson.steps.length}`;
 	}
 
 	set(settings) {
@@ -466,6 +491,7 @@ export class Page {
 
 	/* A machine wants the numbers; people may want to go on looking. */
 	over() {
+		this.paintPlaying();
 		if (new URLSearchParams(location.hash.slice(1)).has("report"))
 			this.finish();
 	}
@@ -473,15 +499,16 @@ export class Page {
 	async step(lesson, step) {
 		byId("lesson").textContent = step.say;
 		this.log("lesson", step.say);
+		this.paintPlaying();
 		if (step.set)
 			await this.set(step.set);
 		if (step.heal)
 			await this.break("none", this.panes);
 		if (step.break) {
-			const [fault, transports, kinds] = step.break;
+			const [fault, transports, kinds, value] = step.break;
 
 			await this.break(fault, this.panes.filter((pane) =>
-				!kinds || kinds.includes(pane.kind)), { transports });
+				!kinds || kinds.includes(pane.kind)), { transports, value });
 		}
 		if (step.herd)
 			this.gather(step.herd);
