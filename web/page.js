@@ -5,6 +5,7 @@
  * comes after it whenever it connects.
  */
 import { Ledger } from "./ledger.js";
+import { Place } from "./place.js";
 import { fetchJson, pauseAfter, Refusal, sleep, transports }
 	from "./transports.js";
 
@@ -26,6 +27,7 @@ const stateNames = {
 	live: "connected",
 	away: "reconnecting",
 	paused: "disconnected",
+	resting: "resting, for other tabs of this page",
 	refused: "refused",
 };
 
@@ -34,6 +36,7 @@ class Pane {
 	constructor(transport, page) {
 		this.transport = transport;
 		this.page = page;
+		this.life = new AbortController();
 		this.build();
 	}
 
@@ -79,7 +82,22 @@ class Pane {
 		this.rows = [];
 		this.list.replaceChildren();
 		ledger.panes.push(this);
-		this.connect();
+		if (this.mayConnect())
+			this.connect();
+		else
+			this.disconnect("resting");
+	}
+
+	mayConnect() {
+		return !this.transport.holds || this.page.place.found;
+	}
+
+	/* The page has found its place among the tabs, or lost it. */
+	settle() {
+		if (this.state === "resting" && this.mayConnect())
+			this.connect();
+		else if (!this.life.signal.aborted && !this.mayConnect())
+			this.disconnect("resting");
 	}
 
 	url(transport, more = {}) {
@@ -229,6 +247,8 @@ class Page {
 	constructor() {
 		this.panes = transports.map((t) => new Pane(t, this));
 		this.painting = false;
+		this.place = new Place(() =>
+			this.ledger?.panes.forEach((pane) => pane.settle()));
 	}
 
 	/* Something is to be shown, with the next frame. */
@@ -246,7 +266,7 @@ class Page {
 	async subscribe(channel) {
 		this.beginning?.abort();
 		for (const pane of this.panes)
-			pane.life?.abort();
+			pane.life.abort();
 
 		const beginning = this.beginning = new AbortController();
 		const cursor = await this.findHead(channel, beginning.signal);

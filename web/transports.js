@@ -205,9 +205,13 @@ export async function fetchJson(url, options) {
 	throw retry ? new Error(why) : new Refusal(why);
 }
 
+/*
+ * Some hold one of the connections that a browser has for requests, see
+ * place.js; WebSockets are counted apart.
+ */
 export const transports = [
 	{ name: "WebSocket", read: readWebSocket },
-	{ name: "Server-sent events", read: readEventStream },
-	{ name: "Long poll", read: readLongPolls },
+	{ name: "Server-sent events", read: readEventStream, holds: true },
+	{ name: "Long poll", read: readLongPolls, holds: true },
 	{ name: "Short poll", read: readShortPolls },
 ];

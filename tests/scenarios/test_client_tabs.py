@@ -1,11 +1,7 @@
 """Seven tabs with one connection between them, in the browsers of Debian."""
 
-import pathlib
-import urllib.parse
-import urllib.request
-
 import test_third_party
-from gateway import GUARD, main
+from gateway import main
 
 
 class Tabs(test_third_party.Browsers):
@@ -39,15 +35,7 @@ channel "report" {{ send = publish }}
             return self.browse(command, pages)
         # Without a window it takes one page, and more through its debugger.
         browser = self.browse(command, pages[:1])
-        told = pathlib.Path(browser.home, "DevToolsActivePort")
-        port = self.gateway.until(lambda: told.exists() and
-                                  told.read_text("ascii"), told).split()[0]
-        debugger = f"http://127.0.0.1:{port}/json/new?"
-        for page in pages[1:]:
-            url = f"http://127.0.0.1:{self.gateway.port}/spillway/{page}"
-            urllib.request.urlopen(urllib.request.Request(
-                debugger + urllib.parse.quote(url), method="PUT"),
-                timeout=GUARD).close()
+        self.more_tabs(browser, pages[1:])
         return browser
 
     def streams(self):

@@ -60,5 +60,38 @@ class Dashboard(DemoPages):
         self.assertIn("live by ", data["state"])
 
 
+class SevenTabs(test_third_party.Browsers):
+    """A browser has six connections for all of them."""
+
+    def setUp(self):
+        web = self.web_with("seven.js", ".")
+        self.conf = f"""
+web-root = "{web}"
+channel "demo" {{ send = publish }}
+channel "report" {{ send = publish }}
+"""
+        super().setUp()
+
+    def reports(self, browser, count):
+        def told():
+            self.assertIsNone(browser.poll(), "the browser has ended")
+            return len(self.gateway.poll("report", after="start")
+                       ["events"]) == count
+        self.gateway.until(told, f"{count} tabs that are loaded")
+
+    def follow(self, command):
+        g = self.gateway
+        if command[0] == "chromium":
+            browser = self.browse(command, [""])
+            self.reports(browser, 1)
+            self.more_tabs(browser, [""] * 6)
+        else:
+            browser = self.browse(command, [""] * 7)
+        self.reports(browser, 7)
+        # Two have all four, the others what costs none of the six.
+        g.until_metric(2, "subscribers", '{transport="sse"}')
+        g.until_metric(7, "subscribers", '{transport="ws"}')
+
+
 if __name__ == "__main__":
     main()

@@ -9,12 +9,15 @@ import asyncio
 import fcntl
 import json
 import os
+import pathlib
 import queue
 import shutil
 import signal
 import subprocess
 import tempfile
 import threading
+import urllib.parse
+import urllib.request
 
 import aiohttp
 import websockets
@@ -342,6 +345,18 @@ channel "report" {{ send = publish }}
         process.home = home
         self.addCleanup(self.end, process)
         return process
+
+    def more_tabs(self, browser, pages):
+        """Without a window chromium takes others through its debugger."""
+        told = pathlib.Path(browser.home, "DevToolsActivePort")
+        port = self.gateway.until(lambda: told.exists() and
+                                  told.read_text("ascii"), told).split()[0]
+        debugger = f"http://127.0.0.1:{port}/json/new?"
+        for page in pages:
+            url = f"http://127.0.0.1:{self.gateway.port}/spillway/{page}"
+            urllib.request.urlopen(urllib.request.Request(
+                debugger + urllib.parse.quote(url), method="PUT"),
+                timeout=GUARD).close()
 
     @staticmethod
     def end(process):
