@@ -1,15 +1,19 @@
 """`spillway compare`: the transports side by side, from a terminal."""
 
 import csv
+import fcntl
 import html.parser
 import io
 import json
 import os
+import pty
 import re
 import resource
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import threading
 
 import tokens
@@ -255,6 +259,27 @@ class Together(Compare):
         out, err = self.compare("--transports=ws", "--quiet", "--csv=-")
         self.assertTrue(out.startswith("transport,published,"))
         self.assertNotIn("60 of 60", err)
+
+    def test_progress_renews_itself_on_a_narrow_terminal(self):
+        ours, its = pty.openpty()
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("4H", 20, 40, 0, 0))
+        process = subprocess.Popen(
+            self.command("--transports=ws,long"), env=lean(dict(os.environ)),
+            stdout=subprocess.DEVNULL, stderr=its)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        os.close(its)
+        said = b""
+        with open(ours, "rb", buffering=0) as terminal:
+            while True:
+                try:
+                    said += terminal.read(4096)
+                except OSError:  # nobody has its other end
+                    break
+        self.assertEqual(process.wait(GUARD), 0)
+        lines = said.decode().split("\r\x1b[K")
+        self.assertEqual([l for l in lines if len(l) > 39], [])
+        self.assertTrue(any(l.startswith("ws: 0.") for l in lines), lines)
 
     def test_together_all_transports_have_the_same_events(self):
         data = self.measured("--together")
