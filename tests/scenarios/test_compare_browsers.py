@@ -71,6 +71,7 @@ class Controls(test_third_party.Browsers):
         self.assertEqual(said, {
             "entered": "Stop", "stopping": "Stop",
             "stopped": "Stopped before all had arrived.",
+            "clients": [True, False, False, False, True],
             "limited": "Start", "forPhones": True, "again": [50, "50"]})
 
 

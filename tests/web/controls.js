@@ -46,6 +46,16 @@ enter(seconds, "1");
 await until(() => verdict().startsWith("Stopped after"));
 said.limited = run.textContent;
 
+/* The table is for as many clients as there may be. */
+const perSecond = () => byId("cost").rows[3].cells[3].textContent;
+const ask = (count) => {
+	byId("clients").value = count;
+	byId("clients").dispatchEvent(new Event("input", { bubbles: true }));
+	return /\d/.test(perSecond());
+};
+
+said.clients = ["5", "1e99", "-1", "", "5"].map(ask);
+
 /* What is taken away is for phones as well. */
 let exported;
 

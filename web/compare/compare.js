@@ -94,7 +94,7 @@ function readLink() {
 	}
 	if (values.has("clients"))
 		byId("clients").value = values.get("clients");
-	if (!byId("clients").checkValidity())
+	if (!byId("clients").checkValidity() || byId("clients").value === "")
 		byId("clients").value = byId("clients").defaultValue;
 	return values;
 }

@@ -179,8 +179,9 @@ export class Page {
 			return;
 
 		/* Who knows less than before has been started since. */
-		const restarted = this.panes.some((pane) =>
-			sums.get(pane.name)?.requests < pane.counted?.requests);
+		const restarted = this.panes.some((pane) => sums.has(pane.name) &&
+			spent({ counted: sums.get(pane.name) }).bytes <
+			spent(pane).bytes);
 
 		for (const pane of this.panes)
 			pane.counted = sums.get(pane.name) ?? pane.counted;
@@ -402,6 +403,14 @@ export class Page {
 			this.say("good", "Nothing missing, nothing twice, all in order.");
 	}
 
+	/* NaN: nobody can say for how many. */
+	get clients() {
+		const field = byId("clients");
+
+		return field.checkValidity() && field.value !== "" ?
+			Number(field.value) : NaN;
+	}
+
 	/* No live region: they always change. */
 	paintNumbers() {
 		const { clock, anew, began, published } = this.run;
@@ -424,7 +433,7 @@ export class Page {
 		for (const view of this.views)
 			view.paintSums(most);
 		this.cost.paint(this.panes, this.run, each,
-			Math.max(Number(byId("clients").value) || 1, 1));
+			this.clients);
 	}
 
 	/* Breaking it. */
