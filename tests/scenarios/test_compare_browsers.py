@@ -72,7 +72,8 @@ class Controls(test_third_party.Browsers):
             "entered": "Stop", "stopping": "Stop",
             "stopped": "Stopped before all had arrived.",
             "clients": [True, False, False, False, True],
-            "limited": "Start", "forPhones": True, "again": [50, "50"]})
+            "limited": "Start", "forPhones": True, "costs": True,
+            "again": [50, "50"]})
 
 
 class Lesson(Compare):

@@ -65,7 +65,15 @@ URL.createObjectURL = (blob) => {
 };
 HTMLAnchorElement.prototype.click = () => {};
 document.querySelector("[data-export=html]").click();
-said.forPhones = (await exported.text()).includes('name="viewport"');
+
+const report = new DOMParser().parseFromString(await exported.text(),
+	"text/html");
+
+said.forPhones = report.querySelector("meta[name=viewport]") !== null;
+said.costs = [...report.querySelectorAll("h2")]
+	.some((h) => h.textContent === "For 5 clients") &&
+	report.getElementById("cost").rows[3].cells[3].textContent ===
+		perSecond();
 
 /* What was measured is run again, whatever the controls say by now. */
 rate.value = "7";

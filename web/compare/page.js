@@ -582,6 +582,7 @@ export class Page {
 			save(`${name}.csv`, "text/csv", toCsv(data));
 		else
 			save(`${name}.html`, "text/html", toHtml(data,
-				this.views.map((view) => view.histogram.root)));
+				this.views.map((view) => view.histogram.root),
+				byId("cost"), this.clients));
 	}
 }

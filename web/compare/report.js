@@ -72,8 +72,8 @@ export function toCsv(data) {
 	return rows.map((row) => row.map(cell).join(",") + "\r\n").join("");
 }
 
-function table(head, rows) {
-	const t = document.createElement("table");
+function table(head, rows, className = "") {
+	const t = element("table", "", className);
 	const line = (name, cells) => {
 		const row = document.createElement("tr");
 
@@ -92,6 +92,7 @@ table{border-collapse:collapse;margin:.5rem 0 1.5rem;display:block;
 overflow-x:auto}a{overflow-wrap:anywhere}
 th,td{padding:.25rem .8rem;border-bottom:1px solid #c9ced6;text-align:right}
 th:first-child{text-align:left}h1,h2{line-height:1.2}
+td{white-space:nowrap}.words td{text-align:left;white-space:normal}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f5f6f8;
 padding:1rem}svg{width:22rem;max-width:100%}
 .h-bars{fill:#0b5cad}.h-waits{fill:none;stroke:#8a5300}
@@ -100,9 +101,9 @@ padding:1rem}svg{width:22rem;max-width:100%}
 
 /*
  * One file, without scripts: made in a document of its own, where all that was
- * measured is text.
+ * measured is text. `cost` is the table as it stands, for so many clients.
  */
-export function toHtml(data, charts) {
+export function toHtml(data, charts, cost, clients) {
 	const page = document.implementation.createHTMLDocument(data.about);
 	const all = document.createElement("details");
 	const charset = page.createElement("meta");
@@ -145,6 +146,8 @@ export function toHtml(data, charts) {
 				formatBytes(each.reduce((a, b) => a + b, 0)),
 				formatCount(p.requests ?? NaN)];
 		})),
+		element("h2", `For ${formatCount(clients)} clients`),
+		cost.cloneNode(true),
 		element("h2", "Latency, ms"));
 	data.panes.forEach((pane, i) => {
 		const chart = charts[i].cloneNode(true);
@@ -154,7 +157,7 @@ export function toHtml(data, charts) {
 	});
 	page.body.append(element("h2", "What happened"),
 		table(["At, s", "Who", "What"],
-			data.log.map((l) => [l.time.toFixed(2), l.who, l.text])),
+			data.log.map((l) => [l.time.toFixed(2), l.who, l.text]), "words"),
 		element("h2", "Again"), link, all);
 	/* As text: the policy of this page would refuse it as an element. */
 	return "<!doctype html>\n" + page.documentElement.outerHTML
