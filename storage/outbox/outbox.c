@@ -97,6 +97,40 @@ outbox_main(void *arg)
 
 /* What other threads call. */
 
+struct outbox_backlog {
+	_Atomic uint32_t refs;
+};
+
+struct outbox_backlog *
+outbox_backlog_new(void)
+{
+	struct outbox_backlog *b = malloc(sizeof(*b));
+
+	if (b != NULL)
+		atomic_init(&b->refs, 1);
+	return b;
+}
+
+struct outbox_backlog *
+outbox_backlog_ref(struct outbox_backlog *b)
+{
+	atomic_fetch_add(&b->refs, 1);
+	return b;
+}
+
+void
+outbox_backlog_unref(struct outbox_backlog *b)
+{
+	if (b != NULL && atomic_fetch_sub(&b->refs, 1) == 1)
+		free(b);
+}
+
+bool
+outbox_backlog_is_empty(const struct outbox_backlog *b)
+{
+	return atomic_load(&b->refs) == 1;
+}
+
 struct outbox_put *
 outbox_put_new(struct str lane, struct str data)
 {
@@ -122,6 +156,7 @@ outbox_put_free(struct outbox_put *p)
 {
 	if (p == NULL)
 		return;
+	outbox_backlog_unref(p->backlog);
 	free(p->letter);
 	free(p);
 }
@@ -313,7 +348,7 @@ lane_free(struct lane *l)
 	struct list *node;
 
 	while ((node = list_shift(&l->letters)) != NULL)
-		free(container_of(node, struct letter, node));
+		letter_free(container_of(node, struct letter, node));
 	map_remove(&l->outbox->lanes, &l->entry);
 	free(l);
 }

@@ -64,6 +64,18 @@ void outbox_hush(struct outbox *o);
 /* Store what is left, and end; no loop runs any more. Accepts NULL. */
 void outbox_close(struct outbox *o);
 
+/*
+ * How much of what somebody has put the backend has yet to take. It is counted,
+ * for any thread: a reference for its owner, and one for each letter.
+ */
+struct outbox_backlog;
+
+struct outbox_backlog *outbox_backlog_new(void); /* NULL: memory ran out */
+struct outbox_backlog *outbox_backlog_ref(struct outbox_backlog *b);
+void outbox_backlog_unref(struct outbox_backlog *b); /* accepts NULL */
+/* For its owner: all has arrived, or is given up. */
+bool outbox_backlog_is_empty(const struct outbox_backlog *b);
+
 /* What has to be stored. */
 enum outbox_what {
 	OUTBOX_LETTER,
@@ -86,6 +98,7 @@ struct outbox_put {
 	void *owner;
 	int err;
 	bool must; /* there is always room for it, and for wills */
+	struct outbox_backlog *backlog; /* that a letter is part of; or NULL */
 	enum outbox_what what;
 	/* A will's; or a letter's that makes its will void; 0: it has none. */
 	uint64_t connection;

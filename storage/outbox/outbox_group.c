@@ -192,6 +192,8 @@ append_stored(struct outbox_put *p)
 	letter->id = p->id;
 	letter->created_ms = p->created_ms;
 	letter->size = p->data.len;
+	letter->backlog = p->backlog;
+	p->backlog = NULL;
 	p->lane->holders--;
 	outbox_lane_append(p->lane, letter);
 }

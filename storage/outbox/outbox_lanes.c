@@ -102,7 +102,7 @@ outbox_lane_load(void *ctx, const struct outbox_letter *found)
 
 	if ((err = outbox_lane_get(&l, o, found->lane)) != SW_OK)
 		return err;
-	if ((letter = malloc(sizeof(*letter))) == NULL) {
+	if ((letter = calloc(1, sizeof(*letter))) == NULL) {
 		outbox_lane_free_idle(l);
 		return SW_ENOMEM;
 	}
@@ -130,7 +130,7 @@ lane_advance(struct lane *l)
 	atomic_fetch_sub(&o->stats.waiting, 1);
 	atomic_fetch_sub(&o->stats.bytes, letter->size);
 	list_remove(&letter->node);
-	free(letter);
+	letter_free(letter);
 	l->attempts = 0;
 	make_ready(l);
 	outbox_lane_free_idle(l);

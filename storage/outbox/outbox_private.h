@@ -2,6 +2,7 @@
 #define SPILLWAY_STORAGE_OUTBOX_OUTBOX_PRIVATE_H
 
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "proxy/base/map.h"
 #include "storage/outbox/outbox.h"
@@ -15,7 +16,15 @@
 struct letter {
 	struct list node;
 	uint64_t id, created_ms, size;
+	struct outbox_backlog *backlog;
 };
+
+static inline void
+letter_free(struct letter *l)
+{
+	outbox_backlog_unref(l->backlog);
+	free(l);
+}
 
 /* Letters in their order, of which the first may be on its way. */
 struct lane {

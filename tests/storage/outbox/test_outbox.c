@@ -1,5 +1,6 @@
 #include "storage/outbox/outbox.h"
 
+#include <sched.h>
 #include <sqlite3.h>
 
 #include "proxy/base/clock.h"
@@ -347,6 +348,55 @@ START_TEST(all_dead_letters_are_sent_again_however_many)
 }
 END_TEST
 
+static int
+put_of(struct outbox_backlog *b, const char *text)
+{
+	struct outbox_put *p = outbox_put_new(str_of("a"), str_of(text));
+	int err;
+
+	ck_assert_ptr_nonnull(p);
+	p->backlog = outbox_backlog_ref(b);
+	if ((err = outbox_put(outbox, p)) != SW_OK)
+		outbox_put_free(p);
+	return err;
+}
+
+/* What is refused, or given up, is not waited for. */
+START_TEST(a_backlog_is_over_when_the_last_of_it_is)
+{
+	struct outbox_limits l = limits;
+	struct outbox_backlog *b = outbox_backlog_new();
+
+	ck_assert_ptr_nonnull(b);
+	l.max_age_ms = 0;
+	start("ard", &l);
+	ck_assert_int_eq(put_of(b, "a letter of no room"), SW_EBUSY);
+	ck_assert(outbox_backlog_is_empty(b));
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(put_of(b, "x"), SW_OK);
+	await_seen(3);
+	while (!outbox_backlog_is_empty(b))
+		sched_yield();
+	stop();
+	outbox_backlog_unref(b);
+}
+END_TEST
+
+START_TEST(a_backlog_lasts_as_long_as_its_letters)
+{
+	struct outbox_backlog *b = outbox_backlog_new();
+
+	ck_assert_ptr_nonnull(b);
+	start("wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww", &limits);
+	ck_assert_int_eq(put_of(b, "x"), SW_OK);
+	await_seen(2);
+	ck_assert(!outbox_backlog_is_empty(b));
+	stop();
+	ck_assert(outbox_backlog_is_empty(b));
+	outbox_backlog_unref(b);
+}
+END_TEST
+
 START_TEST(what_waits_for_a_file_that_failed_is_answered_at_the_end)
 {
 	scratch_make();
@@ -373,4 +423,6 @@ SUITE("outbox", TEST(letters_of_a_lane_arrive_in_their_order),
     TEST(a_letter_whose_revival_fails_is_dead_once),
     LOOP(a_dead_letter_is_told_with_its_times_and_its_reason, 3),
     TEST(all_dead_letters_are_sent_again_however_many),
+    TEST(a_backlog_is_over_when_the_last_of_it_is),
+    TEST(a_backlog_lasts_as_long_as_its_letters),
     TEST(what_waits_for_a_file_that_failed_is_answered_at_the_end))
