@@ -261,7 +261,8 @@ static const struct directive rows[] = {
 	    .help = "Whether the backend is told who subscribes and who no "
 		    "longer does (spillway.subscribe, spillway.unsubscribe, "
 		    "spillway.disconnect). It is told of an end also after "
-		    "the gateway was killed, when that is back." },
+		    "the gateway was killed, when that is back. A reload "
+		    "changes it for those who come from then on." },
 	{ "presence-events", KIND_FLAG, GROUP_CHANNELS, POLICY(presence_events),
 	    .fallback = "no",
 	    .help = "Whether it is an event of the channel itself when a "

@@ -63,6 +63,7 @@ struct bridge_lane {
 	void (*eased)(void *owner); /* when it is full no longer, or NULL */
 	void *owner;
 	struct bridge_will will;
+	struct bridge_told told;
 };
 
 int
@@ -140,6 +141,12 @@ bridge_lane_will(struct bridge_lane *l)
 	return &l->will;
 }
 
+struct bridge_told *
+bridge_lane_told(struct bridge_lane *l)
+{
+	return &l->told;
+}
+
 bool
 bridge_lane_keep_last(struct bridge_lane *l, struct outbox_put *p)
 {
@@ -182,6 +189,7 @@ bridge_lane_release(struct bridge_lane *l)
 	if (l == NULL)
 		return;
 	bridge_will_settle(&l->will);
+	bridge_told_fini(&l->told);
 	l->orphaned = true;
 	l->eased = NULL;
 	lane_free_idle(l);

@@ -3,6 +3,7 @@
 
 #include "proxy/bridge/bridge_answer.h"
 #include "proxy/bridge/bridge_event.h"
+#include "proxy/bridge/bridge_told.h"
 #include "proxy/bridge/bridge_will.h"
 
 /*
@@ -44,6 +45,7 @@ size_t bridge_lane_leaving(const struct bridge_lane *l,
     void (*visit)(void *ctx, struct str channel), void *ctx);
 struct bridge *bridge_lane_bridge(const struct bridge_lane *l);
 struct bridge_will *bridge_lane_will(struct bridge_lane *l);
+struct bridge_told *bridge_lane_told(struct bridge_lane *l);
 /* Its will may hold it no longer. It may be gone after the call. */
 void bridge_lane_go_on(struct bridge_lane *l);
 /* So much is waiting that its client should be; NULL never is. */

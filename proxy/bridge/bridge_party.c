@@ -65,23 +65,66 @@ note_lost(const struct party *p, enum bridge_kind kind, int err)
 	    bridge_kind_name(kind), p->connection, err_info(err)->name);
 }
 
-void
-party_tell(
-    const struct party *p, enum bridge_kind kind, const struct channel *c)
+static int
+tell(const struct party *p, enum bridge_kind kind, const struct channel *c)
 {
 	const struct str none = { NULL, 0 };
 	char address[ADDRESS_TEXT];
-	struct bridge_ask ask;
-	int err = SW_OK;
+	struct bridge_ask ask = ask_of(p, kind, c->name, none, address);
+	int err = is_queued(c) ? bridge_post(p->worker->bridge, &ask) :
+				 bridge_tell(p->worker->bridge, &ask);
 
-	if (!is_queued(c))
-		err = need_lane(p);
-	if (err == SW_OK) {
-		ask = ask_of(p, kind, c->name, none, address);
-		err = is_queued(c) ? bridge_post(p->worker->bridge, &ask) :
-				     bridge_tell(p->worker->bridge, &ask);
-	}
 	note_lost(p, kind, err);
+	return err;
+}
+
+bool
+party_joins(const struct party *p, struct channel *c)
+{
+	int err;
+
+	if (!party_is_told(c))
+		return false;
+	if ((err = need_lane(p)) == SW_OK)
+		err = bridge_told_add(bridge_lane_told(*p->lane), c);
+	note_lost(p, BRIDGE_SUBSCRIBE, err);
+	return err == SW_OK;
+}
+
+static bool
+is_known(const struct party *p, const struct channel *c)
+{
+	const struct bridge_told *told =
+	    *p->lane == NULL ? NULL : bridge_lane_told(*p->lane);
+
+	/* It has just come, if it has: from the end. */
+	for (size_t i = told == NULL ? 0 : told->count; i > 0; i--)
+		if (told->channels[i - 1] == c)
+			return true;
+	return false;
+}
+
+void
+party_joined(const struct party *p, struct channel *c)
+{
+	if (is_known(p, c) && tell(p, BRIDGE_SUBSCRIBE, c) != SW_OK)
+		bridge_told_remove(bridge_lane_told(*p->lane), c->name);
+}
+
+bool
+party_left(const struct party *p, struct channel *c)
+{
+	struct bridge_told *told;
+
+	if (*p->lane == NULL)
+		return false;
+	told = bridge_lane_told(*p->lane);
+	if (!bridge_told_remove(told, c->name))
+		return false;
+	/* If that fails, its end tells of the channel. */
+	if (tell(p, BRIDGE_UNSUBSCRIBE, c) != SW_OK)
+		bridge_told_add(told, c);
+	return true;
 }
 
 /* Telling the channel. */
@@ -140,18 +183,15 @@ party_publish(const struct party *p, struct channel *c, const char *type)
 
 /* Its end. */
 
-/* {"reason":"peer","channels":["a","b"]} */
-void
-party_end_begin(struct party_end *e, const char *reason)
-{
-	buf_init(&e->body, BODY_MAX);
-	e->only = (struct str){ NULL, 0 };
-	e->count = 0;
-	buf_printf(&e->body, "{\"reason\":\"%s\",\"channels\":[", reason);
-}
+/* The body of its spillway.disconnect. */
+struct end {
+	struct buf body;
+	struct str only; /* the channel, if it is alone */
+	size_t count;
+};
 
 static void
-add(struct party_end *e, struct str channel)
+add(struct end *e, struct str channel)
 {
 	if (e->count++ > 0)
 		buf_puts(&e->body, ",");
@@ -159,37 +199,11 @@ add(struct party_end *e, struct str channel)
 	e->only = e->count == 1 ? channel : (struct str){ NULL, 0 };
 }
 
-void
-party_end_add(struct party_end *e, const struct channel *c)
-{
-	if (party_is_told(c))
-		add(e, c->name);
-}
-
-static int
-finish(struct party_end *e)
-{
-	return buf_puts(&e->body, "]}");
-}
-
-static int
-write_will(const struct party *p, struct party_end *e, bool later)
-{
-	char address[ADDRESS_TEXT];
-	struct bridge_ask ask;
-	int err;
-
-	if ((err = need_lane(p)) != SW_OK || (err = finish(e)) != SW_OK)
-		return err;
-	ask = ask_of(p, BRIDGE_DISCONNECT, e->only, buf_str(&e->body), address);
-	return bridge_post_will(p->worker->bridge, &ask, later);
-}
-
 /* Unless it has come back: then it is there already. */
 static void
 add_left(void *ctx, struct str channel)
 {
-	struct party_end *e = ctx;
+	struct end *e = ctx;
 	struct str list = buf_str(&e->body), head;
 	char quoted[CHANNEL_NAME_MAX + 3];
 	int n = snprintf(quoted, sizeof(quoted), "\"%.*s\"", STR_ARG(channel));
@@ -199,58 +213,94 @@ add_left(void *ctx, struct str channel)
 		add(e, channel);
 }
 
-/* With the channels that were left, until that is told. */
+/*
+ * {"reason":"peer","channels":["a","b"]}, of those that the backend knows, and,
+ * if it is a `wide` one, of those that it has yet to be told were left.
+ */
 static int
-write_wide_will(const struct party *p, const struct party_end *e)
+end_make(struct end *e, const struct party *p, const char *reason, bool wide)
 {
-	struct party_end wide = { .only = e->only, .count = e->count };
-	int err;
+	const struct bridge_told *told = bridge_lane_told(*p->lane);
 
-	buf_init(&wide.body, BODY_MAX);
-	buf_put_str(&wide.body, buf_str(&e->body));
-	bridge_lane_leaving(*p->lane, add_left, &wide);
-	err = write_will(p, &wide, false);
-	buf_fini(&wide.body);
+	*e = (struct end){ 0 };
+	buf_init(&e->body, BODY_MAX);
+	buf_printf(&e->body, "{\"reason\":\"%s\",\"channels\":[", reason);
+	for (size_t i = 0; i < told->count; i++)
+		add(e, told->channels[i]->name);
+	if (wide)
+		bridge_lane_leaving(*p->lane, add_left, e);
+	return buf_puts(&e->body, "]}");
+}
+
+static int
+write_will(const struct party *p, bool wide)
+{
+	char address[ADDRESS_TEXT];
+	struct bridge_ask ask;
+	struct end e;
+	int err = end_make(&e, p, "crash", wide);
+
+	if (err == SW_OK && e.count > 0) {
+		ask = ask_of(
+		    p, BRIDGE_DISCONNECT, e.only, buf_str(&e.body), address);
+		err = bridge_post_will(p->worker->bridge, &ask, !wide);
+	} else if (err == SW_OK) {
+		err = bridge_revoke_will(*p->lane, p->connection, false);
+	}
+	buf_fini(&e.body);
 	return err;
 }
 
+bool
+party_has_will(const struct party *p)
+{
+	return *p->lane != NULL &&
+	    (bridge_lane_told(*p->lane)->count > 0 ||
+		bridge_lane_will(*p->lane)->exists);
+}
+
 void
-party_keep_will(const struct party *p, struct party_end *e, bool comes)
+party_keep_will(const struct party *p, bool comes)
 {
 	int err = SW_OK;
 
-	if (comes && *p->lane != NULL &&
-	    bridge_lane_leaving(*p->lane, NULL, NULL) > 0)
-		err = write_wide_will(p, e);
+	if (!party_has_will(p))
+		return;
+	if (comes && bridge_lane_leaving(*p->lane, NULL, NULL) > 0)
+		err = write_will(p, true);
 	if (err == SW_OK)
-		err = e->count > 0 ?
-		    write_will(p, e, true) :
-		    bridge_revoke_will(*p->lane, p->connection, false);
-
+		err = write_will(p, false);
 	if (err != SW_OK)
 		log_warn("bridge connection=%" PRIu64
 			 " has no will, or an old one: %s",
 		    p->connection, err_info(err)->sentence);
-	buf_fini(&e->body);
 }
 
-void
-party_ended(const struct party *p, struct party_end *e)
+static int
+tell_end(const struct party *p, const char *reason)
 {
 	char address[ADDRESS_TEXT];
 	struct bridge_ask ask;
-	int err;
+	struct end e;
+	int err = end_make(&e, p, reason, false);
 
-	if (e->count == 0) {
-		/* If that fails, the next start tells of it all the same. */
-		bridge_revoke_will(*p->lane, p->connection, true);
-	} else {
-		if ((err = finish(e)) == SW_OK) {
-			ask = ask_of(p, BRIDGE_DISCONNECT, e->only,
-			    buf_str(&e->body), address);
-			err = bridge_post_last(p->worker->bridge, &ask);
-		}
-		note_lost(p, BRIDGE_DISCONNECT, err);
+	if (err == SW_OK) {
+		ask = ask_of(
+		    p, BRIDGE_DISCONNECT, e.only, buf_str(&e.body), address);
+		err = bridge_post_last(p->worker->bridge, &ask);
 	}
-	buf_fini(&e->body);
+	buf_fini(&e.body);
+	return err;
+}
+
+void
+party_ended(const struct party *p, const char *reason)
+{
+	if (*p->lane == NULL)
+		return;
+	/* If the former fails, the next start tells of it all the same. */
+	if (bridge_lane_told(*p->lane)->count == 0)
+		bridge_revoke_will(*p->lane, p->connection, true);
+	else
+		note_lost(p, BRIDGE_DISCONNECT, tell_end(p, reason));
 }

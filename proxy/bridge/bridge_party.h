@@ -23,34 +23,32 @@ struct party {
 	struct bridge_lane **lane;                 /* made when it is needed */
 };
 
-/* Is the backend told who is in the channel? */
+/* Is the backend told who comes to the channel, as things are now? */
 bool party_is_told(const struct channel *c);
 
 /* spillway.join or spillway.leave, to all who listen to the channel. */
 void party_publish(const struct party *p, struct channel *c, const char *type);
-/* spillway.subscribe or spillway.unsubscribe; in the outbox, if messages are */
-void party_tell(
-    const struct party *p, enum bridge_kind kind, const struct channel *c);
-
-/* The body of its spillway.disconnect: of the channels that it has by then. */
-struct party_end {
-	struct buf body;
-	struct str only; /* the channel, if it is alone */
-	size_t count;
-};
-
-void party_end_begin(struct party_end *e, const char *reason);
-/* Those that the backend is not told of are left out. */
-void party_end_add(struct party_end *e, const struct channel *c);
 
 /*
- * What is to be told should the gateway be killed, in the place of what was;
- * of no channel: nothing. A channel that was left is in it until that is told.
- * `comes`: to a channel, which is in it at once. Takes the end. Who cannot have
- * a will is let in all the same.
+ * It comes to a channel, should the backend be told who does: from here on that
+ * is part of its will and of its end. True: then party_joined.
  */
-void party_keep_will(const struct party *p, struct party_end *e, bool comes);
-/* It is gone. Takes the end; of no channel, nothing is told. */
-void party_ended(const struct party *p, struct party_end *e);
+bool party_joins(const struct party *p, struct channel *c);
+/* spillway.subscribe, of a channel that it joins; of others nothing. */
+void party_joined(const struct party *p, struct channel *c);
+/* spillway.unsubscribe. False: the backend does not know that it was there. */
+bool party_left(const struct party *p, struct channel *c);
+
+/* It has channels that the backend knows of, or had: there is a will. */
+bool party_has_will(const struct party *p);
+/*
+ * What is to be told should the gateway be killed, in the place of what was: of
+ * the channels of which the backend knows; of none, nothing. One that was left
+ * is in it until that is told. `comes`: to a channel, which is in it at once.
+ * Who cannot have a will is let in all the same.
+ */
+void party_keep_will(const struct party *p, bool comes);
+/* It is gone: spillway.disconnect, of those channels; of none, nothing. */
+void party_ended(const struct party *p, const char *reason);
 
 #endif

@@ -5,24 +5,17 @@
 #include "proxy/bridge/bridge_party.h"
 #include "proxy/worker.h"
 
-/* Is the backend told of the stream, for the sake of another channel? */
+/* Is the backend told of the stream? */
 static bool
-tells_but(const struct subscriber *s, const struct channel *but)
+tells(const struct subscriber *s)
 {
 	/* Polls come and go in sessions; see session_home.h. */
 	if (!s->transport->streams)
 		return false;
 	for (const struct link *l = &s->first; l != NULL; l = l->next)
-		if (l->channel != NULL && l->channel->channel != but &&
-		    party_is_told(l->channel->channel))
+		if (l->channel != NULL && party_is_told(l->channel->channel))
 			return true;
 	return false;
-}
-
-static bool
-tells(const struct subscriber *s)
-{
-	return tells_but(s, NULL);
 }
 
 bool
@@ -51,54 +44,27 @@ party_of(struct subscriber *s)
 	};
 }
 
-static struct party_end
-end_of(
-    const struct subscriber *s, const struct channel *but, const char *reason)
-{
-	struct party_end e;
-
-	party_end_begin(&e, reason);
-	for (const struct link *l = &s->first; l != NULL; l = l->next)
-		if (l->channel != NULL && l->channel->channel != but)
-			party_end_add(&e, l->channel->channel);
-	return e;
-}
-
-/*
- * What is to be told should the gateway be killed, once it listens no longer to
- * that channel (or NULL).
- */
 static void
-keep_will(struct subscriber *s, const struct channel *but)
+joined(struct subscriber *s, const struct party *p, struct channel *c)
 {
-	const struct party p = party_of(s);
-	struct party_end e = end_of(s, but, "crash");
-
-	party_keep_will(&p, &e, but == NULL);
-}
-
-static void
-joined(struct subscriber *s, struct channel *c)
-{
-	const struct party p = party_of(s);
-
 	s->present = true;
 	if (channel_policy(c)->presence_events)
-		party_publish(&p, c, "spillway.join");
-	if (party_is_told(c))
-		party_tell(&p, BRIDGE_SUBSCRIBE, c);
+		party_publish(p, c, "spillway.join");
+	party_joined(p, c);
 }
 
 void
 presence_linked(struct subscriber *s, struct channel *c)
 {
+	struct party p;
+
 	if (!s->transport->streams)
 		return;
+	p = party_of(s);
 	/* First: the backend hears of nobody whose end it might not hear of. */
-	if (party_is_told(c) ||
-	    (s->lane != NULL && bridge_lane_will(s->lane)->exists))
-		keep_will(s, NULL);
-	joined(s, c);
+	if (party_joins(&p, c))
+		party_keep_will(&p, true);
+	joined(s, &p, c);
 }
 
 void
@@ -111,49 +77,51 @@ presence_unlinked(struct subscriber *s, struct channel *c)
 	p = party_of(s);
 	if (channel_policy(c)->presence_events)
 		party_publish(&p, c, "spillway.leave");
-	if (party_is_told(c)) {
-		party_tell(&p, BRIDGE_UNSUBSCRIBE, c);
-		keep_will(s, c);
-	}
+	if (party_left(&p, c))
+		party_keep_will(&p, false);
 }
 
 void
 presence_renamed(struct subscriber *s)
 {
-	if (tells(s))
-		keep_will(s, NULL);
+	struct party p;
+
+	if (!s->transport->streams)
+		return;
+	p = party_of(s);
+	party_keep_will(&p, true);
 }
 
 void
 presence_began(struct subscriber *s)
 {
+	struct party p;
+
 	if (!s->transport->streams)
 		return;
-	if (tells(s))
-		keep_will(s, NULL);
+	p = party_of(s);
 	for (const struct link *l = &s->first; l != NULL; l = l->next)
 		if (l->channel != NULL)
-			joined(s, l->channel->channel);
+			party_joins(&p, l->channel->channel);
+	party_keep_will(&p, true);
+	for (const struct link *l = &s->first; l != NULL; l = l->next)
+		if (l->channel != NULL)
+			joined(s, &p, l->channel->channel);
 }
 
 void
 presence_ended(struct subscriber *s, enum close_why why)
 {
 	struct party p;
-	struct party_end e;
 
 	if (!s->transport->streams)
 		return;
 	p = party_of(s);
-	if (!s->present) {
-		bridge_revoke_will(s->lane, s->conn->id, true);
-		return;
-	}
-	for (const struct link *l = &s->first; l != NULL; l = l->next)
+	for (const struct link *l = s->present ? &s->first : NULL; l != NULL;
+	     l = l->next)
 		if (l->channel != NULL &&
 		    channel_policy(l->channel->channel)->presence_events)
 			party_publish(
 			    &p, l->channel->channel, "spillway.leave");
-	e = end_of(s, NULL, close_info(why)->name);
-	party_ended(&p, &e);
+	party_ended(&p, close_info(why)->name);
 }

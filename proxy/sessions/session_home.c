@@ -30,24 +30,15 @@ party_of(struct worker *w, const struct session_change *c)
 	};
 }
 
-static struct party_end
-end_of(struct channel *const *channels, size_t count, const char *reason)
-{
-	struct party_end e;
-
-	party_end_begin(&e, reason);
-	for (size_t i = 0; i < count; i++)
-		party_end_add(&e, channels[i]);
-	return e;
-}
-
+/* True: its will is another one by that. */
 static bool
-any_is_told(struct channel *const *channels, size_t count)
+join(const struct party *p, struct channel *const *channels, size_t n)
 {
-	for (size_t i = 0; i < count; i++)
-		if (party_is_told(channels[i]))
-			return true;
-	return false;
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++)
+		any = party_joins(p, channels[i]) || any;
+	return any;
 }
 
 static void
@@ -56,21 +47,24 @@ tell_joined(const struct party *p, struct channel *const *channels, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (channel_policy(channels[i])->presence_events)
 			party_publish(p, channels[i], "spillway.join");
-		if (party_is_told(channels[i]))
-			party_tell(p, BRIDGE_SUBSCRIBE, channels[i]);
+		party_joined(p, channels[i]);
 	}
 }
 
-static void
+/* Likewise; who has ended leaves its channels with that. */
+static bool
 tell_left(const struct party *p, struct channel *const *channels, size_t n,
     bool ended)
 {
+	bool any = false;
+
 	for (size_t i = 0; i < n; i++) {
 		if (channel_policy(channels[i])->presence_events)
 			party_publish(p, channels[i], "spillway.leave");
-		if (!ended && party_is_told(channels[i]))
-			party_tell(p, BRIDGE_UNSUBSCRIBE, channels[i]);
+		if (!ended)
+			any = party_left(p, channels[i]) || any;
 	}
+	return any;
 }
 
 static void
@@ -88,23 +82,17 @@ tell(struct worker *w, const struct session_change *c)
 {
 	const struct party p = party_of(w, c);
 	struct channel *const *joined = c->has + (c->has_count - c->joined);
-	struct party_end e;
+	bool left = tell_left(&p, c->left, c->left_count, c->ended != NULL);
 
 	if (c->ended != NULL) {
-		tell_left(&p, c->left, c->left_count, true);
-		e = end_of(c->left, c->left_count, c->ended);
-		party_ended(&p, &e);
+		party_ended(&p, c->ended);
 		bridge_lane_release(*p.lane);
 		log_end(&p, c->ended);
 		return;
 	}
-	tell_left(&p, c->left, c->left_count, false);
 	/* The backend hears of nobody whose end it might not hear of. */
-	if (any_is_told(joined, c->joined) ||
-	    any_is_told(c->left, c->left_count)) {
-		e = end_of(c->has, c->has_count, "crash");
-		party_keep_will(&p, &e, c->joined > 0);
-	}
+	if (join(&p, joined, c->joined) || left)
+		party_keep_will(&p, c->joined > 0);
 	tell_joined(&p, joined, c->joined);
 }
 
