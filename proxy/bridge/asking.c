@@ -130,6 +130,7 @@ asking_begin(struct conn *c, const struct request *r, struct str rest,
 	    bridge_connect_is_told(conf, req->channels, req->channel_count))
 		err = bridge_lane_new(&a->lane, c->worker->bridge);
 	ask.lane = a->lane;
+	ask.leaves_will = a->lane != NULL;
 	ask.forwarded = buf_str(&forwarded);
 	if (err == SW_OK)
 		err = bridge_connect_ask(c->worker->bridge, &ask);

@@ -102,7 +102,7 @@ bridge_connect_ask(struct bridge *b, const struct connect_ask *a)
 	buf_puts(&body, "]}");
 	err = buf_error(&body);
 	ask.event.data = buf_str(&body);
-	if (err == SW_OK && a->lane != NULL)
+	if (err == SW_OK && a->leaves_will)
 		err = leave_will(b, a, &ask);
 	if (err == SW_OK)
 		err = bridge_tell(b, &ask);

@@ -25,9 +25,9 @@ struct connect_ask {
 	const struct str *channels;
 	size_t channel_count;
 	struct str session;
-	struct str forwarded; /* see bridge_forward_put */
-	/* Of one that the backend hears of again, which has a will then. */
+	struct str forwarded;     /* see bridge_forward_put */
 	struct bridge_lane *lane; /* or NULL */
+	bool leaves_will;         /* first; of a stream that has none yet */
 	void (*answered)(void *owner, const struct bridge_answer *a);
 	void *owner;
 };

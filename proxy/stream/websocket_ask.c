@@ -107,8 +107,9 @@ static int
 ask(struct subscriber *s, const struct command *cmd, const struct str *channels,
     size_t count, struct str session)
 {
+	struct bridge *b = subscriber_worker(s)->bridge;
 	struct ws_asking *a = ws_asking_new(s, cmd);
-	const struct connect_ask connect = {
+	struct connect_ask connect = {
 		.connection = s->conn->id,
 		.transport = str_of(s->transport->name),
 		.peer = &s->conn->peer,
@@ -124,7 +125,11 @@ ask(struct subscriber *s, const struct command *cmd, const struct str *channels,
 
 	if (a == NULL)
 		return SW_ENOMEM;
-	err = bridge_connect_ask(subscriber_worker(s)->bridge, &connect);
+	/* What it did before is heard before. */
+	err = s->lane != NULL ? SW_OK : bridge_lane_new(&s->lane, b);
+	connect.lane = s->lane;
+	if (err == SW_OK)
+		err = bridge_connect_ask(b, &connect);
 	if (err != SW_OK) {
 		free(a);
 		return err;

@@ -285,6 +285,34 @@ class Connect(Asked):
              ("spillway.unsubscribe", "asked"),
              ("spillway.subscribe", "asked-2")])
 
+    def test_it_is_asked_for_behind_what_came_before(self):
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+
+        def slow(_):
+            go_on.wait()
+            return GRANTED
+
+        ws = self.socket("told-1,told-2")
+        number = str(self.message(ws, type="spillway.hello")["connection"])
+        self.told(2, "spillway.subscribe")
+        self.answers["spillway.unsubscribe"] = slow
+        self.commands(ws, {"op": "unsubscribe", "channel": "told-1"},
+                      {"op": "unsubscribe", "channel": "told-2", "ref": 1},
+                      {"op": "subscribe", "channel": "asked", "ref": 2})
+        self.message(ws, ref=1)
+        self.told(1, "spillway.unsubscribe")
+        # Others are asked for meanwhile.
+        self.message(self.socket("asked"), type="spillway.hello")
+        go_on.set()
+        self.assertEqual(self.message(ws, ref=2)["op"], "ok")
+        self.told(4, "spillway.subscribe")
+        self.assertEqual(
+            [e.type.removeprefix("spillway.") for e in self.backend.events
+             if e.headers["ce-connection"] == number],
+            ["subscribe", "subscribe", "unsubscribe", "unsubscribe",
+             "connect", "subscribe"])
+
     def test_who_goes_leaves_what_waits_behind(self):
         go_on = self.hold_connects()
         ws = self.socket("free")
