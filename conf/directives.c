@@ -260,8 +260,9 @@ static const struct directive rows[] = {
 	    .fallback = "no",
 	    .help = "Whether the backend is told who subscribes and who no "
 		    "longer does (spillway.subscribe, spillway.unsubscribe, "
-		    "spillway.disconnect). It is told of an end also after "
-		    "the gateway was killed, when that is back. A reload "
+		    "spillway.disconnect). What it does not take is stored, "
+		    "and told again until it does. It is told of an end also "
+		    "after the gateway was killed, when that is back. A reload "
 		    "changes it for those who come from then on." },
 	{ "presence-events", KIND_FLAG, GROUP_CHANNELS, POLICY(presence_events),
 	    .fallback = "no",

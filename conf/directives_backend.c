@@ -197,9 +197,9 @@ static const struct directive rows[] = {
 	    GLOBAL(outbox_max_bytes), .fallback = "1g", .min = KIB,
 	    .max = 65536 * GIB,
 	    .help = "Most bytes that wait there, dead letters apart. Further "
-		    "messages are refused, further spillway.subscribe and "
-		    "unsubscribe left out; spillway.disconnect has always "
-		    "room." },
+		    "messages are refused, and further spillway.subscribe left "
+		    "out, with the unsubscribe that belongs to it; any other "
+		    "unsubscribe, and spillway.disconnect, has always room." },
 	{ "outbox-retry-max", KIND_MSEC, GROUP_BRIDGE,
 	    GLOBAL(outbox_retry_max_ms), .fallback = "30s", .min = 10,
 	    .max = HOUR,

@@ -22,6 +22,7 @@ struct channels {
 	void *past_ctx;
 	channels_policy_fn *find_policy;
 	void *policy_ctx;
+	_Atomic uint32_t reloads; /* begun and done */
 	struct channel **by_number;
 	/* Numbers to give out again, and the first that never was. */
 	uint32_t *free_numbers;
@@ -72,6 +73,7 @@ channels_reload(struct channels *cs, channels_policy_fn *find, void *ctx)
 	const struct timespec give_way = { .tv_nsec = GIVE_WAY_NS };
 	uint32_t hand = 0;
 
+	atomic_fetch_add(&cs->reloads, 1);
 	pthread_mutex_lock(&cs->lock);
 	cs->find_policy = find;
 	cs->policy_ctx = ctx;
@@ -81,6 +83,13 @@ channels_reload(struct channels *cs, channels_policy_fn *find, void *ctx)
 		hand += RELOADED_AT_ONCE;
 		nanosleep(&give_way, NULL);
 	}
+	atomic_fetch_add(&cs->reloads, 1);
+}
+
+uint32_t
+channels_reloads(const struct channels *cs)
+{
+	return atomic_load(&cs->reloads);
 }
 
 bool

@@ -59,6 +59,8 @@ void channels_free(struct channels *cs);
  */
 typedef const struct policy *channels_policy_fn(void *ctx, struct str name);
 void channels_reload(struct channels *cs, channels_policy_fn *find, void *ctx);
+/* Another number after each reload; odd while one is at work. */
+uint32_t channels_reloads(const struct channels *cs);
 
 /* 1 to 128 of A-Z a-z 0-9 . _ ~ : - */
 bool channel_name_valid(struct str name);

@@ -35,6 +35,12 @@ str_is(struct str s, const char *text)
 	return s.len == len && memcmp(s.p, text, len) == 0;
 }
 
+static inline bool
+str_equals(struct str a, struct str b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
+}
+
 /* The same, without regard to ASCII case. */
 static inline bool
 str_is_nocase(struct str s, const char *text)

@@ -9,10 +9,10 @@
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
 #include "proxy/base/log.h"
+#include "proxy/bridge/bridge_outbox.h"
 #include "proxy/gateway.h"
 #include "proxy/publish/draft.h"
 #include "proxy/worker.h"
-#include "storage/outbox/outbox.h"
 
 enum {
 	/* What waits behind the event that is being answered, of one lane. */
@@ -47,7 +47,9 @@ struct bridge_call {
 	struct bridge_answer answer;
 	struct buf kept;
 	size_t size;
-	bool stored; /* a letter of the outbox */
+	enum bridge_way way;
+	bool spared;  /* it need not be told any more */
+	bool crowded; /* there is no room for it in memory */
 	char id[BRIDGE_ID_MAX];
 	char texts[];
 };
@@ -64,6 +66,9 @@ struct bridge_lane {
 	void *owner;
 	struct bridge_will will;
 	struct bridge_told told;
+	/* Letters that were not taken before; those of `message-mode`; NULL */
+	struct outbox_backlog *failed, *queued;
+	uint32_t queued_under; /* channels_reloads, before the first of these */
 };
 
 int
@@ -126,6 +131,8 @@ lane_free_idle(struct bridge_lane *l)
 	if (l->last != NULL && outbox_put(outbox, l->last) != SW_OK)
 		outbox_put_free(l->last);
 	list_remove(&l->node);
+	outbox_backlog_unref(l->failed);
+	outbox_backlog_unref(l->queued);
 	free(l);
 }
 
@@ -206,6 +213,81 @@ call_free(struct bridge_call *c)
 	free(c);
 }
 
+/* What lasts becomes a letter. */
+
+static bool
+lasts(enum bridge_way way)
+{
+	return way == BRIDGE_LASTING || way == BRIDGE_QUEUED;
+}
+
+/* The backend has not heard that it came: nor need it hear that it left. */
+static void
+spare_its_end(struct bridge_lane *l, struct str channel)
+{
+	list_each (node, &l->waiting) {
+		struct bridge_call *c =
+		    container_of(node, struct bridge_call, waiting);
+
+		if (!leaves(c) || c->spared ||
+		    !str_equals(c->event.channel, channel))
+			continue;
+		c->spared = true;
+		return;
+	}
+	bridge_told_remove(&l->told, channel);
+}
+
+static bool
+is_owed(const struct outbox_backlog *b)
+{
+	return b != NULL && !outbox_backlog_is_empty(b);
+}
+
+static int
+post_lasting(struct bridge_call *c)
+{
+	struct bridge_lane *l = c->lane;
+	bool queued = c->way == BRIDGE_QUEUED;
+	struct outbox_backlog **b = queued ? &l->queued : &l->failed;
+
+	if (queued && !is_owed(l->queued))
+		l->queued_under = channels_reloads(c->bridge->worker->channels);
+	if (*b == NULL && (*b = outbox_backlog_new()) == NULL)
+		return SW_ENOMEM;
+	return bridge_post_lasting(c->bridge, &c->event, *b);
+}
+
+/* To the outbox, behind what of its lane is there; lets go of it. */
+static void
+hand_over(struct bridge_call *c)
+{
+	struct bridge_lane *l = c->lane;
+	int err = c->spared ? SW_OK : post_lasting(c);
+
+	if (err != SW_OK) {
+		bridge_note_lost(c->bridge, &c->event, err);
+		if (c->event.kind == BRIDGE_SUBSCRIBE)
+			spare_its_end(l, c->event.channel);
+	}
+	call_free(c);
+}
+
+/*
+ * Would it be told before letters about the same channel that are older? What
+ * is queued is about others, unless a reload has changed that.
+ */
+static bool
+would_overtake(const struct bridge_call *c)
+{
+	const struct bridge_lane *l = c->lane;
+	uint32_t reloads = channels_reloads(c->bridge->worker->channels);
+
+	return is_owed(l->failed) ||
+	    (is_owed(l->queued) &&
+		(reloads != l->queued_under || reloads % 2 != 0));
+}
+
 /* Answer it, and let go of it. */
 static void
 settle(struct bridge_call *c, const struct bridge_answer *a)
@@ -217,6 +299,10 @@ settle(struct bridge_call *c, const struct bridge_answer *a)
 		log_debug("bridge type=%s id=%s refused=%s status=%d",
 		    bridge_kind_name(c->event.kind), c->id,
 		    err_info(a->err)->name, a->status);
+	if (lasts(c->way) && !bridge_has_arrived(a)) {
+		hand_over(c);
+		return;
+	}
 	if (c->answered != NULL)
 		c->answered(c->owner, a);
 	call_free(c);
@@ -234,6 +320,23 @@ refuse(struct bridge_call *c, int err)
 
 /* The answer to one starts the next: a circle that has to begin somewhere. */
 static int start(struct bridge_call *c);
+
+/* Its turn has come. False: it is through with already. */
+static bool
+set_out(struct bridge_call *c)
+{
+	int err;
+
+	if (c->spared || c->crowded || c->way == BRIDGE_QUEUED ||
+	    (c->way == BRIDGE_LASTING && would_overtake(c))) {
+		hand_over(c);
+	} else {
+		if ((err = start(c)) == SW_OK)
+			return true;
+		refuse(c, err);
+	}
+	return false;
+}
 
 /* Whoever waits for room goes on, and may release it. */
 static void
@@ -255,13 +358,11 @@ lane_advance(struct bridge_lane *l)
 	    (node = list_shift(&l->waiting)) != NULL) {
 		struct bridge_call *c =
 		    container_of(node, struct bridge_call, waiting);
-		int err;
 
 		l->calls--;
 		l->bytes -= c->size;
 		l->running = c;
-		if ((err = start(c)) != SW_OK) {
-			refuse(c, err);
+		if (!set_out(c)) {
 			l->running = NULL;
 			bridge_will_catch_up(l);
 		}
@@ -321,8 +422,8 @@ read_event(struct bridge_call *c, struct append_item *item, struct str element,
 	good = draft_read_object(&d, element, f) &&
 	    draft_event(&d, c->bridge->worker, item, f);
 	draft_fini(&d);
-	/* A letter may be told twice; what comes of it happens once. */
-	if (good && c->stored && item->key == NULL &&
+	/* What may be told twice: what comes of it happens once. */
+	if (good && c->way != BRIDGE_ONCE && item->key == NULL &&
 	    asprintf(&item->key, "%s.%zu", c->id, n) < 0) {
 		item->key = NULL;
 		good = false;
@@ -517,13 +618,24 @@ bridge_event_id(
 static int
 name_call(struct bridge_call *c)
 {
-	if (!c->stored)
+	if (c->way != BRIDGE_STORED)
 		return bridge_event_id(c->bridge, &c->event, c->id);
 	if (c->event.id.len >= sizeof(c->id))
 		return SW_EINVAL;
 	memcpy(c->id, c->event.id.p, c->event.id.len);
 	c->id[c->event.id.len] = '\0';
 	return SW_OK;
+}
+
+/* One alone has room: it would not have more of it later. */
+static bool
+has_room(const struct bridge *b, size_t size)
+{
+	const struct worker *w = b->worker;
+
+	return b->bytes == 0 ||
+	    b->bytes + size <=
+	    w->conf->bridge_queue_bytes / gateway_worker_count(w->gateway);
 }
 
 static int
@@ -533,14 +645,12 @@ call_new(struct bridge_call **out, struct bridge *b, const struct bridge_ask *a)
 	size_t size = sizeof(**out) + e->address.len + e->channel.len +
 	    e->user.len + e->session.len + e->content_type.len + e->data.len +
 	    e->transport.len + e->forwarded.len;
+	bool crowded = !has_room(b, size);
 	struct bridge_call *c;
 	char *place;
 	int err;
 
-	/* One alone has room: it would not have more of it later. */
-	if (b->bytes > 0 &&
-	    b->bytes + size > b->worker->conf->bridge_queue_bytes /
-		    gateway_worker_count(b->worker->gateway)) {
+	if (crowded && !lasts(a->way)) {
 		METRIC_LIMIT(b->worker, LIMIT_BRIDGE_QUEUE);
 		return SW_EBUSY;
 	}
@@ -553,7 +663,8 @@ call_new(struct bridge_call **out, struct bridge *b, const struct bridge_ask *a)
 		.answered = a->answered,
 		.owner = a->owner,
 		.size = size,
-		.stored = a->stored,
+		.way = a->way,
+		.crowded = crowded,
 	};
 	place = c->texts;
 	c->event.transport = str_keep(&place, e->transport);
@@ -564,7 +675,7 @@ call_new(struct bridge_call **out, struct bridge *b, const struct bridge_ask *a)
 	c->event.content_type = str_keep(&place, e->content_type);
 	c->event.data = str_keep(&place, e->data);
 	c->event.forwarded = str_keep(&place, e->forwarded);
-	if (!a->stored)
+	if (a->way != BRIDGE_STORED)
 		c->event.time_ms = loop_unix_ms(b->worker->loop);
 	buf_init(&c->kept, SIZE_MAX / 2);
 	if ((err = name_call(c)) != SW_OK) {
@@ -579,6 +690,34 @@ call_new(struct bridge_call **out, struct bridge *b, const struct bridge_ask *a)
 	return SW_OK;
 }
 
+static bool
+is_about_the_same(const struct bridge_call *other, const struct bridge_call *c)
+{
+	return other != NULL && lasts(other->way) &&
+	    str_equals(other->event.channel, c->event.channel);
+}
+
+/* Both ways: there is no room, or a reload has changed `message-mode`. */
+static bool
+waits_for_the_same(const struct bridge_lane *l, const struct bridge_call *c)
+{
+	list_each (node, &l->waiting)
+		if (is_about_the_same(
+			container_of(node, struct bridge_call, waiting), c))
+			return true;
+	return is_about_the_same(l->running, c);
+}
+
+/* Is it another's turn? What is stored has an order of its own. */
+static bool
+has_to_wait(const struct bridge_lane *l, const struct bridge_call *c)
+{
+	if (l == NULL || (l->running == NULL && !l->will.holds))
+		return false;
+	return (c->way != BRIDGE_QUEUED && !c->crowded) ||
+	    waits_for_the_same(l, c);
+}
+
 int
 bridge_tell(struct bridge *b, const struct bridge_ask *ask)
 {
@@ -588,10 +727,15 @@ bridge_tell(struct bridge *b, const struct bridge_ask *ask)
 
 	if ((err = call_new(&c, b, ask)) != SW_OK)
 		return err;
-	if (l != NULL && (l->running != NULL || l->will.holds)) {
+	if (has_to_wait(l, c)) {
 		list_append(&l->waiting, &c->waiting);
 		l->calls++;
 		l->bytes += c->size;
+		return SW_OK;
+	}
+	if (lasts(c->way)) {
+		if (set_out(c))
+			l->running = c;
 		return SW_OK;
 	}
 	if ((err = start(c)) != SW_OK)

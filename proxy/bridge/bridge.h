@@ -57,22 +57,34 @@ bool bridge_lane_full(const struct bridge_lane *l);
 void bridge_lane_wait(
     struct bridge_lane *l, void (*eased)(void *owner), void *owner);
 
+enum bridge_way {
+	BRIDGE_ONCE,    /* directly, and if that fails, not at all */
+	BRIDGE_STORED,  /* the same, of a letter of the outbox */
+	BRIDGE_LASTING, /* directly; as a letter if that fails; in a lane */
+	BRIDGE_QUEUED,  /* as a letter; in a lane */
+};
+
 struct bridge_ask {
-	/* All of it is copied; id and time are filled in, unless... */
+	/* All of it is copied; id and time are filled in, but for a letter. */
 	struct bridge_event event;
-	bool stored; /* ...it comes from the outbox, and has both */
+	enum bridge_way way;
 	struct bridge_lane *lane; /* NULL: it waits for no other */
 	/*
 	 * Called exactly once, in a later turn or callback, never from within
-	 * bridge_tell. The answer is borrowed.
+	 * bridge_tell. The answer is borrowed. Of what becomes a letter nobody
+	 * hears anything: NULL.
 	 */
 	void (*answered)(void *owner, const struct bridge_answer *a);
 	void *owner;
 };
 
 /*
- * Tell the backend. SW_EBUSY, too much is waiting (bridge-queue-bytes);
- * SW_ENOMEM. Then `answered` is not called.
+ * Tell the backend. SW_EBUSY, too much is waiting (bridge-queue-bytes), which
+ * makes a letter of what lasts; SW_ENOMEM. Then `answered` is not called.
+ *
+ * What lasts is told behind all letters that the lane has become, so that of
+ * each channel it is told in its order. A subscribe for which there is no room
+ * as a letter is left out, and with it the unsubscribe, which has always room.
  */
 int bridge_tell(struct bridge *b, const struct bridge_ask *ask);
 

@@ -34,12 +34,16 @@ make_put(struct outbox_put **out, struct bridge *b,
 	struct bridge_event e = ask->event;
 	char id[BRIDGE_ID_MAX];
 	struct buf lane, letter;
-	int err = bridge_event_id(b, &e, id);
+	int err = SW_OK;
 
-	e.id = str_of(id);
-	/* When a will's hour is, only its letter says. */
-	e.time_ms =
-	    what == OUTBOX_WILL ? 0 : loop_unix_ms(bridge_worker(b)->loop);
+	if (e.id.p == NULL) {
+		err = bridge_event_id(b, &e, id);
+		e.id = str_of(id);
+		/* When a will's hour is, only its letter says. */
+		e.time_ms = what == OUTBOX_WILL ?
+		    0 :
+		    loop_unix_ms(bridge_worker(b)->loop);
+	}
 	buf_init(&lane, 1024);
 	buf_init(&letter, SIZE_MAX / 2);
 	put_lane(&lane, b, &e);
@@ -111,6 +115,30 @@ bridge_post(struct bridge *b, const struct bridge_ask *ask)
 	if ((err = post(b, p)) != SW_OK)
 		free(waiter);
 	return err;
+}
+
+int
+bridge_post_lasting(struct bridge *b, const struct bridge_event *e,
+    struct outbox_backlog *backlog)
+{
+	const struct bridge_ask ask = { .event = *e };
+	struct outbox_put *p;
+	int err;
+
+	if ((err = make_put(&p, b, &ask, OUTBOX_LETTER)) != SW_OK)
+		return err;
+	p->must = e->kind == BRIDGE_UNSUBSCRIBE;
+	p->backlog = outbox_backlog_ref(backlog);
+	return post(b, p);
+}
+
+void
+bridge_note_lost(struct bridge *b, const struct bridge_event *e, int err)
+{
+	METRIC_ADD(
+	    bridge_worker(b)->metrics.bridge[e->kind][BRIDGE_REFUSED], 1);
+	log_warn("bridge type=%s connection=%" PRIu64 " lost=%s",
+	    bridge_kind_name(e->kind), e->connection, err_info(err)->name);
 }
 
 /* The end of a connection, or that there is none to be told. */
@@ -200,6 +228,14 @@ outcome_of(const struct bridge_answer *a)
 	return OUTBOX_AGAIN;
 }
 
+bool
+bridge_has_arrived(const struct bridge_answer *a)
+{
+	enum outbox_outcome outcome = outcome_of(a);
+
+	return outcome == OUTBOX_DONE || outcome == OUTBOX_REFUSED;
+}
+
 static void
 on_told(void *owner, const struct bridge_answer *a)
 {
@@ -213,7 +249,7 @@ bridge_carry(struct task *t)
 	    container_of(t, struct outbox_delivery, task);
 	struct worker *w = d->ctx;
 	struct bridge_ask ask = {
-		.stored = true,
+		.way = BRIDGE_STORED,
 		.answered = on_told,
 		.owner = d,
 	};

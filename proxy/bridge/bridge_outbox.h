@@ -19,6 +19,16 @@
 int bridge_post(struct bridge *b, const struct bridge_ask *ask);
 
 /*
+ * That somebody comes or goes, with the id and the time that it has by now,
+ * which is part of the backlog. For who goes there is always room, as there are
+ * no more of these than of those that are known to be there. As above.
+ */
+int bridge_post_lasting(struct bridge *b, const struct bridge_event *e,
+    struct outbox_backlog *backlog);
+/* Count, and log, what is not told and will not be. */
+void bridge_note_lost(struct bridge *b, const struct bridge_event *e, int err);
+
+/*
  * The last event of a connection, behind all that its lane (or NULL) still has
  * to tell; the outbox has always room for it. Else, codes as above.
  */
@@ -37,6 +47,9 @@ int bridge_post_will(
  * of a lane without a will (or NULL), nothing was. `ends`: the connection does.
  */
 int bridge_revoke_will(struct bridge_lane *l, uint64_t connection, bool ends);
+
+/* Has the backend answered, whatever it says? Else it is told again. */
+bool bridge_has_arrived(const struct bridge_answer *a);
 
 /* A carrier's: tell the backend one letter. ctx is the worker. */
 void bridge_carry(struct task *t);

@@ -58,11 +58,13 @@ need_lane(const struct party *p)
 static void
 note_lost(const struct party *p, enum bridge_kind kind, int err)
 {
-	if (err == SW_OK)
-		return;
-	METRIC_ADD(p->worker->metrics.bridge[kind][BRIDGE_REFUSED], 1);
-	log_warn("bridge type=%s connection=%" PRIu64 " lost=%s",
-	    bridge_kind_name(kind), p->connection, err_info(err)->name);
+	const struct bridge_event e = {
+		.kind = kind,
+		.connection = p->connection,
+	};
+
+	if (err != SW_OK)
+		bridge_note_lost(p->worker->bridge, &e, err);
 }
 
 static int
@@ -71,9 +73,10 @@ tell(const struct party *p, enum bridge_kind kind, const struct channel *c)
 	const struct str none = { NULL, 0 };
 	char address[ADDRESS_TEXT];
 	struct bridge_ask ask = ask_of(p, kind, c->name, none, address);
-	int err = is_queued(c) ? bridge_post(p->worker->bridge, &ask) :
-				 bridge_tell(p->worker->bridge, &ask);
+	int err;
 
+	ask.way = is_queued(c) ? BRIDGE_QUEUED : BRIDGE_LASTING;
+	err = bridge_tell(p->worker->bridge, &ask);
 	note_lost(p, kind, err);
 	return err;
 }

@@ -28,7 +28,7 @@ bridge_told_remove(struct bridge_told *t, struct str channel)
 	for (size_t i = 0; i < t->count; i++) {
 		struct channel *c = t->channels[i];
 
-		if (!str_is(channel, c->name.p))
+		if (!str_equals(c->name, channel))
 			continue;
 		t->count--;
 		memmove(&t->channels[i], &t->channels[i + 1],

@@ -58,7 +58,7 @@ class World:
         self.run_number = 0
         self.numbers = itertools.count()
         self.lives, self.messages, self.polled = [], [], []
-        self.ends, self.deletes, self.trouble_since_start = [], [], False
+        self.ends, self.deletes = [], []
         self.moods = self.random.random() < 0.5
         self.lease = self.random.choice(("1h", "1h", SHORT))
         self.listener = Listener(seed)
@@ -131,12 +131,10 @@ channel "heard" {{ history-events = 100000 }}
             self.rest()
 
     def trouble(self):
-        self.trouble_since_start = True
         self.listener.begin_trouble()
         self.pause(self.random, 100, 0.4)
         if self.random.random() < 0.3:
             self.restart(kill=self.random.random() < 0.7)
-            self.trouble_since_start = True
         self.listener.end_trouble()
 
     def restart(self, kill):
@@ -150,7 +148,6 @@ channel "heard" {{ history-events = 100000 }}
         self.run_number += 1
         self.gateway.start()
         self.ends[-1].end()
-        self.trouble_since_start = False
         self.up.set()
 
     def delete(self, channel):
@@ -251,8 +248,7 @@ channel "heard" {{ history-events = 100000 }}
             for c in p.now(run) if self.lease != SHORT else ():
                 there[c].add(p.name)
         self.lists(there)
-        if not self.trouble_since_start:
-            self.knows(there)
+        self.knows(there)
 
     def lists(self, there):
         """Who is listed as there is there."""

@@ -1,19 +1,23 @@
 """What the backend believes of who is there is what it was told, to the end."""
 
 import json
+import sqlite3
+import threading
 import unittest
 
-from bridge_backend import SECRET, Told
-from gateway import GUARD, EventStream, Gateway, WebSocket
+from bridge_backend import SECRET, TAKEN, Told
+from gateway import (GUARD, EventStream, Gateway, WebSocket, Wire,
+                     request_head)
 
 
 class Believed(Told, unittest.TestCase):
     channels = 'channel "told*" { bridge-presence = yes }'
+    workers = 2
 
     def setUp(self):
         self.taken = []
         self.open_backend()
-        self.gateway = Gateway(self.conf(self.channels))
+        self.gateway = Gateway(self.conf(self.channels), workers=self.workers)
         self.addCleanup(self.gateway.close)
         self.gateway.start()
 
@@ -25,7 +29,10 @@ send = bridge
 backend-fail-time = "50ms"
 outbox-retry-max = "100ms"
 session-lease = "1h"
+close-timeout = "200ms"
 message-rate = 0
+message-byte-rate = 0
+message-max = 2m
 {channels}
 """
 
@@ -127,6 +134,291 @@ class Reloads(Believed):
         self.assertEqual({e.headers["ce-connection"] for e in self.taken},
                          {one})
         self.gateway.until_metric(0, "outbox_wills")
+
+
+FAILURE = (500, None, b"")
+
+
+class Letters(Believed):
+    """What the backend does not take is told again until it does."""
+
+    def left_behind(self, channels="told-1", answer=FAILURE):
+        """One who has left told-1, and the backend does not know."""
+        ws, number = self.socket(channels)
+        self.tells([("subscribe", c) for c in channels.split(",")], number)
+        self.says = answer
+        self.do(ws, "unsubscribe", "told-1")
+        self.gateway.until_metric(1, "outbox_waiting")
+        return ws, number
+
+    def test_who_has_left_is_told_of_when_the_backend_is_back(self):
+        for answer in FAILURE, (503, None, b""), (429, None, b""):
+            with self.subTest(answer[0]):
+                self.says = TAKEN
+                ws, number = self.left_behind(answer=answer)
+                self.says = TAKEN
+                self.tells([("subscribe", "told-1"), ("unsubscribe", "told-1")],
+                           number)
+                self.gateway.until_metric(0, "outbox_wills")
+                ws.close()
+        told = [e for e in self.backend.events
+                if e.headers["ce-connection"] == number and
+                e.type == "spillway.unsubscribe"]
+        self.assertGreater(len(told), 1)
+        self.assertEqual(len({(e.headers["webhook-id"], e.headers["ce-time"])
+                              for e in told}), 1)
+
+    def test_a_refusal_is_an_answer(self):
+        ws, number = self.socket("told-1")
+        self.tells([("subscribe", "told-1")])
+        self.says = (404, None, b"")
+        self.do(ws, "unsubscribe", "told-1")
+        self.gateway.until_metric(0, "outbox_wills")
+        self.assertEqual(self.gateway.metric("outbox_stored_total"), 0)
+        self.assertEqual(self.attempts("unsubscribe"), 1)
+
+    def test_nobody_is_there(self):
+        ws, number = self.socket("told-1,told-2")
+        self.tells([("subscribe", "told-1"), ("subscribe", "told-2")])
+        self.away()
+        self.do(ws, "unsubscribe", "told-1")
+        self.do(ws, "subscribe", "told-3")
+        self.gateway.until_metric(2, "outbox_waiting")
+        self.back()
+        self.tells([("subscribe", "told-1"), ("subscribe", "told-2"),
+                    ("unsubscribe", "told-1"), ("subscribe", "told-3")])
+        ws.close()
+        self.tells([*self.story(), ("disconnect", ["told-2", "told-3"])])
+
+    def test_what_follows_is_told_behind_it(self):
+        ws, number = self.left_behind()
+        self.says = lambda event: TAKEN if event.type in (
+            "spillway.subscribe", "spillway.disconnect") else FAILURE
+        self.do(ws, "subscribe", "told-1")
+        self.do(ws, "subscribe", "told-2")
+        self.do(ws, "unsubscribe", "told-2")
+        ws.close()
+        self.gateway.until_metric(5, "outbox_waiting")
+        self.assertEqual(self.story(), [("subscribe", "told-1")])
+        self.says = TAKEN
+        self.tells([("subscribe", "told-1"), ("unsubscribe", "told-1"),
+                    ("subscribe", "told-1"), ("subscribe", "told-2"),
+                    ("unsubscribe", "told-2"), ("disconnect", ["told-1"])])
+        self.gateway.until_metric(0, "outbox_wills")
+
+    def test_then_it_is_told_in_one_order_with_messages_again(self):
+        ws, number = self.left_behind()
+        self.says = TAKEN
+        self.tells([("subscribe", "told-1"), ("unsubscribe", "told-1")])
+        stored = self.gateway.metric("outbox_stored_total")
+        for n in range(5):
+            ws.command(op="subscribe", channel="told-1")
+            ws.command(op="send", channel="told-1", data=n)
+            ws.command(op="unsubscribe", channel="told-1")
+        self.do(ws, "send", "told-2", data=0)
+        self.assertEqual(self.story()[2:], 5 * [
+            ("subscribe", "told-1"), ("message", "told-1"),
+            ("unsubscribe", "told-1")] + [("message", "told-2")])
+        self.assertEqual(self.gateway.metric("outbox_stored_total"), stored)
+
+    def test_who_comes_while_it_is_away_is_told_of_later(self):
+        self.away()
+        ws, number = self.socket("told-1")
+        self.gateway.until_metric(1, "outbox_waiting")
+        self.back()
+        self.tells([("subscribe", "told-1")])
+        self.do(ws, "unsubscribe", "told-1")
+        self.tells([("subscribe", "told-1"), ("unsubscribe", "told-1")])
+
+    def test_the_channels_of_a_session_as_well(self):
+        answer = self.gateway.poll("told-1,told-2", session="s")
+        self.tells([("subscribe", "told-1"), ("subscribe", "told-2")])
+        self.says = FAILURE
+        with Wire(self.gateway.port) as waiting:
+            waiting.send(request_head(
+                f"/stream/told-2?wait=50&session=s&after={answer['cursor']}"))
+            self.gateway.until(lambda: self.gateway.api(
+                "GET", "/v1/channels/told-2/presence")[1]["count"] == 1)
+            self.lease("100ms")
+            self.gateway.until_metric(1, "outbox_waiting")
+            self.says = TAKEN
+            self.tells([("subscribe", "told-1"), ("subscribe", "told-2"),
+                        ("unsubscribe", "told-1")])
+        self.gateway.until_metric(0, "sessions")
+        self.tells([*self.story()[:3], ("disconnect", ["told-2"])])
+
+    def lease(self, lease):
+        self.gateway.configure(self.conf(self.channels).replace("1h", lease))
+        self.gateway.signal(1)
+        self.gateway.wait_log("configuration reloaded")
+
+    # Kills, and ends.
+
+    def restart(self, kill):
+        if kill:
+            self.gateway.kill9()
+        else:
+            self.assertEqual(self.gateway.stop(), 0)
+        self.says = TAKEN
+        self.gateway.start()
+
+    def test_also_by_the_next_gateway(self):
+        for kill in True, False:
+            for channels in "told-1", "told-1,told-2":
+                with self.subTest(kill=kill, channels=channels):
+                    self.says = TAKEN
+                    ws, number = self.left_behind(channels)
+                    rest = channels.split(",")[1:]
+                    # The will is another one by now, or is none.
+                    self.gateway.until(lambda: self.wills() == (
+                        [rest] if rest else []))
+                    self.restart(kill)
+                    self.tells(
+                        [("subscribe", c) for c in channels.split(",")] +
+                        [("unsubscribe", "told-1")] +
+                        [("disconnect", rest)] * bool(rest), number)
+
+    def wills(self):
+        db = sqlite3.connect(self.gateway.store + "-outbox", timeout=60)
+        try:
+            rows = db.execute("SELECT data FROM will").fetchall()
+        finally:
+            db.close()
+        return [sorted(json.loads(d[d.index(b'{"reason"'):])["channels"])
+                for d, in rows]
+
+    def test_an_end_while_the_backend_thinks_of_it(self):
+        """It is told again, as it may not have been heard; or its end is."""
+        for kill in True, False:
+            with self.subTest(kill=kill):
+                go_on = threading.Event()
+                self.addCleanup(go_on.set)
+                self.says = TAKEN
+                ws, number = self.socket("told-1")
+                self.tells([("subscribe", "told-1")], number)
+                before = self.attempts("unsubscribe")
+                self.says = lambda event: go_on.wait(GUARD) and FAILURE
+                self.do(ws, "unsubscribe", "told-1")
+                self.gateway.until(
+                    lambda: self.attempts("unsubscribe") > before)
+                self.restart(kill)
+                go_on.set()
+                self.tells([("subscribe", "told-1"),
+                            ("disconnect", ["told-1"]) if kill else
+                            ("unsubscribe", "told-1")], number)
+
+    def test_an_end_while_it_waits_for_its_turn(self):
+        for kill in True, False:
+            with self.subTest(kill=kill):
+                go_on = threading.Event()
+                self.addCleanup(go_on.set)
+                self.says = TAKEN
+                ws, number = self.socket("told-1")
+                self.tells([("subscribe", "told-1")], number)
+                self.says = lambda event: go_on.wait(GUARD) and FAILURE
+                ws.command(op="send", channel="told-1", data=1)
+                self.do(ws, "unsubscribe", "told-1")
+                self.do(ws, "subscribe", "told-2")
+                self.do(ws, "unsubscribe", "told-2")
+                self.restart(kill)
+                go_on.set()
+                self.tells([("subscribe", "told-1")] + (
+                    [("disconnect", ["told-1", "told-2"])] if kill else
+                    [("unsubscribe", "told-1"), ("subscribe", "told-2"),
+                     ("unsubscribe", "told-2")]), number)
+
+
+class Rooms(Believed):
+    """Nothing grows, whatever clients do while the backend is away."""
+
+    channels = Believed.channels + "\noutbox-max-bytes = 2k"
+
+    def test_who_is_not_told_of_as_there_is_no_room_need_not_leave(self):
+        ws, number = self.socket("told-1")
+        self.tells([("subscribe", "told-1")])
+        self.says = FAILURE
+        for n in range(50):
+            for op in "subscribe", "unsubscribe":
+                self.assertEqual(self.do(ws, op, "told-2")["op"], "ok")
+        self.do(ws, "unsubscribe", "told-1")
+        self.gateway.until(lambda: self.gateway.metric("outbox_waiting") ==
+                           101 - 2 * self.lost(), "what became of them")
+        waiting = 101 - 2 * self.lost()
+        self.assertIn(waiting, range(3, 50))
+        # Three letters at most: who leaves has always room, and was there.
+        self.assertLess(self.gateway.metric("outbox_bytes"), 3 << 10)
+        self.says = TAKEN
+        self.tells([("subscribe", "told-1")] + (waiting - 1) // 2 * [
+            ("subscribe", "told-2"), ("unsubscribe", "told-2")] +
+            [("unsubscribe", "told-1")])
+        ws.close()
+        self.gateway.until_metric(0, "outbox_wills")
+        self.tells(self.story())
+
+    def lost(self):
+        return sum("type=spillway.subscribe" in line and "lost=" in line
+                   for line in self.gateway.lines)
+
+
+class Crowded(Believed):
+    """The bridge has no room: what is not told now is stored."""
+
+    channels = Believed.channels + "\nbridge-queue-bytes = 1m"
+    workers = 1
+
+    def test_what_has_no_room_in_memory_is_stored(self):
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+        ws, number = self.socket("told-1")
+        self.tells([("subscribe", "told-1")])
+        self.says = lambda event: TAKEN if event.type != \
+            "spillway.message" or go_on.wait(GUARD) else TAKEN
+        post = threading.Thread(target=self.gateway.request, args=(
+            "POST", "/stream/told-1", "x" * (1 << 20),
+            {"Content-Type": "text/plain"}))
+        post.start()
+        self.gateway.until(lambda: self.attempts("message") >= 1)
+        self.do(ws, "unsubscribe", "told-1")
+        self.do(ws, "subscribe", "told-2")
+        self.gateway.until_metric(2, "outbox_waiting")
+        go_on.set()
+        post.join(GUARD)
+        self.tells([("subscribe", "told-1"), ("unsubscribe", "told-1"),
+                    ("subscribe", "told-2")], number)
+
+
+class Broken(Believed):
+    """Neither the backend nor the file takes anything."""
+
+    def sql(self, text):
+        db = sqlite3.connect(self.gateway.store + "-outbox", timeout=60)
+        try:
+            with db:
+                db.execute(text)
+        finally:
+            db.close()
+
+    def test_it_is_told_when_either_does(self):
+        ws, number = self.socket("told-1,told-2")
+        self.tells([("subscribe", "told-1"), ("subscribe", "told-2")])
+        for table in "will", "letter":
+            self.sql(f"CREATE TRIGGER broken_{table} BEFORE INSERT ON {table} "
+                     "BEGIN SELECT RAISE(ABORT, 'a test says so'); END")
+        self.says = FAILURE
+        self.do(ws, "unsubscribe", "told-1")
+        self.do(ws, "subscribe", "told-3")
+        self.gateway.wait_log("outbox: storing letters")
+        self.says = TAKEN
+        self.do(ws, "unsubscribe", "told-3")
+        self.assertEqual(len(self.story()), 2)
+        for table in "will", "letter":
+            self.sql(f"DROP TRIGGER broken_{table}")
+        self.tells([("subscribe", "told-1"), ("subscribe", "told-2"),
+                    ("unsubscribe", "told-1"), ("subscribe", "told-3"),
+                    ("unsubscribe", "told-3")])
+        self.gateway.kill9()
+        self.gateway.start()
+        self.tells([*self.story(), ("disconnect", ["told-2"])][:6])
 
 
 if __name__ == "__main__":
