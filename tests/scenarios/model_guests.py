@@ -16,7 +16,9 @@ from model_backend import EXPIRES, Life, Op, is_queued
 
 BROKEN = (EOFError, OSError, ssl.SSLError, Closed, http.client.HTTPException)
 CHANNELS = [f"{kind}-{n}" for kind in
-            ("told", "queued", "asked", "seen", "quiet") for n in (1, 2, 3)]
+            ("told", "queued", "asked", "fickle", "seen", "quiet")
+            for n in (1, 2, 3)]
+SENT = [c for c in CHANNELS if not c.startswith("fickle")]
 
 
 class Message:
@@ -61,7 +63,7 @@ class Guest(threading.Thread):
                 self.seq += 1
                 seq = self.seq
             m = Message(f"k{next(self.world.numbers)}",
-                        self.random.choice(CHANNELS), self.session, seq)
+                        self.random.choice(SENT), self.session, seq)
             self.world.messages.append(m)
         m.tries += 1
         return m
@@ -243,7 +245,7 @@ class Socket(Stream):
                 self.world.is_troubled(self.life), (m, op)
         elif op.kind == "subscribe":
             assert op.channel not in self.life.now, op
-            self.life.now.add(op.channel)
+            self.life.comes(op.channel, op.sent)
         else:
             self.life.now.remove(op.channel)
 

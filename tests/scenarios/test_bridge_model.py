@@ -10,21 +10,24 @@ knows of; when all is over, model_backend.py says what it has to have heard.
 """
 
 import itertools
+import json
 import os
 import random
+import sqlite3
 import threading
 import unittest
 
 from bridge_backend import SECRET
 from certificates import certificate
 from gateway import GUARD, Gateway, main
-from model_backend import LAG, Judge, Listener, is_told, overlaps
+from model_backend import (FICKLE, LAG, Judge, Listener, is_told,
+                           overlaps)
 from model_guests import CHANNELS, Poller, Streamer
-from model_log import NEVER, Period
+from model_log import NEVER, Period, Setting
 
 SEED = int(os.environ.get("SPILLWAY_SEED", "0")) or random.randrange(1 << 30)
 ROUNDS = int(os.environ.get("SPILLWAY_ROUNDS", "1"))
-STEPS = 5
+STEPS = 10
 SHORT = "100ms"
 
 
@@ -59,7 +62,9 @@ class World:
         self.numbers = itertools.count()
         self.lives, self.messages, self.polled = [], [], []
         self.ends, self.deletes = [], []
-        self.moods = self.random.random() < 0.5
+        # Whether and how the backend is told of fickle channels.
+        self.tells, self.mode = Setting("yes"), "sync"
+        self.moods = self.random.random() < 0.7
         self.lease = self.random.choice(("1h", "1h", SHORT))
         self.listener = Listener(seed)
         self.gateway = Gateway(
@@ -80,6 +85,10 @@ message-rate = 0
 message-byte-rate = 0
 channel "told-*" {{ bridge-presence = yes }}
 channel "queued-*" {{ bridge-presence = yes  message-mode = queue }}
+channel "fickle-*" {{
+	bridge-presence = {self.tells.value}
+	message-mode = {self.mode}
+}}
 channel "asked-*" {{ bridge-connect = yes  bridge-presence = yes }}
 channel "no-*" {{ bridge-connect = yes  bridge-presence = yes }}
 channel "seen-*" {{ presence-events = yes  history-events = 100000 }}
@@ -102,7 +111,7 @@ channel "heard" {{ history-events = 100000 }}
                     g.start()
                 try:
                     for _ in range(STEPS):
-                        self.pause(self.random, 400, GUARD)
+                        self.pause(self.random, 150, GUARD)
                         if self.failed.is_set():
                             break
                         self.step()
@@ -118,16 +127,19 @@ channel "heard" {{ history-events = 100000 }}
 
     def step(self):
         chance = self.random.random()
-        if chance < 0.3 and self.moods:
+        if chance < 0.35 and self.moods:
             self.trouble()
-        elif chance < 0.5:
+        elif chance < 0.55:
             self.restart(kill=True)
-        elif chance < 0.6:
+        elif chance < 0.65:
             self.restart(kill=False)
-        elif chance < 0.7:
+        elif chance < 0.75:
             self.delete(self.random.choice(
                 [c for c in CHANNELS if not c.startswith("seen")]))
-        else:
+        elif chance < 0.85:
+            self.change()
+        # Or nothing happens; but mostly all is looked at.
+        if self.random.random() < 0.8:
             self.rest()
 
     def trouble(self):
@@ -147,6 +159,8 @@ channel "heard" {{ history-events = 100000 }}
             assert self.gateway.stop() == 0
         self.run_number += 1
         self.gateway.start()
+        # Who was there is told of by then, and not by its will.
+        assert kill or self.gateway.metric("outbox_wills_executed_total") == 0
         self.ends[-1].end()
         self.up.set()
 
@@ -156,6 +170,19 @@ channel "heard" {{ history-events = 100000 }}
         status, _ = self.gateway.api("DELETE", f"/v1/channels/{channel}")
         assert status in (204, 404), status
         period.end()
+
+    def change(self):
+        period = self.tells.change(self.random.choice(("yes", "no")))
+        self.mode = self.random.choice(("sync", "queue"))
+        self.reload()
+        period.end()
+
+    def reload(self):
+        done = "configuration reloaded"
+        self.gateway.configure(self.conf())
+        count = sum(done in line for line in self.gateway.lines)
+        self.gateway.signal(1)
+        self.gateway.wait_log(done, count + 1)
 
     def was_deleted(self, channels):
         return any(c in channels for c, _ in self.deletes)
@@ -186,9 +213,7 @@ channel "heard" {{ history-events = 100000 }}
                 raise g.error
         assert not any(g.is_alive() for g in self.guests)
         self.lease = SHORT
-        self.gateway.configure(self.conf())
-        self.gateway.signal(1)
-        self.gateway.wait_log("configuration reloaded")
+        self.reload()
         for name in ("sessions", "outbox_waiting", "outbox_wills"):
             self.gateway.until_metric(0, name)
 
@@ -260,17 +285,55 @@ channel "heard" {{ history-events = 100000 }}
         status, answer = self.gateway.api(
             "GET", f"/v1/channels/{channel}/presence")
         assert status == 200, answer
-        return {m["connection"] if m["transport"] in ("ws", "sse")
-                else m["session"] for m in answer["members"]}
+        who = [m["connection"] if m["transport"] in ("ws", "sse")
+               else m["session"] for m in answer["members"]]
+        assert len(set(who)) == len(who), ("listed twice", channel, who)
+        return set(who)
 
     def knows(self, there):
         """The backend thinks the same."""
         for c in filter(is_told, CHANNELS):
             self.until_same(f"what the backend knows of {c}", there[c],
                             lambda c=c: self.known(c))
-        told = {who for c in filter(is_told, CHANNELS) for who in there[c]}
+        for c in CHANNELS:
+            if c.startswith(FICKLE):
+                self.knows_fickle(c, there[c])
+        self.has_wills()
+
+    def knows_fickle(self, channel, there):
+        """Of those of whom it was told; whom a reload came amidst, perhaps."""
+        sure = {life.number for life in self.lives
+                if life.number in there and
+                self.tells.during(*life.came[channel]) == {"yes"}}
+        self.until_same(f"what the backend knows of {channel}", sure,
+                        lambda: self.known(channel) & (sure | self.vague) |
+                        self.known(channel) - there)
+
+    def has_wills(self):
+        """Of whom the backend knows, and of where it knows them."""
+        seen = [None]
+
+        def same():
+            known = {n: (s.session or n, s.there) for n, s in
+                     self.listener.stories().items() if s.there}
+            seen[0] = [(n, who, there, self.wills().get(n)) for n, (who, there)
+                       in known.items() if self.wills().get(n) != there]
+            return not [who for _, who, *_ in seen[0] if who not in self.vague]
+        try:
+            self.gateway.until(same)
+        except AssertionError:
+            raise AssertionError(f"other wills: {seen[0]}") from None
         if not self.vague:
-            self.gateway.until_metric(len(told), "outbox_wills")
+            self.gateway.until_metric(len(self.wills()), "outbox_wills")
+
+    def wills(self):
+        db = sqlite3.connect(self.gateway.store + "-outbox", timeout=60)
+        try:
+            rows = db.execute("SELECT connection, data FROM will").fetchall()
+        finally:
+            db.close()
+        return {n: set(json.loads(d[d.index(b'{"reason"'):])["channels"])
+                for n, d in rows}
 
     def known(self, channel):
         return {story.session or number for number, story
@@ -296,7 +359,8 @@ channel "heard" {{ history-events = 100000 }}
                   if p.name in odd)])) from None
 
     def judge(self):
-        judge = Judge(self.listener, self.ends, self.deletes)
+        judge = Judge(self.listener, self.ends, self.deletes,
+                      [period for _, period in self.tells.steps[1:]])
         judge.check_stories()
         for life in self.lives:
             if life.number is not None:
@@ -311,7 +375,8 @@ channel "heard" {{ history-events = 100000 }}
                 "sessions": len(self.polled), "messages": len(self.messages),
                 "told": len(self.listener.heard()), "ends": len(self.ends),
                 "troubles": len(self.listener.troubles),
-                "deletes": len(self.deletes)}
+                "deletes": len(self.deletes),
+                "reloads": len(self.tells.steps) - 1}
 
     def history(self, channel):
         events, at = [], "start"
