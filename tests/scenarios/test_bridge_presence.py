@@ -9,6 +9,8 @@ from bridge_backend import SECRET, TAKEN, Told
 from gateway import (GUARD, EventStream, Gateway, WebSocket, Wire,
                      request_head)
 
+FAILURE = (500, None, b"")
+
 
 class Believed(Told, unittest.TestCase):
     channels = 'channel "told*" { bridge-presence = yes }'
@@ -136,7 +138,55 @@ class Reloads(Believed):
         self.gateway.until_metric(0, "outbox_wills")
 
 
-FAILURE = (500, None, b"")
+class Modes(Believed):
+    """A channel's order does not change with its `message-mode`."""
+
+    def conf(self, channels):
+        return super().conf(channels).replace(
+            "bridge-presence", f"message-mode = {self.mode} bridge-presence")
+
+    mode = "queue"
+
+    def change(self, mode, count=1):
+        self.mode = mode
+        self.gateway.configure(self.conf(self.channels))
+        self.gateway.signal(1)
+        self.gateway.wait_log("configuration reloaded", count)
+
+    def test_what_is_queued_is_not_overtaken_by_what_is_not(self):
+        ws, number = self.socket("told-1")
+        self.tells([("subscribe", "told-1")])
+        self.says = lambda event: TAKEN if event.type == \
+            "spillway.subscribe" else FAILURE
+        self.do(ws, "unsubscribe", "told-1")
+        self.gateway.until_metric(1, "outbox_waiting")
+        self.change("sync")
+        self.do(ws, "subscribe", "told-1")
+        self.gateway.until_metric(2, "outbox_waiting")
+        self.says = TAKEN
+        self.tells([("subscribe", "told-1"), ("unsubscribe", "told-1"),
+                    ("subscribe", "told-1")])
+        # And again as directly as it says.
+        stored = self.gateway.metric("outbox_stored_total")
+        self.do(ws, "unsubscribe", "told-1")
+        self.tells([*self.story()[:3], ("unsubscribe", "told-1")])
+        self.assertEqual(self.gateway.metric("outbox_stored_total"), stored)
+
+    def test_nor_does_it_overtake(self):
+        self.change("sync")
+        ws, number = self.socket("told-1")
+        self.tells([("subscribe", "told-1")])
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+        self.says = lambda event: TAKEN if event.type != \
+            "spillway.message" or go_on.wait(GUARD) else FAILURE
+        ws.command(op="send", channel="told-1", data=1)
+        self.do(ws, "unsubscribe", "told-1")
+        self.change("queue", 2)
+        self.do(ws, "subscribe", "told-1")
+        go_on.set()
+        self.tells([("subscribe", "told-1"), ("message", "told-1"),
+                    ("unsubscribe", "told-1"), ("subscribe", "told-1")])
 
 
 class Letters(Believed):
