@@ -10,6 +10,7 @@
 #include "proxy/base/json.h"
 #include "proxy/base/log.h"
 #include "proxy/bridge/bridge_outbox.h"
+#include "proxy/bridge/bridge_private.h"
 #include "proxy/gateway.h"
 #include "proxy/publish/draft.h"
 #include "proxy/worker.h"
@@ -18,57 +19,8 @@ enum {
 	/* What waits behind the event that is being answered, of one lane. */
 	LANE_CALLS = 64,
 	LANE_BYTES = 256 << 10,
-	/* A name that no other run of the gateway has. */
-	PREFIX_BYTES = 12,
 	/* An answer may publish besides what it replies. */
 	INSTRUCTIONS_MAX = 64 << 10,
-};
-
-struct bridge {
-	struct worker *worker;
-	struct list calls; /* all of them */
-	struct list lanes; /* likewise */
-	size_t bytes;      /* that they hold */
-	uint64_t next;
-	char prefix[BASE64_LENGTH(PREFIX_BYTES) + 1];
-};
-
-/* An event on its way. */
-struct bridge_call {
-	struct list node;    /* of the bridge */
-	struct list waiting; /* of its lane */
-	struct bridge *bridge;
-	struct bridge_lane *lane;
-	struct upstream_request *request; /* NULL: not on the wire */
-	struct bridge_event event;
-	void (*answered)(void *owner, const struct bridge_answer *a);
-	void *owner;
-	/* The answer, while what it publishes is being committed: */
-	struct bridge_answer answer;
-	struct buf kept;
-	size_t size;
-	enum bridge_way way;
-	bool spared;  /* it need not be told any more */
-	bool crowded; /* there is no room for it in memory */
-	char id[BRIDGE_ID_MAX];
-	char texts[];
-};
-
-struct bridge_lane {
-	struct list node; /* of the bridge */
-	struct bridge *bridge;
-	struct bridge_call *running;
-	struct list waiting;
-	size_t calls, bytes;        /* that wait */
-	bool orphaned;              /* no connection any more */
-	struct outbox_put *last;    /* of its events, or NULL */
-	void (*eased)(void *owner); /* when it is full no longer, or NULL */
-	void *owner;
-	struct bridge_will will;
-	struct bridge_told told;
-	/* Letters that were not taken before; those of `message-mode`; NULL */
-	struct outbox_backlog *failed, *queued;
-	uint32_t queued_under; /* channels_reloads, before the first of these */
 };
 
 int
@@ -163,17 +115,11 @@ bridge_lane_keep_last(struct bridge_lane *l, struct outbox_put *p)
 	return true;
 }
 
-static bool
-leaves(const struct bridge_call *c)
-{
-	return c != NULL && c->event.kind == BRIDGE_UNSUBSCRIBE;
-}
-
 size_t
 bridge_lane_leaving(const struct bridge_lane *l,
     void (*visit)(void *ctx, struct str channel), void *ctx)
 {
-	size_t n = leaves(l->running);
+	size_t n = bridge_call_leaves(l->running);
 
 	if (n > 0 && visit != NULL)
 		visit(ctx, l->running->event.channel);
@@ -181,7 +127,7 @@ bridge_lane_leaving(const struct bridge_lane *l,
 		const struct bridge_call *c =
 		    container_of(node, struct bridge_call, waiting);
 
-		if (!leaves(c))
+		if (!bridge_call_leaves(c))
 			continue;
 		n++;
 		if (visit != NULL)
@@ -204,88 +150,13 @@ bridge_lane_release(struct bridge_lane *l)
 
 /* Calls. */
 
-static void
-call_free(struct bridge_call *c)
+void
+bridge_call_free(struct bridge_call *c)
 {
 	c->bridge->bytes -= c->size;
 	list_remove(&c->node);
 	buf_fini(&c->kept);
 	free(c);
-}
-
-/* What lasts becomes a letter. */
-
-static bool
-lasts(enum bridge_way way)
-{
-	return way == BRIDGE_LASTING || way == BRIDGE_QUEUED;
-}
-
-/* The backend has not heard that it came: nor need it hear that it left. */
-static void
-spare_its_end(struct bridge_lane *l, struct str channel)
-{
-	list_each (node, &l->waiting) {
-		struct bridge_call *c =
-		    container_of(node, struct bridge_call, waiting);
-
-		if (!leaves(c) || c->spared ||
-		    !str_equals(c->event.channel, channel))
-			continue;
-		c->spared = true;
-		return;
-	}
-	bridge_told_remove(&l->told, channel);
-}
-
-static bool
-is_owed(const struct outbox_backlog *b)
-{
-	return b != NULL && !outbox_backlog_is_empty(b);
-}
-
-static int
-post_lasting(struct bridge_call *c)
-{
-	struct bridge_lane *l = c->lane;
-	bool queued = c->way == BRIDGE_QUEUED;
-	struct outbox_backlog **b = queued ? &l->queued : &l->failed;
-
-	if (queued && !is_owed(l->queued))
-		l->queued_under = channels_reloads(c->bridge->worker->channels);
-	if (*b == NULL && (*b = outbox_backlog_new()) == NULL)
-		return SW_ENOMEM;
-	return bridge_post_lasting(c->bridge, &c->event, *b);
-}
-
-/* To the outbox, behind what of its lane is there; lets go of it. */
-static void
-hand_over(struct bridge_call *c)
-{
-	struct bridge_lane *l = c->lane;
-	int err = c->spared ? SW_OK : post_lasting(c);
-
-	if (err != SW_OK) {
-		bridge_note_lost(c->bridge, &c->event, err);
-		if (c->event.kind == BRIDGE_SUBSCRIBE)
-			spare_its_end(l, c->event.channel);
-	}
-	call_free(c);
-}
-
-/*
- * Would it be told before letters about the same channel that are older? What
- * is queued is about others, unless a reload has changed that.
- */
-static bool
-would_overtake(const struct bridge_call *c)
-{
-	const struct bridge_lane *l = c->lane;
-	uint32_t reloads = channels_reloads(c->bridge->worker->channels);
-
-	return is_owed(l->failed) ||
-	    (is_owed(l->queued) &&
-		(reloads != l->queued_under || reloads % 2 != 0));
 }
 
 /* Answer it, and let go of it. */
@@ -299,13 +170,13 @@ settle(struct bridge_call *c, const struct bridge_answer *a)
 		log_debug("bridge type=%s id=%s refused=%s status=%d",
 		    bridge_kind_name(c->event.kind), c->id,
 		    err_info(a->err)->name, a->status);
-	if (lasts(c->way) && !bridge_has_arrived(a)) {
-		hand_over(c);
+	if (bridge_way_lasts(c->way) && !bridge_has_arrived(a)) {
+		bridge_hand_over(c);
 		return;
 	}
 	if (c->answered != NULL)
 		c->answered(c->owner, a);
-	call_free(c);
+	bridge_call_free(c);
 }
 
 static void
@@ -328,8 +199,8 @@ set_out(struct bridge_call *c)
 	int err;
 
 	if (c->spared || c->crowded || c->way == BRIDGE_QUEUED ||
-	    (c->way == BRIDGE_LASTING && would_overtake(c))) {
-		hand_over(c);
+	    (c->way == BRIDGE_LASTING && bridge_would_overtake(c))) {
+		bridge_hand_over(c);
 	} else {
 		if ((err = start(c)) == SW_OK)
 			return true;
@@ -650,7 +521,7 @@ call_new(struct bridge_call **out, struct bridge *b, const struct bridge_ask *a)
 	char *place;
 	int err;
 
-	if (crowded && !lasts(a->way)) {
+	if (crowded && !bridge_way_lasts(a->way)) {
 		METRIC_LIMIT(b->worker, LIMIT_BRIDGE_QUEUE);
 		return SW_EBUSY;
 	}
@@ -690,24 +561,6 @@ call_new(struct bridge_call **out, struct bridge *b, const struct bridge_ask *a)
 	return SW_OK;
 }
 
-static bool
-is_about_the_same(const struct bridge_call *other, const struct bridge_call *c)
-{
-	return other != NULL && lasts(other->way) &&
-	    str_equals(other->event.channel, c->event.channel);
-}
-
-/* Both ways: there is no room, or a reload has changed `message-mode`. */
-static bool
-waits_for_the_same(const struct bridge_lane *l, const struct bridge_call *c)
-{
-	list_each (node, &l->waiting)
-		if (is_about_the_same(
-			container_of(node, struct bridge_call, waiting), c))
-			return true;
-	return is_about_the_same(l->running, c);
-}
-
 /* Is it another's turn? What is stored has an order of its own. */
 static bool
 has_to_wait(const struct bridge_lane *l, const struct bridge_call *c)
@@ -715,7 +568,7 @@ has_to_wait(const struct bridge_lane *l, const struct bridge_call *c)
 	if (l == NULL || (l->running == NULL && !l->will.holds))
 		return false;
 	return (c->way != BRIDGE_QUEUED && !c->crowded) ||
-	    waits_for_the_same(l, c);
+	    bridge_waits_for_the_same(l, c);
 }
 
 int
@@ -733,13 +586,13 @@ bridge_tell(struct bridge *b, const struct bridge_ask *ask)
 		l->bytes += c->size;
 		return SW_OK;
 	}
-	if (lasts(c->way)) {
+	if (bridge_way_lasts(c->way)) {
 		if (set_out(c))
 			l->running = c;
 		return SW_OK;
 	}
 	if ((err = start(c)) != SW_OK)
-		call_free(c);
+		bridge_call_free(c);
 	else if (l != NULL)
 		l->running = c;
 	return err;

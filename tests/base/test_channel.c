@@ -198,6 +198,7 @@ START_TEST(policies_come_with_a_channel_and_with_a_reload)
 {
 	unsigned asked = 0, asked_later = 0;
 	struct channel *early, *room, *other;
+	uint32_t reloads;
 
 	start(10);
 	early = get("room-0");
@@ -212,7 +213,11 @@ START_TEST(policies_come_with_a_channel_and_with_a_reload)
 	ck_assert_ptr_eq(channel_policy(other), &others);
 	channel_unref(get("lobby"));
 	ck_assert_uint_eq(asked, 3);
+	reloads = channels_reloads(registry);
+	ck_assert_uint_eq(reloads % 2, 0);
 	channels_reload(registry, find_later, &asked_later);
+	ck_assert_uint_ne(channels_reloads(registry), reloads);
+	ck_assert_uint_eq(channels_reloads(registry) % 2, 0);
 	ck_assert_uint_eq(asked_later, 3);
 	ck_assert_uint_eq(asked, 3);
 	ck_assert_ptr_eq(channel_policy(early), &later);
