@@ -339,6 +339,8 @@ class Poller(Guest):
             self.polled.joined(channels, run)
             self.cursor = answer["cursor"]
             return
+        # It may have come to some of them before that.
+        self.polled.is_vague |= status == 410 or status >= 500
         assert "no-1" in channels and status == 403 or \
             EXPIRES in channels and status == 401 and \
             self.world.listener.expires or \

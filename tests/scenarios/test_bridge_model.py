@@ -36,7 +36,8 @@ class Polled:
 
     def __init__(self, name):
         self.name, self.channels = name, {}
-        self.is_vague = False   # the run before may have answered, or this one
+        # The run before may have answered, or this one; or it failed midway.
+        self.is_vague = False
 
     def joined(self, channels, run):
         self.channels.update((c, run) for c in channels)
@@ -98,7 +99,8 @@ channel "heard" {{ history-events = 100000 }}
     def __str__(self):
         return (f"SPILLWAY_SEED={self.seed} SPILLWAY_ROUNDS=1: workers = "
                 f"{self.gateway.workers}, lease = {self.lease}, troubles "
-                f"{self.listener.troubles}, ends {self.ends}")
+                f"{self.listener.troubles}, ends {self.ends}, deletes "
+                f"{self.deletes}, reloads {self.tells.steps[1:]}")
 
     def run(self):
         try:

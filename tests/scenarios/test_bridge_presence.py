@@ -370,6 +370,8 @@ class Letters(Believed):
                 self.do(ws, "unsubscribe", "told-1")
                 self.do(ws, "subscribe", "told-2")
                 self.do(ws, "unsubscribe", "told-2")
+                self.gateway.until(
+                    lambda: self.wills() == [["told-1", "told-2"]])
                 self.restart(kill)
                 go_on.set()
                 self.tells([("subscribe", "told-1")] + (
