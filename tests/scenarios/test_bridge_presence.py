@@ -458,6 +458,9 @@ class Broken(Believed):
                      "BEGIN SELECT RAISE(ABORT, 'a test says so'); END")
         self.says = FAILURE
         self.do(ws, "unsubscribe", "told-1")
+        self.gateway.until_metric(
+            1, "bridge_events_total",
+            '{type="spillway.unsubscribe",outcome="refused"}')
         self.do(ws, "subscribe", "told-3")
         self.gateway.wait_log("outbox: storing letters")
         self.says = TAKEN
