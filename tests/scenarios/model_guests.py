@@ -334,6 +334,7 @@ class Poller(Guest):
     def answered(self, channels, run, status, answer):
         if run != self.world.run_number:
             self.polled.is_vague = True
+        self.polled.asked.update(channels)
         if status == 200:
             assert "no-1" not in channels, answer
             self.polled.joined(channels, run)
@@ -342,7 +343,7 @@ class Poller(Guest):
         # It may have come to some of them before that.
         self.polled.is_vague |= status == 410 or status >= 500
         assert "no-1" in channels and status == 403 or \
-            EXPIRES in channels and status == 401 and \
+            EXPIRES in self.polled.asked and status == 401 and \
             self.world.listener.expires or \
             status == 410 and self.world.was_deleted(channels) or \
             self.world.is_troubled_now(), (channels, status, answer)

@@ -36,6 +36,7 @@ class Polled:
 
     def __init__(self, name):
         self.name, self.channels = name, {}
+        self.asked = set()      # for these: all that is granted ends together
         # The run before may have answered, or this one; or it failed midway.
         self.is_vague = False
 
