@@ -157,6 +157,44 @@ test('an event stream is read in any pieces', async () => {
 	}
 });
 
+test('what is long and comes in small pieces is looked through once',
+	async (t) => {
+		const w = new World(), o = w.options(), split = String.prototype.split;
+		let looked = 0, total = 0;
+
+		w.stream({ transports: ['sse'], fetch: async (...args) => {
+			const answer = await o.fetch(...args);
+			const reader = answer.body.getReader();
+			let rest = new Uint8Array();
+
+			return { ...answer, body: { getReader: () => ({
+				async read() {
+					if (!rest.length)
+						rest = (await reader.read()).value;
+					total += Math.min(rest.length, 100);
+
+					const value = rest.slice(0, 100);
+
+					rest = rest.slice(100);
+					return { done: false, value };
+				}
+			}) } };
+		} });
+		await w.clock.advance(SECOND);
+		String.prototype.split = function (...args) {
+			looked += this.length;
+			return split.apply(this, args);
+		};
+		t.after(() => {
+			String.prototype.split = split;
+		});
+		w.gateway.publish('long'.repeat(2500));
+		while (!w.ids.length && w.clock.time < 1e12 + 5 * SECOND)
+			await w.clock.advance(10);
+		assert.deepEqual(w.ids, ['ep1-1']);
+		assert.ok(looked < 2 * total, `${looked} of ${total}`);
+	});
+
 test('an end that the gateway has announced is waited for as it says',
 	async () => {
 		const w = new World();

@@ -70,7 +70,7 @@ function openEvents(s, link, padding, onText) {
 	function read(line) {
 		var at = line.indexOf(':'), name = line.slice(0, at);
 
-		if (line) {
+		if (line.trim()) {
 			fields[name] = (fields[name] || '') + line.slice(at + 1);
 			return;
 		}
@@ -93,9 +93,10 @@ function openEvents(s, link, padding, onText) {
 		else
 			failed(s, link, status, text, header);
 	}, function (text) {
-		/* It comes in any pieces. */
-		var lines = (rest + text).split(/\r?\n/);
+		/* It comes in any pieces: none is looked through twice. */
+		var lines = text.split('\n');
 
+		lines[0] = rest + lines[0];
 		rest = lines.pop();
 		lines.forEach(read);
 		if (onText)
