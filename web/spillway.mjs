@@ -1353,11 +1353,11 @@ function StreamWebSocket(url, protocols, options) {
 facade(StreamWebSocket, ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED']);
 
 function bytes(text, type) {
-	var array = new Uint8Array([].map.call(fromBase64(text),
-		function (c) {
-			return c.charCodeAt();
-		}));
+	var read = fromBase64(text), i = read.length;
+	var array = new Uint8Array(i);
 
+	while (i--)
+		array[i] = read.charCodeAt(i);
 	return type === 'blob' ? new root.Blob([array]) :
 		array.buffer;
 }
