@@ -234,11 +234,7 @@ function openWebSocket(s, link) {
 		fail(s, link, close.reason, close.code);
 	};
 	link._say = function (command) {
-		try {
-			socket.send(JSON.stringify(command));
-		} catch (closing) {
-			fail(s, link, 'closing');
-		}
+		socket.send(JSON.stringify(command));
 	};
 	link._shut = function () {
 		socket.onmessage = socket.onclose = null;
@@ -253,7 +249,7 @@ function takeEvent(s, link, type, data) {
 	take(s, link, read && extend({ type: type }, read));
 }
 
-function openEvents(s, link, padding, onText) {
+function openEvents(s, link, onText) {
 	var rest = '', fields = {};
 
 	function read(line) {
@@ -273,8 +269,7 @@ function openEvents(s, link, padding, onText) {
 	}
 
 	link._shut = ask(s, address(s, {
-		transport: 'sse', format: 'json', after: link._after,
-		padding: padding
+		transport: 'sse', format: 'json', after: link._after
 	}, link), { Accept: 'text/event-stream' }, function (status, text,
 		header) {
 		if (status === 200 || status === 204)
@@ -393,7 +388,7 @@ function renew(s, token) {
 	if (link._say)
 		link._say({ op: 'auth', token: token });
 	if (link.name === 'sse')
-		replace(s, link);
+		open(s, link.name, link);
 }
 
 /* Milliseconds until the token expires, if anybody can tell. */
@@ -422,10 +417,7 @@ function unauthorized(s, code, reason) {
 	dropAll(s); /* one that was good for long may be refreshed */
 	if (!s._o.getToken || s._refreshed)
 		return end(s, code, reason);
-	s._failed = {};
-	become(s, 'connecting', { error: reason });
-	if (s.state === 'connecting')
-		climb(s, candidates(s), { refresh: true });
+	race(s, { refresh: true });
 }
 /*
  * The stream: which transport is in use, and when another takes its place.
@@ -506,12 +498,8 @@ Stream.prototype.getSnapshot = function () {
 };
 
 Stream.prototype.connect = function () {
-	if (/idle|closed/.test(this.state)) {
-		this._refreshed = false;
-		this.attempts = 0;
-		listenToPage(this);
-		race(this);
-	}
+	if (/idle|closed/.test(this.state))
+		this.reconnect();
 };
 
 Stream.prototype.close = function (code, reason) {
@@ -521,12 +509,13 @@ Stream.prototype.close = function (code, reason) {
 
 /* A new connection, for a reason that only the caller knows. */
 Stream.prototype.reconnect = function (reason) {
-	if (!/idle|closed/.test(this.state)) {
-		dropAll(this);
-		race(this, { reason: reason });
-	} else {
-		this.connect();
+	if (/idle|closed/.test(this.state)) {
+		this._refreshed = false;
+		this.attempts = 0;
+		listenToPage(this);
 	}
+	dropAll(this);
+	race(this, { reason: reason });
 };
 
 function become(s, state, details) {
@@ -618,22 +607,17 @@ function possible(s, rank) {
 	});
 }
 
-/* Without what was seen to be blocked. */
-function candidates(s) {
+function race(s, why) {
 	var names = possible(s), open = names.filter(function (name) {
 		return !(s._blocked[name] > now(s));
 	});
 
-	return open.length ? open : names;
-}
-
-function race(s, why) {
-	var names = candidates(s);
-
-	s._failed = {};
 	s._timer();
+	s._failed = {};
 	if (!names.length)
 		return end(s, 4400, 'no transport');
+	if (open.length)
+		names = open;
 	become(s, 'connecting');
 	if (s.state === 'connecting') /* no listener closed it */
 		/* What is better is tried again once this one works. */
@@ -659,18 +643,17 @@ function step(s) {
 
 	if (!name)
 		return;
-	if (s._ladder.length)
-		s._stepTimer(s._o.stagger, function () {
-			step(s);
-		});
+	s._stepTimer(s._o.stagger, s._ladder.length && function () {
+		step(s);
+	});
 	open(s, name);
 }
 
-/* `instead` of a link that is used until this one is proven. */
+/* `instead` of a link, which is used until this one is proven. */
 function open(s, name, instead) {
 	var link = {
 		name: name, _rank: s._o.transports.indexOf(name),
-		_after: s.cursor, _opened: now(s), _again: 0,
+		_after: s.cursor, _again: 0,
 		_patience: s._o.proofTimeout, _shut: nothing,
 		_instead: instead
 	};
@@ -686,18 +669,11 @@ function open(s, name, instead) {
 	watch(s);
 }
 
-/* The same again, with a new token, or since this one holds all it read. */
-function replace(s, link) {
-	open(s, link.name, link);
-}
-
 /* Deadlines by the clock on the wall: timers rest while a laptop sleeps. */
 
 function heard(s, link) {
 	link._heardAt = now(s);
-	/* An unproven one has its time once: noise is no proof. */
-	link._due = (link._proven || link._asked ? link._heardAt :
-		link._opened) + link._patience;
+	link._due = link._heardAt + link._patience;
 	if (link._due < s._watchDue)
 		watch(s);
 }
@@ -707,11 +683,9 @@ function watch(s) {
 	s._links.forEach(function (link) {
 		s._watchDue = Math.min(s._watchDue, link._due);
 	});
-	s._watchTimer();
-	if (s._links.length)
-		s._watchTimer(s._watchDue - now(s), function () {
-			expire(s);
-		});
+	s._watchTimer(s._watchDue - now(s), s._links.length && function () {
+		expire(s);
+	});
 }
 
 function expire(s) {
@@ -719,7 +693,7 @@ function expire(s) {
 
 	s._links.forEach(function (link) {
 		/* Heard in the future: the clock was set back meanwhile. */
-		if (!link._dead && (link._due <= time || link._heardAt > time))
+		if (link._due <= time || link._heardAt > time)
 			fail(s, link, 'silent', 4408);
 	});
 	watch(s);
@@ -767,13 +741,11 @@ function use(s, link, before) {
 	become(s, 'open');
 	if (!before && !link._dead)
 		emit(s, 'open', { transport: link.name });
-	if (link._dead)
-		return;
-	if (!before || before.name !== link.name)
+	if (!link._dead && (!before || before.name !== link.name))
 		emit(s, 'transport', {
 			transport: link.name,
 			previous: before ? before.name : null,
-			failed: extend({}, s._failed)
+			failed: s._failed
 		});
 	flush(s);
 }
@@ -786,9 +758,8 @@ function block(s, name) {
 function probeLater(s) {
 	var better = possible(s, s._link._rank);
 
-	s._timer();
-	if (better.length)
-		s._timer(s._probeMs * (0.75 + s._o.random() / 2), function () {
+	s._timer(s._probeMs * (0.75 + s._o.random() / 2), better.length &&
+		function () {
 			s._probeMs = Math.min(s._probeMs * 2, PROBE_MAX_MS);
 			s._failed = {};
 			probeLater(s);
@@ -941,12 +912,13 @@ function advance(s, cursor) {
 }
 
 function event(s, m) {
-	if (!advance(s, m.id)) {
+	if (advance(s, m.id)) {
+		s.stats.events++;
+		emit(s, 'message',
+			extend({ event: m.type, lastEventId: m.id }, m));
+	} else {
 		s.stats.duplicates++;
-		return;
 	}
-	s.stats.events++;
-	emit(s, 'message', extend({ event: m.type, lastEventId: m.id }, m));
 }
 
 function gap(s, m, start) {
@@ -1027,7 +999,7 @@ function fetchMissed(s, link) {
 }
 
 function listenToPage(s) {
-	var w = s._o.window || {}, d = w.document, listening;
+	var w = s._o.window || {}, d = w.document;
 
 	function isAwake(event) {
 		if (event.type === 'pageshow' ? event.persisted : !d.hidden)
@@ -1047,21 +1019,20 @@ function listenToPage(s) {
 		s._notBefore = 0;
 		become(s, 'waiting', { error: 'put away' });
 	}
-	listening = [
-		[w, 'online', isElsewhere],
-		[(w.navigator || w).connection, 'change', isElsewhere],
-		[w, 'pagehide', sleep], [w, 'pageshow', isAwake],
-		[d, 'visibilitychange', isAwake]
-	].filter(function (l) {
-		return l[0] && l[0].addEventListener;
-	});
-	listening.forEach(function (l) {
-		l[0].addEventListener(l[1], l[2]);
-	});
-	s._forgetPage = function () {
-		listening.forEach(function (l) {
-			l[0].removeEventListener(l[1], l[2]);
+	function each(method) {
+		[
+			[w, 'online', isElsewhere],
+			[(w.navigator || w).connection, 'change', isElsewhere],
+			[w, 'pagehide', sleep], [w, 'pageshow', isAwake],
+			[d, 'visibilitychange', isAwake]
+		].forEach(function (l) {
+			if (l[0] && l[0][method])
+				l[0][method](l[1], l[2]);
 		});
+	}
+	each('addEventListener');
+	s._forgetPage = function () {
+		each('removeEventListener');
 	};
 }
 /*
@@ -1165,15 +1136,15 @@ function replied(s, m) {
 
 	if (!message || !s._sending || m.ref !== message.seq)
 		return;
-	if (m.op === 'error' && TRANSIENT.test(m.code))
-		again(s, m.after || 0);
-	else if (m.op === 'error')
-		settled(s, 'failed', { error: m.message || m.code });
-	else
+	if (m.op !== 'error')
 		settled(s, 'acknowledged', {
 			id: m.id || null, duplicate: !!m.duplicate,
 			reply: m.op === 'reply' ? m.data : null
 		});
+	else if (TRANSIENT.test(m.code))
+		again(s, m.after || 0);
+	else
+		settled(s, 'failed', { error: m.message || m.code });
 	age(s);
 }
 
@@ -1280,7 +1251,6 @@ function StreamEventSource(url, options) {
 			emit(self, 'open');
 		},
 		message: function (m) {
-			self.lastEventId = m.id;
 			emit(self, m.event, {
 				data: payload(m), lastEventId: m.id
 			});
@@ -1290,7 +1260,6 @@ function StreamEventSource(url, options) {
 		}
 	});
 	self.withCredentials = !!self.stream._o.withCredentials;
-	self.lastEventId = '';
 }
 
 facade(StreamEventSource, ['CONNECTING', 'OPEN', 'CLOSED']);
@@ -1430,8 +1399,11 @@ function xhrRequest(o, url, init, done, onText) {
 			return x.getResponseHeader(name);
 		});
 	}
-	/* Old browsers keep answers in spite of what these say. */
-	x.open(init.method, url + '&t=' + o.random());
+	/*
+	 * Old browsers keep answers in spite of what these say, and show of a
+	 * stream no beginning that is short.
+	 */
+	x.open(init.method, url + '&padding=1&t=' + o.random());
 	x.withCredentials = !!o.withCredentials;
 	for (var name in init.headers)
 		x.setRequestHeader(name, init.headers[name]);
@@ -1499,11 +1471,11 @@ OPENERS.sse = function (s, link) {
 	else if (readsStreams(o))
 		openEvents(s, link);
 	else
-		openEvents(s, link, 1, function (text) {
+		openEvents(s, link, function (text) {
 			length += text.length;
 			if (length > ROTATE && link._proven) {
 				length = 0;
-				replace(s, link);
+				open(s, link.name, link);
 			}
 		});
 };
@@ -1694,7 +1666,6 @@ function joined(t, link, m) {
 	t._joinTimer();
 	t._leader = m.from;
 	t._number = m.number;
-	link._opened = now(s);
 	heard(s, link);
 	take(s, link, {
 		type: 'spillway.hello', cursor: m.cursor, heartbeat: BEAT_MS

@@ -198,7 +198,6 @@ export class StreamEventSource extends Facade {
 	static readonly CLOSED: 2;
 	constructor(url: string, options?: StreamOptions);
 	readonly withCredentials: boolean;
-	readonly lastEventId: string;
 	close(): void;
 }
 

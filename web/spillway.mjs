@@ -252,11 +252,7 @@ function openWebSocket(s, link) {
 		fail(s, link, close.reason, close.code);
 	};
 	link._say = (command) => {
-		try {
-			socket.send(JSON.stringify(command));
-		} catch (closing) {
-			fail(s, link, 'closing');
-		}
+		socket.send(JSON.stringify(command));
 	};
 	link._shut = () => {
 		socket.onmessage = socket.onclose = null;
@@ -271,7 +267,7 @@ function takeEvent(s, link, type, data) {
 	take(s, link, read && extend({ type: type }, read));
 }
 
-function openEvents(s, link, padding, onText) {
+function openEvents(s, link, onText) {
 	var rest = '', fields = {};
 
 	function read(line) {
@@ -291,8 +287,7 @@ function openEvents(s, link, padding, onText) {
 	}
 
 	link._shut = ask(s, address(s, {
-		transport: 'sse', format: 'json', after: link._after,
-		padding: padding
+		transport: 'sse', format: 'json', after: link._after
 	}, link), { Accept: 'text/event-stream' }, function (status, text,
 		header) {
 		if (status === 200 || status === 204)
@@ -411,7 +406,7 @@ function renew(s, token) {
 	if (link._say)
 		link._say({ op: 'auth', token: token });
 	if (link.name === 'sse')
-		replace(s, link);
+		open(s, link.name, link);
 }
 
 /* Milliseconds until the token expires, if anybody can tell. */
@@ -440,10 +435,7 @@ function unauthorized(s, code, reason) {
 	dropAll(s); /* one that was good for long may be refreshed */
 	if (!s._o.getToken || s._refreshed)
 		return end(s, code, reason);
-	s._failed = {};
-	become(s, 'connecting', { error: reason });
-	if (s.state === 'connecting')
-		climb(s, candidates(s), { refresh: true });
+	race(s, { refresh: true });
 }
 /*
  * The stream: which transport is in use, and when another takes its place.
@@ -524,12 +516,8 @@ Stream.prototype.getSnapshot = function () {
 };
 
 Stream.prototype.connect = function () {
-	if (/idle|closed/.test(this.state)) {
-		this._refreshed = false;
-		this.attempts = 0;
-		listenToPage(this);
-		race(this);
-	}
+	if (/idle|closed/.test(this.state))
+		this.reconnect();
 };
 
 Stream.prototype.close = function (code, reason) {
@@ -539,12 +527,13 @@ Stream.prototype.close = function (code, reason) {
 
 /* A new connection, for a reason that only the caller knows. */
 Stream.prototype.reconnect = function (reason) {
-	if (!/idle|closed/.test(this.state)) {
-		dropAll(this);
-		race(this, { reason: reason });
-	} else {
-		this.connect();
+	if (/idle|closed/.test(this.state)) {
+		this._refreshed = false;
+		this.attempts = 0;
+		listenToPage(this);
 	}
+	dropAll(this);
+	race(this, { reason: reason });
 };
 
 function become(s, state, details) {
@@ -636,22 +625,17 @@ function possible(s, rank) {
 	});
 }
 
-/* Without what was seen to be blocked. */
-function candidates(s) {
+function race(s, why) {
 	var names = possible(s), open = names.filter((name) => {
 		return !(s._blocked[name] > now(s));
 	});
 
-	return open.length ? open : names;
-}
-
-function race(s, why) {
-	var names = candidates(s);
-
-	s._failed = {};
 	s._timer();
+	s._failed = {};
 	if (!names.length)
 		return end(s, 4400, 'no transport');
+	if (open.length)
+		names = open;
 	become(s, 'connecting');
 	if (s.state === 'connecting') /* no listener closed it */
 		/* What is better is tried again once this one works. */
@@ -677,18 +661,17 @@ function step(s) {
 
 	if (!name)
 		return;
-	if (s._ladder.length)
-		s._stepTimer(s._o.stagger, () => {
-			step(s);
-		});
+	s._stepTimer(s._o.stagger, s._ladder.length && function () {
+		step(s);
+	});
 	open(s, name);
 }
 
-/* `instead` of a link that is used until this one is proven. */
+/* `instead` of a link, which is used until this one is proven. */
 function open(s, name, instead) {
 	var link = {
 		name: name, _rank: s._o.transports.indexOf(name),
-		_after: s.cursor, _opened: now(s), _again: 0,
+		_after: s.cursor, _again: 0,
 		_patience: s._o.proofTimeout, _shut: nothing,
 		_instead: instead
 	};
@@ -704,18 +687,11 @@ function open(s, name, instead) {
 	watch(s);
 }
 
-/* The same again, with a new token, or since this one holds all it read. */
-function replace(s, link) {
-	open(s, link.name, link);
-}
-
 /* Deadlines by the clock on the wall: timers rest while a laptop sleeps. */
 
 function heard(s, link) {
 	link._heardAt = now(s);
-	/* An unproven one has its time once: noise is no proof. */
-	link._due = (link._proven || link._asked ? link._heardAt :
-		link._opened) + link._patience;
+	link._due = link._heardAt + link._patience;
 	if (link._due < s._watchDue)
 		watch(s);
 }
@@ -725,11 +701,9 @@ function watch(s) {
 	s._links.forEach((link) => {
 		s._watchDue = Math.min(s._watchDue, link._due);
 	});
-	s._watchTimer();
-	if (s._links.length)
-		s._watchTimer(s._watchDue - now(s), () => {
-			expire(s);
-		});
+	s._watchTimer(s._watchDue - now(s), s._links.length && function () {
+		expire(s);
+	});
 }
 
 function expire(s) {
@@ -737,7 +711,7 @@ function expire(s) {
 
 	s._links.forEach((link) => {
 		/* Heard in the future: the clock was set back meanwhile. */
-		if (!link._dead && (link._due <= time || link._heardAt > time))
+		if (link._due <= time || link._heardAt > time)
 			fail(s, link, 'silent', 4408);
 	});
 	watch(s);
@@ -785,13 +759,11 @@ function use(s, link, before) {
 	become(s, 'open');
 	if (!before && !link._dead)
 		emit(s, 'open', { transport: link.name });
-	if (link._dead)
-		return;
-	if (!before || before.name !== link.name)
+	if (!link._dead && (!before || before.name !== link.name))
 		emit(s, 'transport', {
 			transport: link.name,
 			previous: before ? before.name : null,
-			failed: extend({}, s._failed)
+			failed: s._failed
 		});
 	flush(s);
 }
@@ -804,9 +776,8 @@ function block(s, name) {
 function probeLater(s) {
 	var better = possible(s, s._link._rank);
 
-	s._timer();
-	if (better.length)
-		s._timer(s._probeMs * (0.75 + s._o.random() / 2), () => {
+	s._timer(s._probeMs * (0.75 + s._o.random() / 2), better.length &&
+		function () {
 			s._probeMs = Math.min(s._probeMs * 2, PROBE_MAX_MS);
 			s._failed = {};
 			probeLater(s);
@@ -959,12 +930,13 @@ function advance(s, cursor) {
 }
 
 function event(s, m) {
-	if (!advance(s, m.id)) {
+	if (advance(s, m.id)) {
+		s.stats.events++;
+		emit(s, 'message',
+			extend({ event: m.type, lastEventId: m.id }, m));
+	} else {
 		s.stats.duplicates++;
-		return;
 	}
-	s.stats.events++;
-	emit(s, 'message', extend({ event: m.type, lastEventId: m.id }, m));
 }
 
 function gap(s, m, start) {
@@ -1045,7 +1017,7 @@ function fetchMissed(s, link) {
 }
 
 function listenToPage(s) {
-	var w = s._o.window || {}, d = w.document, listening;
+	var w = s._o.window || {}, d = w.document;
 
 	function isAwake(event) {
 		if (event.type === 'pageshow' ? event.persisted : !d.hidden)
@@ -1065,21 +1037,20 @@ function listenToPage(s) {
 		s._notBefore = 0;
 		become(s, 'waiting', { error: 'put away' });
 	}
-	listening = [
-		[w, 'online', isElsewhere],
-		[(w.navigator || w).connection, 'change', isElsewhere],
-		[w, 'pagehide', sleep], [w, 'pageshow', isAwake],
-		[d, 'visibilitychange', isAwake]
-	].filter((l) => {
-		return l[0] && l[0].addEventListener;
-	});
-	listening.forEach((l) => {
-		l[0].addEventListener(l[1], l[2]);
-	});
-	s._forgetPage = () => {
-		listening.forEach((l) => {
-			l[0].removeEventListener(l[1], l[2]);
+	function each(method) {
+		[
+			[w, 'online', isElsewhere],
+			[(w.navigator || w).connection, 'change', isElsewhere],
+			[w, 'pagehide', sleep], [w, 'pageshow', isAwake],
+			[d, 'visibilitychange', isAwake]
+		].forEach((l) => {
+			if (l[0] && l[0][method])
+				l[0][method](l[1], l[2]);
 		});
+	}
+	each('addEventListener');
+	s._forgetPage = () => {
+		each('removeEventListener');
 	};
 }
 /*
@@ -1183,15 +1154,15 @@ function replied(s, m) {
 
 	if (!message || !s._sending || m.ref !== message.seq)
 		return;
-	if (m.op === 'error' && TRANSIENT.test(m.code))
-		again(s, m.after || 0);
-	else if (m.op === 'error')
-		settled(s, 'failed', { error: m.message || m.code });
-	else
+	if (m.op !== 'error')
 		settled(s, 'acknowledged', {
 			id: m.id || null, duplicate: !!m.duplicate,
 			reply: m.op === 'reply' ? m.data : null
 		});
+	else if (TRANSIENT.test(m.code))
+		again(s, m.after || 0);
+	else
+		settled(s, 'failed', { error: m.message || m.code });
 	age(s);
 }
 
@@ -1298,7 +1269,6 @@ function StreamEventSource(url, options) {
 			emit(self, 'open');
 		},
 		message: (m) => {
-			self.lastEventId = m.id;
 			emit(self, m.event, {
 				data: payload(m), lastEventId: m.id
 			});
@@ -1308,7 +1278,6 @@ function StreamEventSource(url, options) {
 		}
 	});
 	self.withCredentials = !!self.stream._o.withCredentials;
-	self.lastEventId = '';
 }
 
 facade(StreamEventSource, ['CONNECTING', 'OPEN', 'CLOSED']);

@@ -41,8 +41,11 @@ function xhrRequest(o, url, init, done, onText) {
 			return x.getResponseHeader(name);
 		});
 	}
-	/* Old browsers keep answers in spite of what these say. */
-	x.open(init.method, url + '&t=' + o.random());
+	/*
+	 * Old browsers keep answers in spite of what these say, and show of a
+	 * stream no beginning that is short.
+	 */
+	x.open(init.method, url + '&padding=1&t=' + o.random());
 	x.withCredentials = !!o.withCredentials;
 	for (var name in init.headers)
 		x.setRequestHeader(name, init.headers[name]);
@@ -110,11 +113,11 @@ OPENERS.sse = function (s, link) {
 	else if (readsStreams(o))
 		openEvents(s, link);
 	else
-		openEvents(s, link, 1, function (text) {
+		openEvents(s, link, function (text) {
 			length += text.length;
 			if (length > ROTATE && link._proven) {
 				length = 0;
-				replace(s, link);
+				open(s, link.name, link);
 			}
 		});
 };

@@ -42,7 +42,6 @@ function StreamEventSource(url, options) {
 			emit(self, 'open');
 		},
 		message: function (m) {
-			self.lastEventId = m.id;
 			emit(self, m.event, {
 				data: payload(m), lastEventId: m.id
 			});
@@ -52,7 +51,6 @@ function StreamEventSource(url, options) {
 		}
 	});
 	self.withCredentials = !!self.stream._o.withCredentials;
-	self.lastEventId = '';
 }
 
 facade(StreamEventSource, ['CONNECTING', 'OPEN', 'CLOSED']);

@@ -45,11 +45,7 @@ function openWebSocket(s, link) {
 		fail(s, link, close.reason, close.code);
 	};
 	link._say = function (command) {
-		try {
-			socket.send(JSON.stringify(command));
-		} catch (closing) {
-			fail(s, link, 'closing');
-		}
+		socket.send(JSON.stringify(command));
 	};
 	link._shut = function () {
 		socket.onmessage = socket.onclose = null;
@@ -64,7 +60,7 @@ function takeEvent(s, link, type, data) {
 	take(s, link, read && extend({ type: type }, read));
 }
 
-function openEvents(s, link, padding, onText) {
+function openEvents(s, link, onText) {
 	var rest = '', fields = {};
 
 	function read(line) {
@@ -84,8 +80,7 @@ function openEvents(s, link, padding, onText) {
 	}
 
 	link._shut = ask(s, address(s, {
-		transport: 'sse', format: 'json', after: link._after,
-		padding: padding
+		transport: 'sse', format: 'json', after: link._after
 	}, link), { Accept: 'text/event-stream' }, function (status, text,
 		header) {
 		if (status === 200 || status === 204)

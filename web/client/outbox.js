@@ -99,15 +99,15 @@ function replied(s, m) {
 
 	if (!message || !s._sending || m.ref !== message.seq)
 		return;
-	if (m.op === 'error' && TRANSIENT.test(m.code))
-		again(s, m.after || 0);
-	else if (m.op === 'error')
-		settled(s, 'failed', { error: m.message || m.code });
-	else
+	if (m.op !== 'error')
 		settled(s, 'acknowledged', {
 			id: m.id || null, duplicate: !!m.duplicate,
 			reply: m.op === 'reply' ? m.data : null
 		});
+	else if (TRANSIENT.test(m.code))
+		again(s, m.after || 0);
+	else
+		settled(s, 'failed', { error: m.message || m.code });
 	age(s);
 }
 

@@ -64,7 +64,7 @@ function fetchMissed(s, link) {
 }
 
 function listenToPage(s) {
-	var w = s._o.window || {}, d = w.document, listening;
+	var w = s._o.window || {}, d = w.document;
 
 	function isAwake(event) {
 		if (event.type === 'pageshow' ? event.persisted : !d.hidden)
@@ -84,20 +84,19 @@ function listenToPage(s) {
 		s._notBefore = 0;
 		become(s, 'waiting', { error: 'put away' });
 	}
-	listening = [
-		[w, 'online', isElsewhere],
-		[(w.navigator || w).connection, 'change', isElsewhere],
-		[w, 'pagehide', sleep], [w, 'pageshow', isAwake],
-		[d, 'visibilitychange', isAwake]
-	].filter(function (l) {
-		return l[0] && l[0].addEventListener;
-	});
-	listening.forEach(function (l) {
-		l[0].addEventListener(l[1], l[2]);
-	});
-	s._forgetPage = function () {
-		listening.forEach(function (l) {
-			l[0].removeEventListener(l[1], l[2]);
+	function each(method) {
+		[
+			[w, 'online', isElsewhere],
+			[(w.navigator || w).connection, 'change', isElsewhere],
+			[w, 'pagehide', sleep], [w, 'pageshow', isAwake],
+			[d, 'visibilitychange', isAwake]
+		].forEach(function (l) {
+			if (l[0] && l[0][method])
+				l[0][method](l[1], l[2]);
 		});
+	}
+	each('addEventListener');
+	s._forgetPage = function () {
+		each('removeEventListener');
 	};
 }

@@ -77,12 +77,8 @@ Stream.prototype.getSnapshot = function () {
 };
 
 Stream.prototype.connect = function () {
-	if (/idle|closed/.test(this.state)) {
-		this._refreshed = false;
-		this.attempts = 0;
-		listenToPage(this);
-		race(this);
-	}
+	if (/idle|closed/.test(this.state))
+		this.reconnect();
 };
 
 Stream.prototype.close = function (code, reason) {
@@ -92,12 +88,13 @@ Stream.prototype.close = function (code, reason) {
 
 /* A new connection, for a reason that only the caller knows. */
 Stream.prototype.reconnect = function (reason) {
-	if (!/idle|closed/.test(this.state)) {
-		dropAll(this);
-		race(this, { reason: reason });
-	} else {
-		this.connect();
+	if (/idle|closed/.test(this.state)) {
+		this._refreshed = false;
+		this.attempts = 0;
+		listenToPage(this);
 	}
+	dropAll(this);
+	race(this, { reason: reason });
 };
 
 function become(s, state, details) {
@@ -189,22 +186,17 @@ function possible(s, rank) {
 	});
 }
 
-/* Without what was seen to be blocked. */
-function candidates(s) {
+function race(s, why) {
 	var names = possible(s), open = names.filter(function (name) {
 		return !(s._blocked[name] > now(s));
 	});
 
-	return open.length ? open : names;
-}
-
-function race(s, why) {
-	var names = candidates(s);
-
-	s._failed = {};
 	s._timer();
+	s._failed = {};
 	if (!names.length)
 		return end(s, 4400, 'no transport');
+	if (open.length)
+		names = open;
 	become(s, 'connecting');
 	if (s.state === 'connecting') /* no listener closed it */
 		/* What is better is tried again once this one works. */
@@ -230,18 +222,17 @@ function step(s) {
 
 	if (!name)
 		return;
-	if (s._ladder.length)
-		s._stepTimer(s._o.stagger, function () {
-			step(s);
-		});
+	s._stepTimer(s._o.stagger, s._ladder.length && function () {
+		step(s);
+	});
 	open(s, name);
 }
 
-/* `instead` of a link that is used until this one is proven. */
+/* `instead` of a link, which is used until this one is proven. */
 function open(s, name, instead) {
 	var link = {
 		name: name, _rank: s._o.transports.indexOf(name),
-		_after: s.cursor, _opened: now(s), _again: 0,
+		_after: s.cursor, _again: 0,
 		_patience: s._o.proofTimeout, _shut: nothing,
 		_instead: instead
 	};
@@ -257,18 +248,11 @@ function open(s, name, instead) {
 	watch(s);
 }
 
-/* The same again, with a new token, or since this one holds all it read. */
-function replace(s, link) {
-	open(s, link.name, link);
-}
-
 /* Deadlines by the clock on the wall: timers rest while a laptop sleeps. */
 
 function heard(s, link) {
 	link._heardAt = now(s);
-	/* An unproven one has its time once: noise is no proof. */
-	link._due = (link._proven || link._asked ? link._heardAt :
-		link._opened) + link._patience;
+	link._due = link._heardAt + link._patience;
 	if (link._due < s._watchDue)
 		watch(s);
 }
@@ -278,11 +262,9 @@ function watch(s) {
 	s._links.forEach(function (link) {
 		s._watchDue = Math.min(s._watchDue, link._due);
 	});
-	s._watchTimer();
-	if (s._links.length)
-		s._watchTimer(s._watchDue - now(s), function () {
-			expire(s);
-		});
+	s._watchTimer(s._watchDue - now(s), s._links.length && function () {
+		expire(s);
+	});
 }
 
 function expire(s) {
@@ -290,7 +272,7 @@ function expire(s) {
 
 	s._links.forEach(function (link) {
 		/* Heard in the future: the clock was set back meanwhile. */
-		if (!link._dead && (link._due <= time || link._heardAt > time))
+		if (link._due <= time || link._heardAt > time)
 			fail(s, link, 'silent', 4408);
 	});
 	watch(s);
@@ -338,13 +320,11 @@ function use(s, link, before) {
 	become(s, 'open');
 	if (!before && !link._dead)
 		emit(s, 'open', { transport: link.name });
-	if (link._dead)
-		return;
-	if (!before || before.name !== link.name)
+	if (!link._dead && (!before || before.name !== link.name))
 		emit(s, 'transport', {
 			transport: link.name,
 			previous: before ? before.name : null,
-			failed: extend({}, s._failed)
+			failed: s._failed
 		});
 	flush(s);
 }
@@ -357,9 +337,8 @@ function block(s, name) {
 function probeLater(s) {
 	var better = possible(s, s._link._rank);
 
-	s._timer();
-	if (better.length)
-		s._timer(s._probeMs * (0.75 + s._o.random() / 2), function () {
+	s._timer(s._probeMs * (0.75 + s._o.random() / 2), better.length &&
+		function () {
 			s._probeMs = Math.min(s._probeMs * 2, PROBE_MAX_MS);
 			s._failed = {};
 			probeLater(s);
@@ -512,12 +491,13 @@ function advance(s, cursor) {
 }
 
 function event(s, m) {
-	if (!advance(s, m.id)) {
+	if (advance(s, m.id)) {
+		s.stats.events++;
+		emit(s, 'message',
+			extend({ event: m.type, lastEventId: m.id }, m));
+	} else {
 		s.stats.duplicates++;
-		return;
 	}
-	s.stats.events++;
-	emit(s, 'message', extend({ event: m.type, lastEventId: m.id }, m));
 }
 
 function gap(s, m, start) {

@@ -185,7 +185,6 @@ function joined(t, link, m) {
 	t._joinTimer();
 	t._leader = m.from;
 	t._number = m.number;
-	link._opened = now(s);
 	heard(s, link);
 	take(s, link, {
 		type: 'spillway.hello', cursor: m.cursor, heartbeat: BEAT_MS

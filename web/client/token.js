@@ -39,7 +39,7 @@ function renew(s, token) {
 	if (link._say)
 		link._say({ op: 'auth', token: token });
 	if (link.name === 'sse')
-		replace(s, link);
+		open(s, link.name, link);
 }
 
 /* Milliseconds until the token expires, if anybody can tell. */
@@ -68,8 +68,5 @@ function unauthorized(s, code, reason) {
 	dropAll(s); /* one that was good for long may be refreshed */
 	if (!s._o.getToken || s._refreshed)
 		return end(s, code, reason);
-	s._failed = {};
-	become(s, 'connecting', { error: reason });
-	if (s.state === 'connecting')
-		climb(s, candidates(s), { refresh: true });
+	race(s, { refresh: true });
 }
