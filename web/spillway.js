@@ -434,16 +434,24 @@ var STABLE_MS = 10000, SHORT_LIFE_MS = 120000, STRIKES = 3;
 var BLOCKED_MS = 300000, PROBE_MS = 60000, PROBE_MAX_MS = 900000;
 var REMEMBER_MS = 1800000, WAKE_MS = 2000, FLOOR_MS = 250;
 
+/* Of what is left out, is undefined, or null. */
+var DEFAULTS = {
+	transports: TRANSPORTS, stagger: 2000, proofTimeout: 10000,
+	retryMin: 500, retryMax: 30000, pollWait: 25, pollInterval: 0,
+	queueMax: 100, queueAge: 30000, sendTimeout: 10000, random: Math.random
+};
+
 function Stream(url, options) {
-	var self = this, o = extend(platform(), {
-		transports: TRANSPORTS, stagger: 2000,
-		proofTimeout: 10000, retryMin: 500, retryMax: 30000,
-		pollWait: 25, queueMax: 100, queueAge: 30000,
-		sendTimeout: 10000, random: Math.random
-	});
+	var self = this, o = self._o = extend(platform(), options);
 
 	self._listeners = Object.create(null); /* any name will do */
-	self._o = extend(o, options);
+	for (var name in DEFAULTS) {
+		if (o[name] == null)
+			o[name] = DEFAULTS[name];
+		/* One that is no number would be over at once, or never. */
+		if (DEFAULTS[name] >= 0 && !((o[name] = +o[name]) >= 0))
+			throw new TypeError(name);
+	}
 	if (!o.transports.every(function (name) {
 		return OPENERS[name];
 	}))

@@ -70,6 +70,58 @@ for (const name of ['ws', 'sse', 'long', 'short'])
 		assert.equal(w.gateway.open.size, 0);
 	});
 
+const NUMBERS = ['stagger', 'proofTimeout', 'retryMin', 'retryMax', 'pollWait',
+	'pollInterval', 'queueMax', 'queueAge', 'sendTimeout'];
+
+/* What is asked when: nobody answers, nobody is there, all is well. */
+async function life(value) {
+	const w = new World(), g = w.gateway, options = { queueMax: value };
+
+	for (const name of [...NUMBERS, 'transports'])
+		options[name] = value;
+	for (const name of ['ws', 'sse', 'long', 'short'])
+		g.faults[name] = 'swallow';
+
+	const s = w.stream(value === 0 ? {} : options);
+
+	await w.clock.advance(MINUTE);
+	g.down = true;
+	await w.clock.advance(MINUTE);
+	g.down = false;
+	g.faults = { ws: 'refuse', sse: 'refuse', long: 'refuse' };
+	await w.clock.advance(MINUTE);
+	s.send('said');
+	await w.clock.advance(MINUTE);
+	assert.equal(g.seq, 1);
+	s.close();
+	return g.asked.map((a) => [a.name, a.at]);
+}
+
+test('an option that is undefined, or null, is as if it were left out',
+	async () => {
+		const asked = await life(0);
+
+		assert.ok(asked.length < 200, `${asked.length} requests`);
+		assert.deepEqual(await life(undefined), asked);
+		assert.deepEqual(await life(null), asked);
+	});
+
+for (const name of NUMBERS)
+	test(`no number is an error that says of what: ${name}`, () => {
+		for (const value of [NaN, -1, 'soon', {}])
+			assert.throws(() => new World().stream({ [name]: value }),
+				{ name: 'TypeError', message: name });
+	});
+
+test('a number may come as text', async () => {
+	const w = new World();
+
+	w.gateway.faults.ws = 'mute';
+	w.stream({ transports: ['ws'], proofTimeout: '3000' });
+	await w.clock.advance(4 * SECOND);
+	assert.match(w.all('error')[0].reason, /silent/);
+});
+
 test('closed while a token is asked for, it opens nothing', async () => {
 	const w = new World();
 	let give;
