@@ -803,6 +803,8 @@ function fail(s, link, reason, code, after) {
 		return;
 	if (link._held)
 		holdFailed(s, link, code);
+	if (code === 1009)
+		giveUp(s, reason || String(code));
 	drop(s, link);
 	if (code === 4401)
 		unauthorized(s, code, reason);
@@ -1064,5 +1066,6 @@ function listenToPage(s) {
 /* In the place of outbox.js: a stream that only reads. */
 
 var halt = nothing, flush = nothing, replied = nothing, age = nothing;
+var giveUp = nothing;
 
 export { Stream };

@@ -785,6 +785,8 @@ function fail(s, link, reason, code, after) {
 		return;
 	if (link._held)
 		holdFailed(s, link, code);
+	if (code === 1009)
+		giveUp(s, reason || String(code));
 	drop(s, link);
 	if (code === 4401)
 		unauthorized(s, code, reason);
@@ -1128,6 +1130,12 @@ function settled(s, status, details) {
 	settle(message, status, details);
 }
 
+/* What is too long for a WebSocket ends that, each time it is sent. */
+function giveUp(s, reason) {
+	if (s._sending)
+		settled(s, 'failed', { error: reason });
+}
+
 /* Pause, then the same again. */
 function again(s, after) {
 	halt(s);
@@ -1152,7 +1160,7 @@ function replied(s, m) {
 	else if (TRANSIENT.test(m.code))
 		again(s, m.after || 0);
 	else
-		settled(s, 'failed', { error: m.message || m.code });
+		giveUp(s, m.message || m.code);
 	age(s);
 }
 

@@ -285,3 +285,21 @@ for (const name of ['ws', 'long'])
 			assert.deepEqual(w.gateway.events.map((e) => e.data),
 				['before', 'after']);
 		});
+
+test('what is too long for a WebSocket fails, and ends it once', async () => {
+	const w = new World(), s = w.stream({ transports: ['ws'] });
+
+	w.gateway.isTooLong = (m) => m.data?.length > 100;
+	await w.clock.advance(SECOND);
+
+	const sent = ['one', 'x'.repeat(101), 'two'].map((m) => s.send(m));
+
+	await w.clock.advance(5 * SECOND);
+	assert.deepEqual(sent.map((m) => m.status),
+		['acknowledged', 'failed', 'acknowledged']);
+	assert.equal(sent[1].error, '1009');
+	assert.equal(w.all('error').length, 1);
+	assert.deepEqual(w.gateway.events.map((e) => e.data), ['one', 'two']);
+	assert.equal(w.ids.length, 2);
+	s.close();
+});

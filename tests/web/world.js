@@ -275,6 +275,10 @@ function webSocketOf(gateway) {
 
 			if (!gateway.open.has(line))
 				return;
+			if (gateway.isTooLong?.(m)) {
+				line.die(1009);
+				return;
+			}
 			if (m.op === 'auth')
 				gateway.auth(m.token);
 			line.say(m.op === 'send' ?

@@ -83,6 +83,12 @@ function settled(s, status, details) {
 	settle(message, status, details);
 }
 
+/* What is too long for a WebSocket ends that, each time it is sent. */
+function giveUp(s, reason) {
+	if (s._sending)
+		settled(s, 'failed', { error: reason });
+}
+
 /* Pause, then the same again. */
 function again(s, after) {
 	halt(s);
@@ -107,7 +113,7 @@ function replied(s, m) {
 	else if (TRANSIENT.test(m.code))
 		again(s, m.after || 0);
 	else
-		settled(s, 'failed', { error: m.message || m.code });
+		giveUp(s, m.message || m.code);
 	age(s);
 }
 

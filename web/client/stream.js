@@ -364,6 +364,8 @@ function fail(s, link, reason, code, after) {
 		return;
 	if (link._held)
 		holdFailed(s, link, code);
+	if (code === 1009)
+		giveUp(s, reason || String(code));
 	drop(s, link);
 	if (code === 4401)
 		unauthorized(s, code, reason);
