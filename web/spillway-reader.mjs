@@ -1028,6 +1028,7 @@ function fetchMissed(s, link) {
 
 function listenToPage(s) {
 	var w = s._o.window || {}, d = w.document;
+	var network = (w.navigator || w).connection || w, type = network.type;
 
 	function isAwake(event) {
 		if (event.type === 'pageshow' ? event.persisted : !d.hidden)
@@ -1041,6 +1042,11 @@ function listenToPage(s) {
 		flush(s);
 		wake(s);
 	}
+	/* It is told of other speeds, too, which are no other network. */
+	function isOther() {
+		if (type !== (type = network.type))
+			isElsewhere();
+	}
 	/* Closed with the page, which may be kept and shown again. */
 	function sleep() {
 		dropAll(s);
@@ -1050,7 +1056,7 @@ function listenToPage(s) {
 	function each(method) {
 		[
 			[w, 'online', isElsewhere],
-			[(w.navigator || w).connection, 'change', isElsewhere],
+			[network, 'change', isOther],
 			[w, 'pagehide', sleep], [w, 'pageshow', isAwake],
 			[d, 'visibilitychange', isAwake]
 		].forEach((l) => {
