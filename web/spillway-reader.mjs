@@ -371,29 +371,46 @@ var TRANSPORTS = Object.keys(OPENERS);
  * themselves, and an event stream is followed by one that overlaps with it.
  */
 
-/* go(), once there is a token; refused(reason), if there is none to be had. */
+var TOKEN_MS = 30000;
+
+/*
+ * go(), once there is a token; refused(reason), if there is none to be had.
+ * What getToken() waits for may be swallowed: then it is asked once more, and
+ * whichever answer comes first is taken.
+ */
 function withToken(s, why, go, refused) {
-	var turn = ++s._turn, getToken = s._o.getToken, token;
+	var turn = ++s._turn, getToken = s._o.getToken;
 
 	function got(token) {
 		if (turn !== s._turn)
 			return;
+		turn = 0;
 		renew(s, token);
 		go();
 	}
 	function failed(error) {
-		if (turn === s._turn)
-			refused('no token: ' + error);
+		if (turn !== s._turn)
+			return;
+		renewLater(s);
+		refused('no token: ' + error);
 	}
-	try {
-		token = getToken && getToken(extend({ refresh: false }, why));
-	} catch (error) {
-		return failed(error);
+	function ask() {
+		var token;
+
+		try {
+			token = getToken && getToken(extend({ refresh: false },
+				why));
+		} catch (error) {
+			return failed(error);
+		}
+		if (token && token.then) {
+			s._tokenTimer(TOKEN_MS, ask);
+			token.then(got, failed);
+		} else {
+			got(token);
+		}
 	}
-	if (token && token.then)
-		token.then(got, failed);
-	else
-		got(token);
+	ask();
 }
 
 function renew(s, token) {
@@ -423,12 +440,9 @@ function lifeOf(s) {
 function renewLater(s) {
 	var life = lifeOf(s);
 
-	if (life > 0)
-		s._tokenTimer(Math.max(life * 0.8, 1000), () => {
-			withToken(s, { refresh: true }, nothing, () => {
-				renewLater(s);
-			});
-		});
+	s._tokenTimer(Math.max(life * 0.8, 1000), life > 0 && function () {
+		withToken(s, { refresh: true }, nothing, nothing);
+	});
 }
 
 function unauthorized(s, code, reason) {

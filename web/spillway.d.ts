@@ -61,7 +61,10 @@ export interface StreamOptions {
 	after?: string | 'start';
 	/** Begin with the newest ones. */
 	last?: number;
-	/** Asked before each attempt; `refresh`: the last one was refused. */
+	/**
+	 * Asked before each attempt; `refresh`: the last one was refused.
+	 * Each 30 s without an answer it is asked once more.
+	 */
 	getToken?: (why: { refresh: boolean; reason?: string }) =>
 		string | null | PromiseLike<string | null>;
 	headers?: { [name: string]: string };

@@ -142,6 +142,43 @@ test('a refresh that fails for now is no end of the stream', async () => {
 	assert.equal(w.all('close').length, 0);
 });
 
+test('a token that never comes is asked for again', async () => {
+	const w = new World();
+	let asked = 0, late;
+
+	w.gateway.tokens = ['late'];
+
+	const s = w.stream({ getToken: () => new Promise((done) => {
+		asked++;
+		late ??= done;
+	}) });
+
+	await w.clock.advance(35 * SECOND);
+	assert.equal(asked, 2);
+	/* Of those that wait, the first that comes is taken, and one only. */
+	late('late');
+	await w.clock.advance(SECOND);
+	assert.equal(s.state, 'open');
+	assert.equal(s.stats.connects, 1);
+	await w.clock.advance(5 * MINUTE);
+	assert.equal(asked, 2);
+	assert.equal(w.all('error').length, 0);
+	s.close();
+});
+
+test('of two tokens that come, one is taken', async () => {
+	const w = new World(), waiting = [];
+	const s = w.stream({ getToken: () => new Promise((done) =>
+		waiting.push(done)) });
+
+	await w.clock.advance(35 * SECOND);
+	waiting.forEach((done) => done('a token'));
+	await w.clock.advance(SECOND);
+	assert.equal(s.state, 'open');
+	assert.equal(s.stats.connects, 1);
+	s.close();
+});
+
 test('a page that is put away while it refreshes may refresh again',
 	async () => {
 		const w = new World(), window = windowOf();
