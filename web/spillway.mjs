@@ -930,7 +930,7 @@ function answered(s, link, answer) {
 	if (!link._after && s.cursor)
 		return;
 	if (answer.gap)
-		gap(s, answer.gap, null);
+		gap(s, answer.gap, 'start');
 	answer.events.forEach((m) => {
 		if (!link._dead)
 			event(s, m);

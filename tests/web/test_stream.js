@@ -390,6 +390,25 @@ test('a gap is told, and ids that begin again are taken', async () => {
 	s.close();
 });
 
+for (const name of ['ws', 'sse', 'long', 'short'])
+	test('who connects anew when told of another log misses nothing of it, ' +
+		`over ${name}`, async () => {
+		const w = new World(), s = w.stream({ transports: [name] });
+
+		await w.clock.advance(SECOND);
+		w.gateway.publish('of the old one');
+		await w.clock.advance(5 * SECOND);
+		s.addEventListener('gap', () => s.reconnect('another log'));
+		w.gateway.restart();
+		for (let i = 0; i < 7; i++)
+			w.gateway.publish(i);
+		await w.clock.advance(MINUTE);
+		assert.deepEqual(w.ids.slice(1),
+			w.gateway.events.map((e) => e.id));
+		assert.equal(w.all('gap').length, 1);
+		s.close();
+	});
+
 test('after a start at the newest few, nothing comes twice', async () => {
 	for (const name of ['ws', 'sse', 'long', 'short']) {
 		const w = new World();
