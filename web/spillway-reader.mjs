@@ -470,7 +470,7 @@ var REMEMBER_MS = 1800000, WAKE_MS = 2000, FLOOR_MS = 250;
 var DEFAULTS = {
 	transports: TRANSPORTS, stagger: 2000, proofTimeout: 10000,
 	retryMin: 500, retryMax: 30000, pollWait: 25, pollInterval: 0,
-	queueMax: 100, queueAge: 30000, sendTimeout: 10000, random: Math.random
+	queueMax: 1000, queueAge: 30000, sendTimeout: 10000, random: Math.random
 };
 
 function Stream(url, options) {

@@ -82,7 +82,7 @@ export interface StreamOptions {
 	pollWait?: number;
 	/** Between short polls, in ms. Default: what the gateway says. */
 	pollInterval?: number;
-	/** Messages that wait to be sent, and how long. Default 100, 30000 ms. */
+	/** Messages that wait to be sent, and how long. Default 1000, 30000 ms. */
 	queueMax?: number;
 	queueAge?: number;
 	/** Until a message without an answer is sent again. Default 10000 ms. */

@@ -3,7 +3,7 @@
 
 const test = require('node:test');
 const assert = require('node:assert/strict');
-const { World } = require('./world.js');
+const { Spillway, World } = require('./world.js');
 const { windowOf } = require('./platforms.js');
 
 const SECOND = 1000, MINUTE = 60000;
@@ -303,3 +303,18 @@ test('what is too long for a WebSocket fails, and ends it once', async () => {
 	assert.equal(w.ids.length, 2);
 	s.close();
 });
+
+test('a StreamWebSocket takes hundreds in one turn, as the platform\'s own',
+	async () => {
+		const w = new World(), socket = new Spillway.StreamWebSocket(
+			'http://gw/stream/a', w.options());
+		const sent = Array.from({ length: 900 }, (_, i) => `m${i}`);
+
+		await w.clock.advance(1000);
+		sent.forEach((text) => socket.send(text));
+		assert.ok(socket.bufferedAmount > 0);
+		await w.clock.advance(10000);
+		assert.deepEqual(w.gateway.events.map((e) => e.data), sent);
+		assert.equal(socket.bufferedAmount, 0);
+		socket.close();
+	});
