@@ -585,7 +585,7 @@ function address(s, params, link) {
 		params.session = s._session;
 		params.last = params.after ? null : s._o.last;
 	}
-	url = absolute(String(url.call ? url() : url));
+	url = absolute(url.call ? url() : url);
 	for (var name in params)
 		/* Neither null nor undefined. */
 		if (params[name] != null)

@@ -567,7 +567,7 @@ function address(s, params, link) {
 		params.session = s._session;
 		params.last = params.after ? null : s._o.last;
 	}
-	url = absolute(String(url.call ? url() : url));
+	url = absolute(url.call ? url() : url);
 	for (var name in params)
 		/* Neither null nor undefined. */
 		if (params[name] != null)
@@ -1256,7 +1256,7 @@ function facade(constructor, states) {
 /* What both are: told on(type, run) to listen to the stream behind them. */
 function face(self, url, options, on) {
 	self._listeners = Object.create(null);
-	self.url = String(url);
+	self.url = absolute(url);
 	self.readyState = 0;
 	self.stream = new Stream(url, options);
 	self.stream.addEventListener('close', function (close) {
@@ -1331,6 +1331,7 @@ function StreamWebSocket(url, protocols, options) {
 			emit(self, 'close', close);
 		}
 	});
+	self.url = self.url.replace('http', 'ws');
 	self.protocol = self.extensions = '';
 	self.binaryType = 'blob';
 	self.bufferedAmount = 0;
@@ -1414,7 +1415,7 @@ function absolute(url) {
 		link.href = url;
 		url = link.href;
 	}
-	return url.replace(/^ws/i, 'http').replace(/#.*/, '');
+	return String(url).replace(/^ws/, 'http').replace(/#.*/, '');
 }
 
 function xhrRequest(o, url, init, done, onText) {
@@ -1440,7 +1441,7 @@ function xhrRequest(o, url, init, done, onText) {
 	 * stream no beginning that is short.
 	 */
 	x.open(init.method, url + '&padding=1&t=' + o.random());
-	x.withCredentials = !!o.withCredentials;
+	x.withCredentials = o.withCredentials;
 	for (var name in init.headers)
 		x.setRequestHeader(name, init.headers[name]);
 	x.onreadystatechange = read;
@@ -1479,7 +1480,7 @@ function openEventSource(s, link) {
 	var source = new s._o.EventSource(address(s, {
 		transport: 'sse', format: 'json', after: link._after,
 		token: s._token
-	}, link), { withCredentials: !!s._o.withCredentials });
+	}, link), { withCredentials: s._o.withCredentials });
 
 	['message', 'spillway.hello', 'spillway.caughtup', 'spillway.gap',
 		'spillway.heartbeat'].concat(s._o.types || [])

@@ -585,7 +585,7 @@ function address(s, params, link) {
 		params.session = s._session;
 		params.last = params.after ? null : s._o.last;
 	}
-	url = absolute(String(url.call ? url() : url));
+	url = absolute(url.call ? url() : url);
 	for (var name in params)
 		/* Neither null nor undefined. */
 		if (params[name] != null)
@@ -1274,7 +1274,7 @@ function facade(constructor, states) {
 /* What both are: told on(type, run) to listen to the stream behind them. */
 function face(self, url, options, on) {
 	self._listeners = Object.create(null);
-	self.url = String(url);
+	self.url = absolute(url);
 	self.readyState = 0;
 	self.stream = new Stream(url, options);
 	self.stream.addEventListener('close', (close) => {
@@ -1349,6 +1349,7 @@ function StreamWebSocket(url, protocols, options) {
 			emit(self, 'close', close);
 		}
 	});
+	self.url = self.url.replace('http', 'ws');
 	self.protocol = self.extensions = '';
 	self.binaryType = 'blob';
 	self.bufferedAmount = 0;

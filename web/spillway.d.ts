@@ -145,7 +145,8 @@ type On<S, T> = {
 
 export interface Stream<T = unknown> extends On<Stream<T>, T> {}
 export class Stream<T = unknown> {
-	constructor(url: string | (() => string), options?: StreamOptions);
+	constructor(url: string | URL | (() => string | URL),
+		options?: StreamOptions);
 	readonly state: State;
 	readonly transport: TransportName | null;
 	readonly cursor: string | null;
@@ -181,6 +182,7 @@ interface FacadeEvent {
 }
 
 declare class Facade {
+	/** Absolute. */
 	readonly url: string;
 	readonly readyState: number;
 	/** The stream behind it. */
@@ -199,7 +201,7 @@ export class StreamEventSource extends Facade {
 	static readonly CONNECTING: 0;
 	static readonly OPEN: 1;
 	static readonly CLOSED: 2;
-	constructor(url: string, options?: StreamOptions);
+	constructor(url: string | URL, options?: StreamOptions);
 	readonly withCredentials: boolean;
 	close(): void;
 }
@@ -209,7 +211,8 @@ export class StreamWebSocket extends Facade {
 	static readonly OPEN: 1;
 	static readonly CLOSING: 2;
 	static readonly CLOSED: 3;
-	constructor(url: string, protocols?: string | string[] | StreamOptions,
+	constructor(url: string | URL,
+		protocols?: string | string[] | StreamOptions,
 		options?: StreamOptions);
 	binaryType: 'blob' | 'arraybuffer';
 	readonly bufferedAmount: number;

@@ -875,6 +875,12 @@ test('an address that is relative is that of the document', async (t) => {
 	assert.equal(s.transport, 'ws');
 	assert.match(String(w.gateway.asked[0].url), /^wss:\/\/gw\/stream\/a\?/);
 	s.close();
+
+	const { StreamEventSource, StreamWebSocket } = Spillway;
+
+	assert.equal(new StreamEventSource('/a', w.options()).url,
+		'https://gw/a');
+	assert.equal(new StreamWebSocket('/a', w.options()).url, 'wss://gw/a');
 });
 
 test('the faces have what the platform\'s own have', () => {
@@ -886,7 +892,7 @@ test('the faces have what the platform\'s own have', () => {
 	assert.equal(source.withCredentials, false);
 	assert.equal(new Spillway.StreamEventSource(at, w.options(
 		{ withCredentials: true })).withCredentials, true);
-	assert.equal(socket.url, at);
+	assert.equal(socket.url, 'ws://gw/stream/a');
 	assert.equal(socket.binaryType, 'blob');
 	assert.equal(socket.bufferedAmount, 0);
 	assert.equal(socket.protocol + socket.extensions, '');

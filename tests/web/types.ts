@@ -34,7 +34,9 @@ const end: () => void = stream.subscribe(() => stream.getSnapshot().state);
 
 end();
 
-const source = new StreamEventSource('/stream/a', { last: 3 });
+new Stream(() => new URL('http://x/stream/a'));
+
+const source = new StreamEventSource(new URL('http://x/stream/a'), { last: 3 });
 
 source.onmessage = (e) => e.lastEventId;
 source.readyState === StreamEventSource.CLOSED && source.close();

@@ -20,7 +20,7 @@ function absolute(url) {
 		link.href = url;
 		url = link.href;
 	}
-	return url.replace(/^ws/i, 'http').replace(/#.*/, '');
+	return String(url).replace(/^ws/, 'http').replace(/#.*/, '');
 }
 
 function xhrRequest(o, url, init, done, onText) {
@@ -46,7 +46,7 @@ function xhrRequest(o, url, init, done, onText) {
 	 * stream no beginning that is short.
 	 */
 	x.open(init.method, url + '&padding=1&t=' + o.random());
-	x.withCredentials = !!o.withCredentials;
+	x.withCredentials = o.withCredentials;
 	for (var name in init.headers)
 		x.setRequestHeader(name, init.headers[name]);
 	x.onreadystatechange = read;
@@ -85,7 +85,7 @@ function openEventSource(s, link) {
 	var source = new s._o.EventSource(address(s, {
 		transport: 'sse', format: 'json', after: link._after,
 		token: s._token
-	}, link), { withCredentials: !!s._o.withCredentials });
+	}, link), { withCredentials: s._o.withCredentials });
 
 	['message', 'spillway.hello', 'spillway.caughtup', 'spillway.gap',
 		'spillway.heartbeat'].concat(s._o.types || [])

@@ -11,7 +11,7 @@ function facade(constructor, states) {
 /* What both are: told on(type, run) to listen to the stream behind them. */
 function face(self, url, options, on) {
 	self._listeners = Object.create(null);
-	self.url = String(url);
+	self.url = absolute(url);
 	self.readyState = 0;
 	self.stream = new Stream(url, options);
 	self.stream.addEventListener('close', function (close) {
@@ -86,6 +86,7 @@ function StreamWebSocket(url, protocols, options) {
 			emit(self, 'close', close);
 		}
 	});
+	self.url = self.url.replace('http', 'ws');
 	self.protocol = self.extensions = '';
 	self.binaryType = 'blob';
 	self.bufferedAmount = 0;
