@@ -1,6 +1,9 @@
 /* Compiles, or a type is wrong: see test_types.js. */
 import { Stream, StreamEventSource, StreamWebSocket, Outcome,
 	TransportName } from '../../web/spillway';
+import { StreamEventSource as Imported } from '../../web/spillway.mjs';
+import { Stream as Shared } from '../../web/spillway-tabs.mjs';
+import { Stream as Reader } from '../../web/spillway-reader.mjs';
 
 interface Chat { text: string }
 
@@ -48,7 +51,20 @@ socket.send('text');
 socket.send(new ArrayBuffer(1));
 socket.close(1000, 'bye');
 
+/* Modules are of the same types, the one that reads has less. */
+
+new Imported('/stream/a').close();
+new Shared<Chat>('/stream/a', { share: true }).send('text');
+
+const reader: Reader<Chat> = new Reader<Chat>('/stream/a', { last: 3 });
+
+reader.onmessage = (e) => e.data.text;
+reader.addEventListener('gap', (e) => e.reason === 'epoch');
+
 /* And what is no use of them. */
+
+// @ts-expect-error: it does not send
+reader.send('text');
 
 // @ts-expect-error: no such transport
 new Stream('/', { transports: ['carrier pigeon'] });

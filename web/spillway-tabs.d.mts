@@ -1,0 +1,3 @@
+/* Types of spillway-tabs.mjs: those of spillway.js. */
+
+export * from './spillway.js';

@@ -1,0 +1,3 @@
+/* Types of spillway.mjs: those of spillway.js. */
+
+export * from './spillway.js';
