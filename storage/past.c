@@ -139,12 +139,6 @@ past_rules(struct str text)
 	return rules;
 }
 
-static bool
-same(struct str a, struct str b)
-{
-	return a.len == b.len && memcmp(a.p, b.p, a.len) == 0;
-}
-
 static void
 put_span(struct buf *out, const struct span *s)
 {
@@ -160,7 +154,7 @@ is_repeated(struct str later, struct str rules)
 	struct span s;
 
 	while (next_span(&later, &s))
-		if (same(s.rules, rules))
+		if (str_equals(s.rules, rules))
 			return true;
 	return false;
 }

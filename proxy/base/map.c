@@ -69,8 +69,7 @@ map_find(const struct map *m, struct str key)
 		return NULL;
 	h = hash(m->seed, key);
 	for (e = m->slots[h & (m->size - 1)]; e != NULL; e = e->next)
-		if (e->hash == h && e->key.len == key.len &&
-		    memcmp(e->key.p, key.p, key.len) == 0)
+		if (e->hash == h && str_equals(e->key, key))
 			return e;
 	return NULL;
 }

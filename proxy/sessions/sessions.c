@@ -566,7 +566,7 @@ kick(struct session *s, const char *why)
 static bool
 same(struct str a, struct str b)
 {
-	return a.p != NULL && a.len == b.len && memcmp(a.p, b.p, a.len) == 0;
+	return a.p != NULL && str_equals(a, b);
 }
 
 static size_t
