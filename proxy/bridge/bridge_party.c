@@ -254,8 +254,9 @@ write_will(const struct party *p, bool wide)
 	return err;
 }
 
-bool
-party_has_will(const struct party *p)
+/* It has channels that the backend knows of, or had. */
+static bool
+has_will(const struct party *p)
 {
 	return *p->lane != NULL &&
 	    (bridge_lane_told(*p->lane)->count > 0 ||
@@ -267,7 +268,7 @@ party_keep_will(const struct party *p, bool comes)
 {
 	int err = SW_OK;
 
-	if (!party_has_will(p))
+	if (!has_will(p))
 		return;
 	if (comes && bridge_lane_leaving(*p->lane, NULL, NULL) > 0)
 		err = write_will(p, true);

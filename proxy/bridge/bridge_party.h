@@ -39,8 +39,6 @@ void party_joined(const struct party *p, struct channel *c);
 /* spillway.unsubscribe. False: the backend does not know that it was there. */
 bool party_left(const struct party *p, struct channel *c);
 
-/* It has channels that the backend knows of, or had: there is a will. */
-bool party_has_will(const struct party *p);
 /*
  * What is to be told should the gateway be killed, in the place of what was: of
  * the channels of which the backend knows; of none, nothing. One that was left
