@@ -481,10 +481,14 @@ class WebSocket(Wire):
                     payload = z.decompress(payload + b"\0\0\xff\xff")
                 return opcode, payload
 
-    def message(self):
-        opcode, payload = self.read()
-        assert opcode == TEXT, opcode
-        return json.loads(payload)
+    def message(self, **wanted):
+        """The next one, or the next with these members."""
+        while True:
+            opcode, payload = self.read()
+            assert opcode == TEXT, opcode
+            message = json.loads(payload)
+            if wanted.items() <= message.items():
+                return message
 
 
 class EventStream(Wire):

@@ -63,13 +63,6 @@ bridge-header = {{ "Cookie" }}
         self.addCleanup(es.close)
         return es
 
-    def message(self, ws, **wanted):
-        """The next message with these members."""
-        while True:
-            message = json.loads(ws.read()[1])
-            if wanted.items() <= message.items():
-                return message
-
     def ending(self, ws):
         with self.assertRaises(Closed) as end:
             while True:
@@ -126,7 +119,7 @@ class Connect(Asked):
             head = {"Origin": origin, "Cookie": "c=1"}
             ws = self.socket("asked", headers=head.items())
             ws.command(op="subscribe", channel="asked-later")
-            self.message(ws, op="ok")
+            ws.message(op="ok")
             self.stream("asked", headers=head.items())
             for method, path in (("GET", "/stream/asked"),
                                  ("GET", f"/stream/asked?session={seen}"),
@@ -184,7 +177,7 @@ class Connect(Asked):
     def test_the_answer_says_who_it_is(self):
         self.answers["spillway.connect"] = reply(user="ann é", meta={"a": 1})
         ws = self.socket("asked")
-        self.message(ws, type="spillway.hello")
+        ws.message(type="spillway.hello")
         event = self.told(1, "spillway.subscribe")[0]
         self.assertEqual(event.headers["ce-user"], "ann%20%C3%A9")
         _, body = self.gateway.api("GET", "/v1/connections")
@@ -194,14 +187,14 @@ class Connect(Asked):
         self.answers["spillway.connect"] = reply(channels=["asked-a*"])
         self.assertEqual(self.gateway.get("/stream/asked-b")[0], 403)
         ws = self.socket("asked-a")
-        self.message(ws, type="spillway.hello")
+        ws.message(type="spillway.hello")
         asked = len(self.told(2, "spillway.connect"))
         # Granted already: it is not asked again.
         ws.command(op="subscribe", channel="asked-also", ref=1)
-        self.message(ws, op="ok", ref=1)
+        ws.message(op="ok", ref=1)
         self.assertEqual(len(self.told(asked, "spillway.connect")), asked)
         ws.command(op="subscribe", channel="asked-b", ref=2)
-        self.assertEqual(self.message(ws, ref=2)["code"], "forbidden")
+        self.assertEqual(ws.message(ref=2)["code"], "forbidden")
         self.assertEqual(len(self.told(asked, "spillway.connect")), asked + 1)
 
     def test_the_end_that_the_answer_names_ends_the_stream(self):
@@ -227,7 +220,7 @@ class Connect(Asked):
                 "reply": {"user": "u"},
                 "publish": [{"data": "somebody comes"}]}).encode())
         ws = self.socket("asked")
-        self.assertEqual(self.message(ws, channel="asked")["data"],
+        self.assertEqual(ws.message(channel="asked")["data"],
                          "somebody comes")
 
     # Later.
@@ -235,17 +228,17 @@ class Connect(Asked):
     def test_a_later_subscribe_is_asked_too(self):
         ws = self.socket("free")
         ws.command(op="subscribe", channel="asked", ref=1)
-        self.message(ws, op="ok", ref=1)
+        ws.message(op="ok", ref=1)
         self.answers["spillway.connect"] = (403, "text/plain", b"Not there.")
         ws.command(op="subscribe", channel="asked-2", ref=2)
         self.assertEqual(
-            self.message(ws, ref=2),
+            ws.message(ref=2),
             {"op": "error", "ref": 2, "code": "forbidden",
              "message": "Not there."})
         self.gateway.until_metric(1, "access_refused_total",
                                   '{why="forbidden"}')
         ws.command(op="subscribe", channel="asked", ref=3)
-        self.assertEqual(self.message(ws, ref=3)["code"], "subscribed")
+        self.assertEqual(ws.message(ref=3)["code"], "subscribed")
 
     def commands(self, ws, *commands):
         """All in one segment."""
@@ -266,7 +259,7 @@ class Connect(Asked):
     def test_what_follows_waits_for_the_answer(self):
         go_on = self.hold_connects()
         ws = self.socket("free")
-        self.message(ws, type="spillway.caughtup")
+        ws.message(type="spillway.caughtup")
         self.commands(
             ws, {"op": "subscribe", "channel": "asked", "ref": 1},
             {"op": "unsubscribe", "channel": "asked", "ref": 2},
@@ -294,18 +287,18 @@ class Connect(Asked):
             return GRANTED
 
         ws = self.socket("told-1,told-2")
-        number = str(self.message(ws, type="spillway.hello")["connection"])
+        number = str(ws.message(type="spillway.hello")["connection"])
         self.told(2, "spillway.subscribe")
         self.answers["spillway.unsubscribe"] = slow
         self.commands(ws, {"op": "unsubscribe", "channel": "told-1"},
                       {"op": "unsubscribe", "channel": "told-2", "ref": 1},
                       {"op": "subscribe", "channel": "asked", "ref": 2})
-        self.message(ws, ref=1)
+        ws.message(ref=1)
         self.told(1, "spillway.unsubscribe")
         # Others are asked for meanwhile.
-        self.message(self.socket("asked"), type="spillway.hello")
+        self.socket("asked").message(type="spillway.hello")
         go_on.set()
-        self.assertEqual(self.message(ws, ref=2)["op"], "ok")
+        self.assertEqual(ws.message(ref=2)["op"], "ok")
         self.told(4, "spillway.subscribe")
         self.assertEqual(
             [e.type.removeprefix("spillway.") for e in self.backend.events
@@ -331,7 +324,7 @@ class Connect(Asked):
 
     def test_an_answer_that_cannot_be_understood_grants_nothing(self):
         ws = self.socket("asked")
-        self.message(ws, type="spillway.hello")
+        ws.message(type="spillway.hello")
         asked = 1
         for broken in (reply(user="eve", channels=["asked-2", 5]),
                        reply(channels=["asked-2"], expires="soon"),
@@ -341,12 +334,12 @@ class Connect(Asked):
                                        "send": ["asked-2"] * 10001})):
             self.answers["spillway.connect"] = broken
             ws.command(op="subscribe", channel="asked-2", ref=asked)
-            self.assertEqual(self.message(ws, ref=asked)["code"], "backend")
+            self.assertEqual(ws.message(ref=asked)["code"], "backend")
             asked += 1
             self.assertEqual(len(self.told(asked, "spillway.connect")), asked)
         self.answers["spillway.connect"] = GRANTED
         ws.command(op="subscribe", channel="asked-2", ref=asked)
-        self.message(ws, op="ok", ref=asked)
+        ws.message(op="ok", ref=asked)
         self.assertEqual(len(self.told(asked + 1, "spillway.connect")),
                          asked + 1)
         _, body = self.gateway.api("GET", "/v1/connections")
@@ -422,11 +415,11 @@ class Connect(Asked):
 
     def test_coming_and_going_is_told_in_order(self):
         ws = self.socket("told-a,told-b,free", headers=[("Cookie", "c=2")])
-        self.message(ws, type="spillway.hello")
+        ws.message(type="spillway.hello")
         ws.command(op="subscribe", channel="told-c")
         ws.command(op="unsubscribe", channel="told-a")
         ws.command(op="unsubscribe", channel="told-nowhere", ref=1)
-        self.message(ws, ref=1)
+        ws.message(ref=1)
         ws.close()
         events = self.told(5, "spillway.subscribe", "spillway.unsubscribe",
                            "spillway.disconnect")
@@ -458,9 +451,9 @@ class Connect(Asked):
             200, "application/spillway+json",
             b'{"publish":[{"channel":"log","data":"gone"}]}')
         listener = self.socket("log")
-        self.message(listener, type="spillway.caughtup")
+        listener.message(type="spillway.caughtup")
         self.stream("told").close()
-        self.assertEqual(self.message(listener, channel="log")["data"], "gone")
+        self.assertEqual(listener.message(channel="log")["data"], "gone")
 
 
 class Seen(Asked):
@@ -472,7 +465,7 @@ channel "asked" { bridge-connect = yes  presence-events = yes }
         self.answers["spillway.connect"] = reply(user="ann", meta={"a": [1]})
         ws = self.socket("asked")
         self.assertEqual(
-            {**self.message(ws, type="spillway.join")["data"],
+            {**ws.message(type="spillway.join")["data"],
              "connection": None},
             {"connection": None, "transport": "ws", "user": "ann",
              "meta": {"a": [1]}})
@@ -497,18 +490,18 @@ class Held(Asked):
 
         self.answers["spillway.subscribe"] = answer
         ws, other = self.socket("free"), self.socket("free")
-        self.message(ws, type="spillway.caughtup")
+        ws.message(type="spillway.caughtup")
         ws.send(b"".join(ws.frame(TEXT, json.dumps(
             {"op": "subscribe", "channel": f"told-{n}", "ref": n}))
             for n in range(70)))
         # One is on its way to the backend, 64 are behind it.
-        self.message(ws, op="ok", ref=64)
+        ws.message(op="ok", ref=64)
         ws.command(op="ping", ref="after")
         # When this is answered, that has been left where it is.
         other.command(op="ping", ref=1)
-        self.message(other, op="ok", ref=1)
+        other.message(op="ok", ref=1)
         go_on.set()
-        self.message(ws, op="ok", ref="after")
+        ws.message(op="ok", ref="after")
         self.told(70, "spillway.subscribe")
 
 
@@ -551,19 +544,19 @@ token-key = "HS256:{tokens.SECRET}"
         ws = self.socket("both")
         ws.command(op="auth", token=tokens.token(subscribe=["both"], sub="u"),
                    ref=1)
-        self.assertEqual(self.message(ws, ref=1)["user"], "u")
-        self.message(ws, type="spillway.hello")
+        self.assertEqual(ws.message(ref=1)["user"], "u")
+        ws.message(type="spillway.hello")
         # A new token does not end what the backend has granted.
         ws.command(op="auth", token=tokens.token(subscribe=["both"], sub="u"),
                    ref=2)
-        self.message(ws, op="ok", ref=2)
+        ws.message(op="ok", ref=2)
         self.assertEqual(len(self.told(1, "spillway.connect")), 1)
         # What comes with the token waits as well.
         ws = self.socket("both?session=s")
         token = tokens.token(subscribe=["both"], sub="u")
         ws.send(ws.frame(TEXT, json.dumps({"op": "auth", "token": token})) +
                 ws.frame(TEXT, '{"op":"ping","ref":3}'))
-        self.message(ws, op="ok", ref=3)
+        ws.message(op="ok", ref=3)
         asked = self.told(2, "spillway.connect")
         self.assertEqual([e.headers["ce-session"] for e in asked],
                          [None, "s"])

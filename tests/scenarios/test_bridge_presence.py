@@ -72,22 +72,16 @@ message-max = 2m
     def socket(self, channels):
         ws = WebSocket(self.gateway.port, f"/stream/{channels}")
         self.addCleanup(ws.close)
-        return ws, self.message(ws, type="spillway.hello")["connection"]
+        return ws, ws.message(type="spillway.hello")["connection"]
 
     def stream(self, channels):
         es = EventStream(self.gateway.port, f"/stream/{channels}")
         self.addCleanup(es.close)
         return es, json.loads(es.block()[1])["connection"]
 
-    def message(self, ws, **wanted):
-        while True:
-            message = json.loads(ws.read()[1])
-            if wanted.items() <= message.items():
-                return message
-
     def do(self, ws, op, channel, **more):
         ws.command(op=op, channel=channel, ref=f"{op} {channel}", **more)
-        return self.message(ws, ref=f"{op} {channel}")
+        return ws.message(ref=f"{op} {channel}")
 
     def attempts(self, kind):
         return sum(e.type == f"spillway.{kind}" for e in self.backend.events)

@@ -50,19 +50,13 @@ channel "asked" {{ bridge-connect = yes  bridge-presence = yes }}
         """Of one who is there, and who it is."""
         ws = WebSocket(self.gateway.port, f"/stream/{channels}", **options)
         self.addCleanup(ws.close)
-        return ws, self.message(ws, type="spillway.hello")["connection"]
+        return ws, ws.message(type="spillway.hello")["connection"]
 
     def stream(self, channels):
         es = EventStream(self.gateway.port, f"/stream/{channels}",
                          headers=[("Cookie", "a=b")])
         self.addCleanup(es.close)
         return es, json.loads(es.block()[1])["connection"]
-
-    def message(self, ws, **wanted):
-        while True:
-            message = json.loads(ws.read()[1])
-            if wanted.items() <= message.items():
-                return message
 
     def kill(self):
         self.gateway.kill9()
@@ -176,14 +170,14 @@ class Kills(Wills):
         for op, channel in (("subscribe", "told-2"), ("subscribe", "told-3"),
                             ("unsubscribe", "told-1")):
             ws.command(op=op, channel=channel, ref=channel)
-            self.message(ws, ref=channel, op="ok")
+            ws.message(ref=channel, op="ok")
         other.command(op="unsubscribe", channel="told-1", ref=1)
-        self.message(other, ref=1, op="ok")
+        other.message(ref=1, op="ok")
         self.told("unsubscribe", 2)
         self.until_metric("outbox_wills", 1)
         # A will is in the file, if not yet the last one.
         ws.command(op="send", channel="told-2", data=1, ref=2)
-        self.message(ws, ref=2, op="ok")
+        ws.message(ref=2, op="ok")
         self.gateway.until(lambda: self.wills() == [["told-2", "told-3"]])
         self.kill()
         end, = self.told("disconnect", 1)
@@ -201,7 +195,7 @@ class Kills(Wills):
         go_on = threading.Event()
         self.addCleanup(go_on.set)
         ws, number = self.socket("told-1")
-        self.message(ws, type="spillway.caughtup")
+        ws.message(type="spillway.caughtup")
         self.gateway.until(lambda: number in {
             e.headers["ce-connection"] for e in self.of("subscribe")})
         self.says = lambda event: TAKEN if event.type != \
@@ -209,7 +203,7 @@ class Kills(Wills):
         ws.command(op="send", channel="told-1", data=1)
         for op, channel in commands:
             ws.command(op=op, channel=channel, ref=channel)
-            self.message(ws, ref=channel, op="ok")
+            ws.message(ref=channel, op="ok")
         return ws, number, go_on
 
     def heard_of_another(self):
@@ -260,7 +254,7 @@ class Kills(Wills):
     def test_who_comes_to_its_first_such_channel_later_has_a_will(self):
         ws, number = self.socket("free")
         ws.command(op="subscribe", channel="told", ref=1)
-        self.message(ws, ref=1, op="ok")
+        ws.message(ref=1, op="ok")
         self.gateway.until(lambda: self.wills() == [["told"]])
         self.kill()
         end, = self.told("disconnect", 1)
@@ -383,7 +377,7 @@ class Queued(Wills):
                 ws.command(op="send", channel="told", data=[number, n], ref=n)
         for n in range(10):
             for ws, _ in sockets:
-                self.message(ws, ref=n, op="ok")
+                ws.message(ref=n, op="ok")
         self.kill()
         self.back()
         self.told("disconnect", 4)
@@ -405,7 +399,7 @@ class Broken(Wills):
         self.told("subscribe", 1)
         _, other = self.socket("asked")
         ws.command(op="send", channel="told", data=1, ref=1)
-        self.message(ws, ref=1, op="ok")
+        ws.message(ref=1, op="ok")
         self.until_metric("outbox_wills", 0)
         self.mend_file()
         self.until_metric("outbox_wills", 2)
