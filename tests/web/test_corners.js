@@ -171,27 +171,31 @@ test('also the only transport has ten seconds, the second time as well',
 		assert.match(w.all('error')[1].reason, /silent/);
 	});
 
+/* A fetch whose bodies come in pieces of at most that size. */
+const inPieces = (fetch, size, read = () => {}) => async (...args) => {
+	const answer = await fetch(...args);
+	const reader = answer.body.getReader();
+	let rest = new Uint8Array();
+
+	return { ...answer, body: { getReader: () => ({
+		async read() {
+			if (!rest.length)
+				rest = (await reader.read()).value;
+
+			const value = rest.slice(0, size);
+
+			rest = rest.slice(size);
+			read(value.length);
+			return { done: false, value };
+		}
+	}) } };
+};
+
 test('an event stream is read in any pieces', async () => {
 	for (const size of [1, 2, 7]) {
 		const w = new World(), o = w.options();
 		const s = w.stream({ transports: ['sse'],
-			fetch: async (...args) => {
-				const answer = await o.fetch(...args);
-				const reader = answer.body.getReader();
-				let rest = new Uint8Array();
-
-				return { ...answer, body: { getReader: () => ({
-					async read() {
-						if (!rest.length)
-							rest = (await reader.read()).value;
-
-						const value = rest.slice(0, size);
-
-						rest = rest.slice(size);
-						return { done: false, value };
-					}
-				}) } };
-			} });
+			fetch: inPieces(o.fetch, size) });
 
 		/* Letters of more than one byte. */
 		for (const data of ['größer', { a: '✓' }])
@@ -214,24 +218,8 @@ test('what is long and comes in small pieces is looked through once',
 		const w = new World(), o = w.options(), split = String.prototype.split;
 		let looked = 0, total = 0;
 
-		w.stream({ transports: ['sse'], fetch: async (...args) => {
-			const answer = await o.fetch(...args);
-			const reader = answer.body.getReader();
-			let rest = new Uint8Array();
-
-			return { ...answer, body: { getReader: () => ({
-				async read() {
-					if (!rest.length)
-						rest = (await reader.read()).value;
-					total += Math.min(rest.length, 100);
-
-					const value = rest.slice(0, 100);
-
-					rest = rest.slice(100);
-					return { done: false, value };
-				}
-			}) } };
-		} });
+		w.stream({ transports: ['sse'],
+			fetch: inPieces(o.fetch, 100, (n) => total += n) });
 		await w.clock.advance(SECOND);
 		String.prototype.split = function (...args) {
 			looked += this.length;
