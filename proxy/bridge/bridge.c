@@ -386,6 +386,7 @@ on_done(void *owner, const struct upstream_answer *u)
 		bridge_answer_read(&a, u->head.status,
 		    upstream_header(&u->head, "Content-Type"), u->body,
 		    c->event.content_type);
+		a.head = log_head(c->bridge->worker->log);
 	} else {
 		int status = upstream_end_status(u->end);
 

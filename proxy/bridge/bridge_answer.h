@@ -26,6 +26,11 @@ struct bridge_answer {
 	/* What is to be published: a JSON array; p is NULL: nothing. */
 	struct str publish;
 	/*
+	 * The log's head when the answer came: what it publishes is above it,
+	 * and so is where who is let in with it begins.
+	 */
+	uint64_t head;
+	/*
 	 * What the backend itself said: its status, 502 for an answer that is
 	 * broken; 0: nothing, nobody was there, or had time.
 	 */

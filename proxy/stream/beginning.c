@@ -18,15 +18,22 @@ skip_lost(struct beginning *b, struct conn *c, const struct stream_request *req)
 		b->hello = b->pos;
 }
 
+uint64_t
+beginning_live(const struct worker *w)
+{
+	/* Not hub.seen: a task may come between the look for tasks and recv. */
+	return log_head(w->log);
+}
+
 struct beginning
-beginning_find(struct conn *c, const struct stream_request *req)
+beginning_find(struct conn *c, const struct stream_request *req, uint64_t live)
 {
 	struct worker *w = c->worker;
 	struct beginning b = { .gap = GAP_NONE };
 
 	switch (req->start) {
 	case START_LIVE:
-		b.pos = b.hello = w->hub.seen;
+		b.pos = b.hello = live;
 		break;
 	case START_CURSOR:
 		if (strcmp(req->after.epoch.text, w->codec.epoch.text) != 0)

@@ -12,8 +12,17 @@ struct beginning {
 	enum gap_reason gap;
 };
 
-/* By what there is at this moment. */
+/*
+ * Where who subscribes now and asks for nothing older begins: behind all that
+ * was acknowledged, be it still on its way to this worker.
+ */
+uint64_t beginning_live(const struct worker *w);
+
+/*
+ * By what there is at this moment; `live` is where it begins if it asks for
+ * nothing older: beginning_live, or the head of the backend's answer.
+ */
 struct beginning beginning_find(
-    struct conn *c, const struct stream_request *req);
+    struct conn *c, const struct stream_request *req, uint64_t live);
 
 #endif

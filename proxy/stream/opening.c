@@ -461,7 +461,8 @@ opening_go_on(struct opening *o, int err, int status)
 {
 	struct worker *w = o->conn->worker;
 
-	o->beginning = beginning_find(o->conn, &o->stream);
+	o->beginning = beginning_find(
+	    o->conn, &o->stream, o->asked ? o->head : beginning_live(w));
 	if (o->stream.transport->id == TRANSPORT_WS) {
 		open_websocket(o, err);
 	} else if (err != SW_OK) {
@@ -477,10 +478,11 @@ opening_go_on(struct opening *o, int err, int status)
 }
 
 void
-opening_go_on_proven(struct subscriber *s, const struct stream_request *req)
+opening_go_on_proven(
+    struct subscriber *s, const struct stream_request *req, uint64_t live)
 {
 	struct worker *w = subscriber_worker(s);
-	struct beginning b = beginning_find(s->conn, req);
+	struct beginning b = beginning_find(s->conn, req, live);
 	/* The texts of the request are its. */
 	struct unproven *done = s->unproven;
 	int err = link_all(s, req, &b);

@@ -22,7 +22,8 @@ struct opening {
 	struct beginning beginning;
 	enum origin origin;
 	struct auth auth;
-	bool asked; /* the backend has answered; auth has all of it */
+	bool asked;    /* the backend has answered; auth has all of it, */
+	uint64_t head; /* and this was the log's */
 	struct bridge_lane *lane; /* in which it was asked, or NULL */
 	uint64_t session_number;  /* should it be new; 0: any */
 };
@@ -41,6 +42,6 @@ void opening_go_on(struct opening *o, int err, int status);
 /* A WebSocket that waited for its token may. It may be closed on the way. */
 struct subscriber;
 void opening_go_on_proven(
-    struct subscriber *s, const struct stream_request *req);
+    struct subscriber *s, const struct stream_request *req, uint64_t live);
 
 #endif

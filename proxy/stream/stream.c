@@ -161,6 +161,7 @@ stream_go_on(struct conn *c, const struct request *r, struct str rest,
 		.rest = rest,
 		.auth = *auth,
 		.asked = true,
+		.head = a->head,
 		.lane = *lane,
 		.session_number = session_number,
 	};
@@ -189,7 +190,7 @@ stream_go_on(struct conn *c, const struct request *r, struct str rest,
 }
 
 int
-stream_admit(struct subscriber *s, const char **why)
+stream_admit(struct subscriber *s, uint64_t live, const char **why)
 {
 	struct worker *w = subscriber_worker(s);
 	struct stream_request req;
@@ -209,7 +210,7 @@ stream_admit(struct subscriber *s, const char **why)
 	if (err == SW_OK && w->draining)
 		subscriber_close(s, CLOSE_RESTART);
 	else if (err == SW_OK)
-		opening_go_on_proven(s, &req);
+		opening_go_on_proven(s, &req, live);
 	stream_request_fini(&req);
 	return err;
 }

@@ -34,10 +34,11 @@ void stream_go_on(struct conn *c, const struct request *r, struct str rest,
 
 /*
  * A WebSocket that was let in without a token has shown one: give it what it
- * asked for. SW_EFORBIDDEN with a sentence in `*why` if the token does not
- * allow that; then nothing has changed. It may be closed on the way.
+ * asked for, from `live` on if that is nothing older (see beginning_find).
+ * SW_EFORBIDDEN with a sentence in `*why` if the token does not allow that;
+ * then nothing has changed. It may be closed on the way.
  */
 struct subscriber;
-int stream_admit(struct subscriber *s, const char **why);
+int stream_admit(struct subscriber *s, uint64_t live, const char **why);
 
 #endif

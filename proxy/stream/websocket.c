@@ -10,6 +10,7 @@
 #include "proxy/bridge/bridge_connect.h"
 #include "proxy/bridge/bridge_presence.h"
 #include "proxy/edge/limits.h"
+#include "proxy/stream/beginning.h"
 #include "proxy/stream/deliver.h"
 #include "proxy/stream/loss.h"
 #include "proxy/stream/websocket_ask.h"
@@ -116,8 +117,8 @@ answer_ok(
 }
 
 /*
- * Where a later subscription begins: `after`, or live. What is lost is told
- * once the channel is linked.
+ * Where a later subscription begins: `after`, or live as `*pos` has it. What is
+ * lost is told once the channel is linked.
  */
 static int
 subscribe_from(struct subscriber *s, const struct command *cmd, uint64_t *pos,
@@ -126,7 +127,6 @@ subscribe_from(struct subscriber *s, const struct command *cmd, uint64_t *pos,
 	struct worker *w = subscriber_worker(s);
 
 	*gap = GAP_NONE;
-	*pos = w->hub.seen;
 	if (cmd->after.p == NULL)
 		return SW_OK;
 	*pos = 0;
@@ -164,13 +164,14 @@ refuse_link(struct subscriber *s, const struct command *cmd, int err)
 }
 
 void
-websocket_subscribe(struct subscriber *s, const struct command *cmd)
+websocket_subscribe(
+    struct subscriber *s, const struct command *cmd, uint64_t live)
 {
 	enum gap_reason gap;
 	struct cursor after;
 	struct link *l;
 	const char *why;
-	uint64_t pos;
+	uint64_t pos = live;
 	int err = auth_may(subscriber_worker(s)->conf, s->grant, AUTH_SUBSCRIBE,
 	    cmd->channel, &why);
 
@@ -192,7 +193,8 @@ websocket_subscribe(struct subscriber *s, const struct command *cmd)
 	}
 	presence_linked(s, l->channel->channel);
 	answer_ok(s, cmd->ref, cmd->channel, pos);
-	if (subscriber_gone(s) || cmd->after.p == NULL)
+	if (subscriber_gone(s) ||
+	    (cmd->after.p == NULL && pos >= subscriber_hub(s)->seen))
 		return;
 	/* The others stay live while this one catches up. */
 	l->alone = true;
@@ -215,7 +217,8 @@ do_subscribe(struct subscriber *s, const struct command *cmd)
 
 	if (!channel_name_valid(cmd->channel) ||
 	    !bridge_connect_needed(conf, s->grant, &cmd->channel, 1)) {
-		websocket_subscribe(s, cmd);
+		websocket_subscribe(
+		    s, cmd, beginning_live(subscriber_worker(s)));
 		return;
 	}
 	if ((err = auth_may_ask(conf, s->grant, cmd->channel, &why)) != SW_OK) {

@@ -32,8 +32,12 @@ void websocket_error(struct subscriber *s, struct str ref, const char *code,
 /* Write an answer as a text message, or as a binary one. */
 void websocket_answer(struct subscriber *s, struct str message, bool binary);
 
-/* {"op":"subscribe",...}, once the backend was asked if it has to be. */
+/*
+ * {"op":"subscribe",...}, once the backend was asked if it has to be. Without
+ * `after` it begins at `live`, see beginning_find.
+ */
 struct command;
-void websocket_subscribe(struct subscriber *s, const struct command *cmd);
+void websocket_subscribe(
+    struct subscriber *s, const struct command *cmd, uint64_t live);
 
 #endif

@@ -65,13 +65,13 @@ go_on(struct subscriber *s, const struct ws_asking *a,
 	    &s->grant, answer, channels, count, &why, &status);
 
 	if (a->admission) {
-		websocket_admit(s, a->ref, err, why);
+		websocket_admit(s, a->ref, answer->head, err, why);
 	} else if (err != SW_OK) {
 		if (err == SW_EAUTH || err == SW_EFORBIDDEN)
 			websocket_count_refusal(s, err);
 		websocket_error(s, a->ref, err_info(err)->name, why);
 	} else {
-		websocket_subscribe(s, &cmd);
+		websocket_subscribe(s, &cmd, answer->head);
 		subscriber_arm(s);
 	}
 }
@@ -169,7 +169,7 @@ websocket_ask_admission(struct subscriber *s, struct str ref)
 		why = err_info(err)->sentence;
 	}
 	if (err != SW_OK)
-		websocket_admit(s, ref, err, why);
+		websocket_admit(s, ref, 0, err, why);
 	stream_request_fini(&req);
 	return needed;
 }

@@ -6,6 +6,7 @@
 #include "proxy/base/err.h"
 #include "proxy/base/json.h"
 #include "proxy/bridge/bridge_presence.h"
+#include "proxy/stream/beginning.h"
 #include "proxy/stream/stream.h"
 #include "proxy/stream/websocket.h"
 #include "proxy/stream/websocket_ask.h"
@@ -133,12 +134,13 @@ check_successor(
 }
 
 void
-websocket_admit(struct subscriber *s, struct str ref, int err, const char *why)
+websocket_admit(struct subscriber *s, struct str ref, uint64_t live, int err,
+    const char *why)
 {
 	if (err == SW_OK) {
 		answer(s, ref);
 		if (!subscriber_gone(s) && s->unproven != NULL)
-			err = stream_admit(s, &why);
+			err = stream_admit(s, live, &why);
 	}
 	if (err != SW_OK)
 		end_unproven(s, err, why);
@@ -178,7 +180,7 @@ websocket_auth(struct subscriber *s, const struct command *cmd)
 	s->grant = next;
 	presence_renamed(s);
 	if (s->unproven == NULL || !websocket_ask_admission(s, cmd->ref))
-		websocket_admit(s, cmd->ref, SW_OK, NULL);
+		websocket_admit(s, cmd->ref, beginning_live(w), SW_OK, NULL);
 }
 
 void

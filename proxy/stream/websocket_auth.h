@@ -33,10 +33,10 @@ void websocket_auth_first(struct subscriber *s, struct str text);
 
 /*
  * Its token is good, and the backend was asked if it has to be, which ended
- * with `err`: answer, and give it what it asked for.
+ * with `err`: answer, and give it what it asked for, see stream_admit.
  */
-void websocket_admit(
-    struct subscriber *s, struct str ref, int err, const char *why);
+void websocket_admit(struct subscriber *s, struct str ref, uint64_t live,
+    int err, const char *why);
 
 /* Count a refusal: SW_EAUTH or SW_EFORBIDDEN. */
 void websocket_count_refusal(struct subscriber *s, int err);
