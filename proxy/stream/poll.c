@@ -422,10 +422,10 @@ poll_replayed(struct subscriber *s, struct replay *r)
 void
 poll_release(struct subscriber *s)
 {
-	if (s->replay == NULL) {
-		s->poll.keep_alive = false;
-		answer_now(s);
-	}
+	s->poll.keep_alive = false;
+	s->poll.until_ms = 0;
+	if (s->replay == NULL)
+		proceed(s);
 }
 
 bool
@@ -482,7 +482,7 @@ poll_timeout(struct conn *c)
 	else if (loop_now_ms(c->worker->loop) < s->poll.until_ms)
 		wait_for_news(s); /* a clock was set back */
 	else
-		answer_now(s);
+		proceed(s); /* what comes in this turn may be past its window */
 }
 
 static void
