@@ -239,15 +239,20 @@ class Poller:
             params["wait"] = self.random.choice((1, 20))
         return f"/stream/{','.join(self.channels)}" + query(params)
 
+    def new_token(self, last):
+        """The operator's API knows no clients' tokens."""
+        return Token(None) if self.way == "history" else \
+            self.client.token(last)
+
     def live(self, last):
-        self.token = self.client.token(last)
+        self.token = self.new_token(last)
         if self.way == "history" and not self.start.kind == "cursor":
             self.start = Start("start")
         for _ in range(1 << 20 if last else self.random.randrange(1, 20)):
             if not self.poll():
                 break
             if self.random.random() < 0.2:
-                self.token = self.client.token(last)
+                self.token = self.new_token(last)
             at = self.start.value
             if last and not self.more and all(
                     at >= self.world.ends[c] for c in self.channels):
