@@ -97,7 +97,7 @@ export class Ledger {
 	prune() {
 		const passed = this.panes.reduce(
 			(low, pane) => pane.position < low ? pane.position : low,
-			this.seqs.at(-1) ?? 0n);
+			this.seqs[this.seqs.length - 1] ?? 0n);
 
 		this.seqs.splice(0, this.upTo(passed));
 	}

@@ -172,7 +172,7 @@ export class Pane {
 	}
 
 	answered() {
-		const last = this.asks.at(-1);
+		const last = this.asks[this.asks.length - 1];
 
 		if (last && last.end === null)
 			last.end = this.run.clock.now();
@@ -228,7 +228,7 @@ export class Pane {
 
 	/* How much of it was waiting for the next poll? */
 	countWait(sent) {
-		const asked = this.asks.at(-1);
+		const asked = this.asks[this.asks.length - 1];
 
 		if (this.kind === "short" && asked)
 			this.waiting.add(Math.max(asked.at - sent, 0.01));

@@ -53,7 +53,7 @@ class Rows {
 		}
 		while (this.list.children.length > rows.length)
 			this.list.lastElementChild.remove();
-		rows.toReversed().forEach(({ kind, text, ms, n }, i) => {
+		[...rows].reverse().forEach(({ kind, text, ms, n }, i) => {
 			const item = this.list.children[i];
 			const texts = [text, KINDS[kind] ?? kind,
 				Number.isFinite(ms) ? formatTime(ms) : ""];

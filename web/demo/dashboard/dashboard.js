@@ -35,7 +35,7 @@ function makeGauge(gauge) {
 function paint({ value, line, points, most }) {
 	const top = Math.max(most, ...points);
 
-	value.textContent = points.at(-1).toFixed(1);
+	value.textContent = points[points.length - 1].toFixed(1);
 	line.setAttribute("points", points.map((n, i) =>
 		`${SHOWN - points.length + i},${40 - n / top * 38}`).join(" "));
 }
