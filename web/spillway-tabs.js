@@ -18,7 +18,7 @@
  * tells how it ended, with status 0 if there was no answer; onText hears the
  * body as it arrives. Returns what ends it early, without a word.
  */
-function fetchRequest(o, url, init, done, onText) {
+function request(o, url, init, done, onText) {
 	var control = new root.AbortController(), over;
 
 	function end(status, text, header) {
@@ -75,12 +75,6 @@ function ask(s, url, headers, done, onText, body) {
 }
 
 /* What all parts use: timers, cursors, addresses, listeners. */
-
-function extend(to, from) {
-	for (var name in from)
-		to[name] = from[name];
-	return to;
-}
 
 function nothing() {}
 
@@ -253,10 +247,11 @@ function openEvents(s, link, onText) {
 	var rest = '', fields = {};
 
 	function read(line) {
-		var at = line.indexOf(':'), name = line.slice(0, at);
+		var name = line.split(':', 1)[0];
 
 		if (line.trim()) {
-			fields[name] = (fields[name] || '') + line.slice(at + 1);
+			fields[name] = (fields[name] || '') +
+				line.slice(name.length + 1);
 			return;
 		}
 		/* Behind the hello it means: the end is near, come then. */
@@ -1398,6 +1393,12 @@ StreamWebSocket.prototype.close = function (code, reason) {
 /* XMLHttpRequest keeps all that it read. */
 var ROTATE = 1e6;
 
+function extend(to, from) {
+	for (var name in from)
+		to[name] = from[name];
+	return to;
+}
+
 function platform() {
 	return {
 		WebSocket: root.WebSocket, EventSource: root.EventSource,
@@ -1458,12 +1459,14 @@ function readsStreams(o) {
 		root.AbortController;
 }
 
-function request(o, url, init, done, onText) {
+var fetchRequest = request;
+
+request = function (o, url, init, done, onText) {
 	/* A whole answer comes by fetch: it may be one that the page gave. */
 	return (o.XMLHttpRequest && !(onText ? readsStreams(o) :
 		o.fetch && root.AbortController) ?
 		xhrRequest : fetchRequest)(o, url, init, done, onText);
-}
+};
 
 function canStream(o) {
 	return o.XMLHttpRequest || readsStreams(o);

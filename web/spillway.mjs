@@ -9,6 +9,26 @@
  */
 /* Made from web/client by "make client": changes belong there. */
 
+/* The platform, where it is one of these days: spillway.mjs. */
+
+var root = globalThis, extend = Object.assign;
+
+var platform = () => {
+	return {
+		WebSocket: root.WebSocket, fetch: root.fetch,
+		window: root.window
+	};
+};
+
+/* An absolute http(s) address, without a fragment. */
+var absolute = (url) => {
+	return new URL(url, root.document ? document.baseURI : root.location)
+		.href.replace(/^ws/, 'http').replace(/#.*/, '');
+};
+
+var isPossible = (name, o) => {
+	return name === 'ws' ? o.WebSocket : o.fetch;
+};
 /* Requests with fetch, and the syntax of event streams. */
 
 /*
@@ -16,26 +36,26 @@
  * tells how it ended, with status 0 if there was no answer; onText hears the
  * body as it arrives. Returns what ends it early, without a word.
  */
-function fetchRequest(o, url, init, done, onText) {
+var request = (o, url, init, done, onText) => {
 	var control = new root.AbortController(), over;
 
-	function end(status, text, header) {
+	var end = (status, text, header) => {
 		if (!over)
 			done(status, text, header);
-	}
-	function unanswered() {
+	};
+	var unanswered = () => {
 		end(0, '', nothing);
-	}
+	};
 	init.signal = control.signal;
 	/* It is no method of ours. */
 	(0, o.fetch)(url, init).then((answer) => {
 		var decoder, reader;
 
-		function header(name) {
+		var header = (name) => {
 			return answer.headers.get(name);
-		}
+		};
 		/* Not a chain of promises: it would grow with the stream. */
-		function next() {
+		var next = () => {
 			reader.read().then((part) => {
 				if (part.done)
 					return end(200, '', header);
@@ -44,7 +64,7 @@ function fetchRequest(o, url, init, done, onText) {
 						{ stream: true }));
 				next();
 			}, unanswered);
-		}
+		};
 		if (onText && answer.status === 200 && answer.body) {
 			decoder = new root.TextDecoder();
 			reader = answer.body.getReader();
@@ -55,14 +75,14 @@ function fetchRequest(o, url, init, done, onText) {
 			}, unanswered);
 		}
 	}, unanswered);
-	return function () {
+	return () => {
 		over = true;
 		control.abort();
 	};
-}
+};
 
 /* A request of the stream's: a GET, or with a body a POST. */
-function ask(s, url, headers, done, onText, body) {
+var ask = (s, url, headers, done, onText, body) => {
 	if (s._token)
 		headers.Authorization = 'Bearer ' + s._token;
 	return request(s._o, url, {
@@ -70,86 +90,60 @@ function ask(s, url, headers, done, onText, body) {
 		headers: extend(headers, s._o.headers),
 		credentials: s._o.withCredentials ? 'include' : 'same-origin'
 	}, done, onText);
-}
+};
 
-/* The platform, where it is one of these days: spillway.mjs. */
-
-var root = globalThis, request = fetchRequest;
-
-function platform() {
-	return {
-		WebSocket: root.WebSocket, fetch: root.fetch,
-		window: root.window
-	};
-}
-
-/* An absolute http(s) address, without a fragment. */
-function absolute(url) {
-	return new URL(url, root.document ? document.baseURI : root.location)
-		.href.replace(/^ws/, 'http').replace(/#.*/, '');
-}
-
-function isPossible(name, o) {
-	return name === 'ws' ? o.WebSocket : o.fetch;
-}
 /* What all parts use: timers, cursors, addresses, listeners. */
-
-function extend(to, from) {
-	for (var name in from)
-		to[name] = from[name];
-	return to;
-}
 
 function nothing() {}
 
-function now(s) {
+var now = (s) => {
 	return (s._o.clock || Date).now();
-}
+};
 
 /* A timer: what it was set to before is forgotten, without `run` all. */
-function alarm(o) {
+var alarm = (o) => {
 	var clock = o.clock || root, timer;
 
-	return function (ms, run) {
+	return (ms, run) => {
 		clock.clearTimeout(timer);
 		/* More than 2^31 ms would be over at once. */
 		timer = run && clock.setTimeout(run, Math.min(ms, 1e9));
 	};
-}
+};
 
 /* What cannot be read is null: it came through who knows what. */
-function parse(text) {
+var parse = (text) => {
 	try {
 		return JSON.parse(text);
 	} catch (unreadable) {
 		return null;
 	}
-}
+};
 
 /* EPOCH-SEQ; numbers of JavaScript would not hold every SEQ. */
-function isNewer(id, cursor) {
+var isNewer = (id, cursor) => {
 	var a = id.split('-'), b = (cursor || '').split('-');
 
 	return a[0] !== b[0] ||
 		(a[1].length - b[1].length || a[1] > b[1]) > 0;
-}
+};
 
 /* 128 bits that nobody guesses, where the platform has them. */
-function randomName(o) {
+var randomName = (o) => {
 	var crypto = root.crypto;
 
 	return [].join.call(crypto ?
 		crypto.getRandomValues(new Uint32Array(4)) :
 		[o.random(), o.random()], '-');
-}
+};
 
 /* Base64, of either alphabet, to a string of bytes. */
-function fromBase64(text) {
+var fromBase64 = (text) => {
 	return root.atob(text.replace(/-/g, '+').replace(/_/g, '/'));
-}
+};
 
 /* What a listener throws is the page's, not ours. */
-function call(listener, self, argument) {
+var call = (listener, self, argument) => {
 	try {
 		if (listener)
 			listener.handleEvent ? listener.handleEvent(argument) :
@@ -159,7 +153,7 @@ function call(listener, self, argument) {
 			throw error;
 		});
 	}
-}
+};
 
 /* Like an EventTarget; those that inherit from it have _listeners. */
 function Emitter() {}
@@ -167,16 +161,16 @@ function Emitter() {}
 Emitter.prototype.addEventListener = function (type, listener, options) {
 	var self = this, o = options || {}, signal = o.signal;
 
-	function gone() {
+	var gone = () => {
 		self.removeEventListener(type, listener);
-	}
-	function run(event) {
+	};
+	var run = (event) => {
 		var heard = run._of;
 
 		if (o.once)
 			gone();
 		call(heard, self, event);
-	}
+	};
 	gone();
 	run._of = listener;
 	if (!signal || !signal.aborted)
@@ -193,18 +187,18 @@ Emitter.prototype.removeEventListener = function (type, listener) {
 		});
 };
 
-function emit(self, type, details) {
+var emit = (self, type, details) => {
 	var event = extend(extend({}, details), { type: type, target: self });
 
 	[self['on' + type]].concat(self._listeners[type] || [])
 		.forEach((listener) => {
 			call(listener, self, event);
 		});
-}
+};
 
-function inherit(child) {
+var inherit = (child) => {
 	child.prototype = Object.create(Emitter.prototype);
-}
+};
 /*
  * Four ways to read the stream. A link is one of them in use: it tells the
  * stream take(s, link, message), answered(s, link, poll's answer), and once
@@ -217,17 +211,17 @@ var HOLD_GRACE_MS = 3000;
 /* Polls are held longer and longer: some proxies swallow those that wait. */
 var FIRST_HOLD = 1;
 
-function retryAfter(header) {
+var retryAfter = (header) => {
 	return Math.max(header('Retry-After') * 1000, 0) || 0;
-}
+};
 
 /* The gateway's own words, if they are: a proxy on the way has others. */
-function problemOf(text, header) {
+var problemOf = (text, header) => {
 	return /problem/.test(header('Content-Type')) && parse(text);
-}
+};
 
 /* What an ordinary answer that is no stream means, as a close code. */
-function failed(s, link, status, text, header) {
+var failed = (s, link, status, text, header) => {
 	var problem = problemOf(text, header);
 
 	/* Other refusals are some proxy's, and that of this transport. */
@@ -235,9 +229,9 @@ function failed(s, link, status, text, header) {
 		'HTTP ' + status + (problem ? ' ' + problem.detail : '') :
 		'no answer', problem && /^4(?!0[68]|2[69])/.test(status) &&
 		4000 + status, retryAfter(header));
-}
+};
 
-function openWebSocket(s, link) {
+var openWebSocket = (s, link) => {
 	var socket = new s._o.WebSocket(address(s, {
 		transport: 'ws', after: link._after
 	}, link).replace('http', 'ws'), ['spillway.v1'].concat(
@@ -258,23 +252,24 @@ function openWebSocket(s, link) {
 		socket.onmessage = socket.onclose = null;
 		socket.close(1000);
 	};
-}
+};
 
-function takeEvent(s, link, type, data) {
+var takeEvent = (s, link, type, data) => {
 	var read = parse(data);
 
 	/* Of notices it is told beside them. */
 	take(s, link, read && extend({ type: type }, read));
-}
+};
 
-function openEvents(s, link, onText) {
+var openEvents = (s, link, onText) => {
 	var rest = '', fields = {};
 
-	function read(line) {
-		var at = line.indexOf(':'), name = line.slice(0, at);
+	var read = (line) => {
+		var name = line.split(':', 1)[0];
 
 		if (line.trim()) {
-			fields[name] = (fields[name] || '') + line.slice(at + 1);
+			fields[name] = (fields[name] || '') +
+				line.slice(name.length + 1);
 			return;
 		}
 		/* Behind the hello it means: the end is near, come then. */
@@ -284,7 +279,7 @@ function openEvents(s, link, onText) {
 			takeEvent(s, link, (fields.event || '').trim(),
 				fields.data);
 		fields = {};
-	}
+	};
 
 	link._shut = ask(s, address(s, {
 		transport: 'sse', format: 'json', after: link._after
@@ -304,18 +299,18 @@ function openEvents(s, link, onText) {
 		if (onText)
 			onText(text);
 	});
-}
+};
 
-function openPolls(s, link) {
+var openPolls = (s, link) => {
 	var o = s._o, holds = link.name === 'long', timer = alarm(o);
 	var abort;
 
-	function pause(ms) {
+	var pause = (ms) => {
 		link._patience = ms + (link._held ?
 			HOLD_GRACE_MS : s._o.proofTimeout);
 		heard(s, link);
-	}
-	function poll() {
+	};
+	var poll = () => {
 		/*
 		 * The first one is answered at once, and proves the way: but
 		 * not that one is which waits, to those who have another way.
@@ -337,8 +332,8 @@ function openPolls(s, link) {
 			else
 				failed(s, link, status, text, header);
 		});
-	}
-	function taken(answer) {
+	};
+	var taken = (answer) => {
 		var ms = 0;
 
 		if (link._held)
@@ -353,13 +348,13 @@ function openPolls(s, link) {
 			ms = 1000; /* not held, by whomever: do not spin */
 		pause(ms);
 		timer(ms, poll);
-	}
+	};
 	poll(); /* if it throws, there is nothing to shut */
 	link._shut = () => {
 		timer();
 		abort();
 	};
-}
+};
 
 var OPENERS = {
 	ws: openWebSocket, sse: openEvents, long: openPolls, short: openPolls
@@ -378,23 +373,23 @@ var TOKEN_MS = 30000;
  * What getToken() waits for may be swallowed: then it is asked once more, and
  * whichever answer comes first is taken.
  */
-function withToken(s, why, go, refused) {
+var withToken = (s, why, go, refused) => {
 	var turn = ++s._turn, getToken = s._o.getToken;
 
-	function got(token) {
+	var got = (token) => {
 		if (turn !== s._turn)
 			return;
 		turn = 0;
 		renew(s, token);
 		go();
-	}
-	function failed(error) {
+	};
+	var failed = (error) => {
 		if (turn !== s._turn)
 			return;
 		renewLater(s);
 		refused('no token: ' + error);
-	}
-	function ask() {
+	};
+	var ask = () => {
 		var token;
 
 		try {
@@ -409,11 +404,11 @@ function withToken(s, why, go, refused) {
 		} else {
 			got(token);
 		}
-	}
+	};
 	ask();
-}
+};
 
-function renew(s, token) {
+var renew = (s, token) => {
 	var link = s._link, isNew = token !== s._token;
 
 	s._token = token;
@@ -424,33 +419,33 @@ function renew(s, token) {
 		link._say({ op: 'auth', token: token });
 	if (link.name === 'sse')
 		open(s, link.name, link);
-}
+};
 
 /* Milliseconds until the token expires, if anybody can tell. */
-function lifeOf(s) {
+var lifeOf = (s) => {
 	try {
 		return parse(fromBase64(s._token.split('.')[1])).exp * 1000 -
 			now(s);
 	} catch (opaque) {
 		/* It is renewed when it is refused. */
 	}
-}
+};
 
 /* While it is good for a fifth of its time: that leaves time to try again. */
-function renewLater(s) {
+var renewLater = (s) => {
 	var life = lifeOf(s);
 
 	s._tokenTimer(Math.max(life * 0.8, 1000), life > 0 && function () {
 		withToken(s, { refresh: true }, nothing, nothing);
 	});
-}
+};
 
-function unauthorized(s, code, reason) {
+var unauthorized = (s, code, reason) => {
 	dropAll(s); /* one that was good for long may be refreshed */
 	if (!s._o.getToken || s._refreshed)
 		return end(s, code, reason);
 	race(s, { refresh: true });
-}
+};
 /*
  * The stream: which transport is in use, and when another takes its place.
  *
@@ -524,11 +519,11 @@ Stream.prototype.subscribe = function (listener) {
 	var self = this;
 
 	/* One of its own: the same listener may subscribe twice. */
-	function run() {
+	var run = () => {
 		listener();
-	}
+	};
 	self.addEventListener('snapshot', run);
-	return function () {
+	return () => {
 		self.removeEventListener('snapshot', run);
 	};
 };
@@ -558,7 +553,7 @@ Stream.prototype.reconnect = function (reason) {
 	race(this, { reason: reason });
 };
 
-function become(s, state, details) {
+var become = (s, state, details) => {
 	var before = s.state;
 
 	s.state = state;
@@ -569,16 +564,16 @@ function become(s, state, details) {
 	emit(s, 'snapshot');
 	if (before !== s.state)
 		emit(s, 'state', { oldState: before, state: s.state });
-}
+};
 
 /* What was held against transports: this may be another network. */
-function forgive(s) {
+var forgive = (s) => {
 	s._blocked = {};
 	s._strikes = {};
 	s._probeMs = PROBE_MS;
-}
+};
 
-function address(s, params, link) {
+var address = (s, params, link) => {
 	var url = s._url;
 
 	if (link) {
@@ -592,11 +587,11 @@ function address(s, params, link) {
 			url += (/\?/.test(url) ? '&' : '?') + name + '=' +
 				encodeURIComponent(params[name]);
 	return url;
-}
+};
 
 /* Ending. */
 
-function end(s, code, reason, wasClean) {
+var end = (s, code, reason, wasClean) => {
 	dropAll(s);
 	s._forgetPage();
 	become(s, 'closed', { error: wasClean ? null : reason });
@@ -604,9 +599,9 @@ function end(s, code, reason, wasClean) {
 	emit(s, 'close', {
 		code: code, reason: reason, wasClean: !!wasClean
 	});
-}
+};
 
-function drop(s, link) {
+var drop = (s, link) => {
 	link._dead = true;
 	s._links = s._links.filter((other) => {
 		return other !== link;
@@ -621,9 +616,9 @@ function drop(s, link) {
 		s._tries = 0;
 		halt(s);
 	}
-}
+};
 
-function dropAll(s) {
+var dropAll = (s) => {
 	s._turn++;
 	s._timer();
 	s._stepTimer();
@@ -636,18 +631,18 @@ function dropAll(s) {
 	s._links.forEach((link) => {
 		drop(s, link);
 	});
-}
+};
 
 /* The race. */
 
 /* What is possible here, best first: all, or those above a rank. */
-function possible(s, rank) {
+var possible = (s, rank) => {
 	return s._o.transports.slice(0, rank).filter((name) => {
 		return isPossible(name, s._o);
 	});
-}
+};
 
-function race(s, why) {
+var race = (s, why) => {
 	var names = possible(s), open = names.filter((name) => {
 		return !(s._blocked[name] > now(s));
 	});
@@ -663,10 +658,10 @@ function race(s, why) {
 		/* What is better is tried again once this one works. */
 		climb(s, names.slice(Math.max(0,
 			names.indexOf(memory(s, '')))), why);
-}
+};
 
 /* Try these, one after the other, once there is a token. */
-function climb(s, names, why) {
+var climb = (s, names, why) => {
 	withToken(s, why, () => {
 		/* Now, and not while it is asked for: that may come to nothing. */
 		s._refreshed = s._refreshed || why && why.refresh;
@@ -676,9 +671,9 @@ function climb(s, names, why) {
 		if (!s._link)
 			lost(s, 1006, reason);
 	});
-}
+};
 
-function step(s) {
+var step = (s) => {
 	var name = s._ladder.shift();
 
 	if (!name)
@@ -687,10 +682,10 @@ function step(s) {
 		step(s);
 	});
 	open(s, name);
-}
+};
 
 /* `instead` of a link, which is used until this one is proven. */
-function open(s, name, instead) {
+var open = (s, name, instead) => {
 	var link = {
 		name: name, _rank: s._o.transports.indexOf(name),
 		_after: s.cursor, _again: 0,
@@ -707,18 +702,18 @@ function open(s, name, instead) {
 		fail(s, link, String(error));
 	}
 	watch(s);
-}
+};
 
 /* Deadlines by the clock on the wall: timers rest while a laptop sleeps. */
 
-function heard(s, link) {
+var heard = (s, link) => {
 	link._heardAt = now(s);
 	link._due = link._heardAt + link._patience;
 	if (link._due < s._watchDue)
 		watch(s);
-}
+};
 
-function watch(s) {
+var watch = (s) => {
 	s._watchDue = Infinity;
 	s._links.forEach((link) => {
 		s._watchDue = Math.min(s._watchDue, link._due);
@@ -726,9 +721,9 @@ function watch(s) {
 	s._watchTimer(s._watchDue - now(s), s._links.length && function () {
 		expire(s);
 	});
-}
+};
 
-function expire(s) {
+var expire = (s) => {
 	var time = now(s);
 
 	s._links.forEach((link) => {
@@ -737,12 +732,12 @@ function expire(s) {
 			fail(s, link, 'silent', 4408);
 	});
 	watch(s);
-}
+};
 
 /* Proof: from here on the link is used, unless there is a better one. */
 
 /* May what it says be used? */
-function prove(s, link) {
+var prove = (s, link) => {
 	var before = s._link, hello = link._hello;
 
 	if (link._proven)
@@ -767,9 +762,9 @@ function prove(s, link) {
 	});
 	use(s, link, before);
 	return !link._dead;
-}
+};
 
-function use(s, link, before) {
+var use = (s, link, before) => {
 	s._link = link;
 	s.transport = link.name;
 	s._ladder = [];
@@ -788,14 +783,14 @@ function use(s, link, before) {
 			failed: s._failed
 		});
 	flush(s);
-}
+};
 
 /* It failed where another one works, so it is no matter of the server. */
-function block(s, name) {
+var block = (s, name) => {
 	s._blocked[name] = now(s) + BLOCKED_MS;
-}
+};
 
-function probeLater(s) {
+var probeLater = (s) => {
 	var better = possible(s, s._link._rank);
 
 	s._timer(s._probeMs * (0.75 + s._o.random() / 2), better.length &&
@@ -805,11 +800,11 @@ function probeLater(s) {
 			probeLater(s);
 			climb(s, better);
 		});
-}
+};
 
 /* Failure. */
 
-function fail(s, link, reason, code, after) {
+var fail = (s, link, reason, code, after) => {
 	var used = link === s._link;
 
 	code = code || 1006;
@@ -840,10 +835,10 @@ function fail(s, link, reason, code, after) {
 			lost(s, code, reason, after);
 		}
 	}
-}
+};
 
 /* Cut by somebody who does not wait so long, or swallowed. */
-function holdFailed(s, link, code) {
+var holdFailed = (s, link, code) => {
 	var held = (now(s) - link._asked) / 1000;
 
 	if (code === 4408 && link._held <= FIRST_HOLD)
@@ -851,34 +846,34 @@ function holdFailed(s, link, code) {
 	if (code === 1006 && held > 3)
 		s._holdMax = Math.max(FIRST_HOLD, held * 0.8 | 0);
 	s._hold = Math.min(FIRST_HOLD, s._holdMax);
-}
+};
 
 /* One that works and always dies soon is not to be relied on. */
-function strike(s, name, code, life) {
+var strike = (s, name, code, life) => {
 	s._strikes[name] = life < SHORT_LIFE_MS && /1006|4408/.test(code) ?
 		(s._strikes[name] || 0) + 1 : 0;
 	if (s._strikes[name] === STRIKES) {
 		s._strikes[name] = 0;
 		block(s, name);
 	}
-}
+};
 
 /* Before what failed `times` is tried again: the more, the longer. */
-function jitter(s, times) {
+var jitter = (s, times) => {
 	return Math.max(FLOOR_MS, s._o.random() * Math.min(s._o.retryMax,
 		s._base * Math.pow(2, times)));
-}
+};
 
-function delayOf(s, code, after) {
+var delayOf = (s, code, after) => {
 	if (after)
 		return after + s._o.random() * 250;
 	if (!s.attempts && /^40/.test(code))
 		return 0;
 	/* All have lost a gateway that goes away: they come back apart. */
 	return jitter(s, s.attempts || +/^10(01|12)/.test(code));
-}
+};
 
-function lost(s, code, reason, after) {
+var lost = (s, code, reason, after) => {
 	var delay = delayOf(s, code, after), details = {
 		delay: delay, attempt: ++s.attempts, code: code, reason: reason
 	};
@@ -893,11 +888,11 @@ function lost(s, code, reason, after) {
 	});
 	emit(s, 'error', details);
 	emit(s, 'retry', details);
-}
+};
 
 /* What links hear. */
 
-function take(s, link, m) {
+var take = (s, link, m) => {
 	if (link._dead || !m)
 		return;
 	if (m.type === 'spillway.hello') {
@@ -920,10 +915,10 @@ function take(s, link, m) {
 		caughtUp(s, m.cursor);
 	else if (m.id)
 		event(s, m);
-}
+};
 
 /* A poll is atomic, and proves itself. */
-function answered(s, link, answer) {
+var answered = (s, link, answer) => {
 	if (link._dead || !prove(s, link))
 		return;
 	/* Asked where nobody was yet, and others went on since. */
@@ -943,17 +938,17 @@ function answered(s, link, answer) {
 		link._caughtUp = true;
 		caughtUp(s, answer.cursor);
 	}
-}
+};
 
-function advance(s, cursor) {
+var advance = (s, cursor) => {
 	var newer = isNewer(cursor, s.cursor);
 
 	if (newer)
 		s.cursor = cursor;
 	return newer;
-}
+};
 
-function event(s, m) {
+var event = (s, m) => {
 	if (advance(s, m.id)) {
 		s.stats.events++;
 		emit(s, 'message',
@@ -961,20 +956,20 @@ function event(s, m) {
 	} else {
 		s.stats.duplicates++;
 	}
-}
+};
 
-function gap(s, m, start) {
+var gap = (s, m, start) => {
 	/* Another log, or one that lost its end: ids begin again. */
 	if (m.reason !== 'trimmed' && m.after === s.cursor)
 		s.cursor = start;
 	s.stats.gaps++;
 	emit(s, 'gap', m);
-}
+};
 
-function caughtUp(s, cursor) {
+var caughtUp = (s, cursor) => {
 	advance(s, cursor);
 	emit(s, 'caughtup', { cursor: cursor });
-}
+};
 /* The page and its network: hidden, frozen, awake again; what worked here. */
 
 /*
@@ -982,7 +977,7 @@ function caughtUp(s, cursor) {
  * null forgotten, with '' asked for. Storage may be absent, full or forbidden:
  * then a page begins at the top, as the first one did.
  */
-function memory(s, name) {
+var memory = (s, name) => {
 	var o = s._o, storage, key, kept;
 
 	try {
@@ -1000,13 +995,13 @@ function memory(s, name) {
 	} catch (none) {
 		/* Nothing is remembered. */
 	}
-}
+};
 
 /*
  * Awake after nobody knows how long: a socket that seems open may be dead. A
  * poll fetches what was missed while the link has two seconds to show life.
  */
-function wake(s) {
+var wake = (s) => {
 	var link = s._link, time = now(s);
 
 	if (s.state === 'waiting')
@@ -1020,10 +1015,10 @@ function wake(s) {
 	fetchMissed(s, link);
 	if (link._say)
 		link._say({ op: 'ping' });
-}
+};
 
 /* What is new, by a poll beside the link, which tells of losses itself. */
-function fetchMissed(s, link) {
+var fetchMissed = (s, link) => {
 	if (s._catchUp || !s.cursor)
 		return;
 	s._catchUp = ask(s, address(s, {
@@ -1038,36 +1033,36 @@ function fetchMissed(s, link) {
 					event(s, m);
 			});
 	});
-}
+};
 
-function listenToPage(s) {
+var listenToPage = (s) => {
 	var w = s._o.window || {}, d = w.document;
 	var network = (w.navigator || w).connection || w, type = network.type;
 
-	function isAwake(event) {
+	var isAwake = (event) => {
 		if (event.type === 'pageshow' ? event.persisted : !d.hidden)
 			wake(s);
-	}
-	function isElsewhere() {
+	};
+	var isElsewhere = () => {
 		forgive(s);
 		s.attempts = 0;
 		memory(s, null);
 		halt(s);
 		flush(s);
 		wake(s);
-	}
+	};
 	/* It is told of other speeds, too, which are no other network. */
-	function isOther() {
+	var isOther = () => {
 		if (type !== (type = network.type))
 			isElsewhere();
-	}
+	};
 	/* Closed with the page, which may be kept and shown again. */
-	function sleep() {
+	var sleep = () => {
 		dropAll(s);
 		s._notBefore = 0;
 		become(s, 'waiting', { error: 'put away' });
-	}
-	function each(method) {
+	};
+	var each = (method) => {
 		[
 			[w, 'online', isElsewhere],
 			[network, 'change', isOther],
@@ -1077,12 +1072,12 @@ function listenToPage(s) {
 			if (l[0] && l[0][method])
 				l[0][method](l[1], l[2]);
 		});
-	}
+	};
 	each('addEventListener');
 	s._forgetPage = () => {
 		each('removeEventListener');
 	};
-}
+};
 /*
  * What the page sends. One message is under way at a time: that keeps their
  * order, whatever refusal or reconnect comes between. Each has a number, and
@@ -1092,16 +1087,16 @@ function listenToPage(s) {
 
 var TRANSIENT = /^(overloaded|no-memory|store|again|io|corrupt|locked)$/;
 
-function settle(message, status, details) {
+var settle = (message, status, details) => {
 	extend(message, details).status = status;
 	call(message._options.done, null, message);
 	call(message._resolve, null, message);
-}
+};
 
 /* A view may be written to while it waits: what is sent is as it was. */
-function isBinary(data) {
+var isBinary = (data) => {
 	return /Buffer|View|\d[AC]|Blob|File/.test({}.toString.call(data));
-}
+};
 
 /* Returns what becomes of it: queued, acknowledged, failed, or unknown. */
 Stream.prototype.send = function (data, options) {
@@ -1133,7 +1128,7 @@ Stream.prototype.send = function (data, options) {
  * Nobody wants to see what they said half an hour ago. With an error, all are
  * given up: what was tried without an answer may have arrived all the same.
  */
-function age(s, error) {
+var age = (s, error) => {
 	var first, left;
 
 	s._ageTimer();
@@ -1148,44 +1143,44 @@ function age(s, error) {
 		settled(s, first._tried ? 'unknown' : 'failed',
 			{ error: error || 'expired' });
 	}
-}
+};
 
 /* The attempt ends, or the pause after it: `s._sending` is what ends it. */
-function halt(s) {
+var halt = (s) => {
 	var abort = s._sending;
 
 	s._sendTimer();
 	s._sending = null;
 	if (abort)
 		abort();
-}
+};
 
-function settled(s, status, details) {
+var settled = (s, status, details) => {
 	var message = s._queue.shift();
 
 	s._tries = 0;
 	halt(s);
 	settle(message, status, details);
-}
+};
 
 /* What is too long for a WebSocket ends that, each time it is sent. */
-function giveUp(s, reason) {
+var giveUp = (s, reason) => {
 	if (s._sending)
 		settled(s, 'failed', { error: reason });
-}
+};
 
 /* Pause, then the same again. */
-function again(s, after) {
+var again = (s, after) => {
 	halt(s);
 	s._sending = nothing;
 	s._sendTimer(Math.max(after, jitter(s, s._tries++)), () => {
 		s._sending = null;
 		flush(s);
 	});
-}
+};
 
 /* An answer, as a WebSocket has it. */
-function replied(s, m) {
+var replied = (s, m) => {
 	var message = s._queue[0];
 
 	if (!message || !s._sending || m.ref !== message.seq)
@@ -1200,10 +1195,10 @@ function replied(s, m) {
 	else
 		giveUp(s, m.message || m.code);
 	age(s);
-}
+};
 
 /* Posts a message; answer(s, m) is told the same as by a WebSocket. */
-function post(s, message, answer) {
+var post = (s, message, answer) => {
 	/* A message goes to one channel: the first, unless it says. */
 	return ask(s, address(s, {
 		session: message._session || s._session, seq: message.seq
@@ -1217,9 +1212,9 @@ function post(s, message, answer) {
 		var read = /json/.test(header('Content-Type')) ?
 			parse(text) : text;
 
-		function told(op, details) {
+		var told = (op, details) => {
 			answer(s, extend({ op: op, ref: message.seq }, details));
-		}
+		};
 		if (status === 401 && s._token)
 			unauthorized(s, 4401, 'HTTP 401');
 		else if (/^(0|408|429|50[03])$/.test(status) ||
@@ -1239,9 +1234,9 @@ function post(s, message, answer) {
 		else
 			told('ok', read);
 	}, null, message._data);
-}
+};
 
-function flush(s) {
+var flush = (s) => {
 	var message = s._queue[0];
 
 	if (!message || !s._link || s._sending)
@@ -1260,19 +1255,19 @@ function flush(s) {
 			channel: message._options.channel,
 			data: JSON.parse(message._data)
 		});
-}
+};
 /* The stream behind the platform's own two faces: change a name, no more. */
 
 /* The names of its states are on it and on what it makes. */
-function facade(constructor, states) {
+var facade = (constructor, states) => {
 	inherit(constructor);
 	states.forEach((name, i) => {
 		constructor[name] = constructor.prototype[name] = i;
 	});
-}
+};
 
 /* What both are: told on(type, run) to listen to the stream behind them. */
-function face(self, url, options, on) {
+var face = (self, url, options, on) => {
 	self._listeners = Object.create(null);
 	self.url = absolute(url);
 	self.readyState = 0;
@@ -1284,15 +1279,15 @@ function face(self, url, options, on) {
 	});
 	for (var type in on)
 		self.stream.addEventListener(type, on[type]);
-}
+};
 
 /*
  * The payload as it would be alone: text, bytes as base64, or JSON. (What was
  * published as a string in JSON is text: the envelope tells no difference.)
  */
-function payload(m) {
+var payload = (m) => {
 	return typeof m.data === 'string' ? m.data : JSON.stringify(m.data);
-}
+};
 
 function StreamEventSource(url, options) {
 	var self = this;
@@ -1358,7 +1353,7 @@ function StreamWebSocket(url, protocols, options) {
 
 facade(StreamWebSocket, ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED']);
 
-function bytes(text, type) {
+var bytes = (text, type) => {
 	var read = fromBase64(text), i = read.length;
 	var array = new Uint8Array(i);
 
@@ -1366,7 +1361,7 @@ function bytes(text, type) {
 		array[i] = read.charCodeAt(i);
 	return type === 'blob' ? new root.Blob([array]) :
 		array.buffer;
-}
+};
 
 /*
  * What comes out at the other end is what was sent, to the letter: only text

@@ -3,6 +3,12 @@
 /* XMLHttpRequest keeps all that it read. */
 var ROTATE = 1e6;
 
+function extend(to, from) {
+	for (var name in from)
+		to[name] = from[name];
+	return to;
+}
+
 function platform() {
 	return {
 		WebSocket: root.WebSocket, EventSource: root.EventSource,
@@ -63,12 +69,14 @@ function readsStreams(o) {
 		root.AbortController;
 }
 
-function request(o, url, init, done, onText) {
+var fetchRequest = request;
+
+request = function (o, url, init, done, onText) {
 	/* A whole answer comes by fetch: it may be one that the page gave. */
 	return (o.XMLHttpRequest && !(onText ? readsStreams(o) :
 		o.fetch && root.AbortController) ?
 		xhrRequest : fetchRequest)(o, url, init, done, onText);
-}
+};
 
 function canStream(o) {
 	return o.XMLHttpRequest || readsStreams(o);

@@ -1,11 +1,5 @@
 /* What all parts use: timers, cursors, addresses, listeners. */
 
-function extend(to, from) {
-	for (var name in from)
-		to[name] = from[name];
-	return to;
-}
-
 function nothing() {}
 
 function now(s) {

@@ -64,10 +64,11 @@ function openEvents(s, link, onText) {
 	var rest = '', fields = {};
 
 	function read(line) {
-		var at = line.indexOf(':'), name = line.slice(0, at);
+		var name = line.split(':', 1)[0];
 
 		if (line.trim()) {
-			fields[name] = (fields[name] || '') + line.slice(at + 1);
+			fields[name] = (fields[name] || '') +
+				line.slice(name.length + 1);
 			return;
 		}
 		/* Behind the hello it means: the end is near, come then. */

@@ -1,6 +1,6 @@
 /* The platform, where it is one of these days: spillway.mjs. */
 
-var root = globalThis, request = fetchRequest;
+var root = globalThis, extend = Object.assign;
 
 function platform() {
 	return {
