@@ -114,28 +114,49 @@ read_texts(struct command *c, const struct members *m, const char **why)
 	return SW_OK;
 }
 
+static bool
+is_ref(struct str raw)
+{
+	return raw.len <= COMMAND_TEXT_MAX && json_valid(raw) &&
+	    (json_type(raw) == JSON_STRING || json_type(raw) == JSON_NUMBER);
+}
+
+/* SW_EINVAL: with a sentence in `*why`. */
+static int
+read_members(
+    struct command *c, struct members *m, struct str text, const char **why)
+{
+	struct json_iter it;
+	bool is_json = json_valid(text), has_ref;
+
+	/* Of what is no JSON, or too deep, those before: it may be answered. */
+	if (text.len > 0 && json_object(&it, text))
+		find_members(c, m, &it);
+	else
+		is_json = false;
+	has_ref = c->ref.p != NULL;
+	if (has_ref && !is_ref(c->ref))
+		c->ref = (struct str){ NULL, 0 };
+	if (!is_json)
+		*why = "A message is one JSON object with an `op`, nested "
+		       "128 deep at most.";
+	else if (has_ref && c->ref.p == NULL)
+		*why = "`ref` is a string or a number, of 4 kB at most.";
+	else
+		return SW_OK;
+	return SW_EINVAL;
+}
+
 int
 command_read(struct command *c, struct str text, const char **why)
 {
 	struct members m = { .op = { NULL, 0 } };
-	struct json_iter it;
 	int err;
 
 	*c = (struct command){ .op = COMMAND_PING };
 	buf_init(&c->texts, COMMAND_TEXT_MAX + COMMAND_TOKEN_MAX + 2);
-	if (!json_valid(text) || !json_object(&it, text)) {
-		*why = "A message is one JSON object with an `op`.";
-		return SW_EINVAL;
-	}
-	find_members(c, &m, &it);
-	if (c->ref.p != NULL &&
-	    ((json_type(c->ref) != JSON_STRING &&
-		 json_type(c->ref) != JSON_NUMBER) ||
-		c->ref.len > COMMAND_TEXT_MAX)) {
-		c->ref = (struct str){ NULL, 0 };
-		*why = "`ref` is a string or a number, of 4 kB at most.";
-		return SW_EINVAL;
-	}
+	if ((err = read_members(c, &m, text, why)) != SW_OK)
+		return err;
 	if (read_op(c, m.op) != SW_OK) {
 		*why = "`op` is one of subscribe, unsubscribe, send, auth, "
 		       "ping.";

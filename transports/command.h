@@ -39,7 +39,8 @@ struct command {
 
 /*
  * Read a message. SW_EINVAL, or SW_ENOMEM, with a sentence in `*why`; `ref` is
- * filled in as far as it was found. Everything is borrowed from `text`. Either
+ * filled in as far as it was found, also in what breaks off behind it, or is
+ * nested too deep there. Everything is borrowed from `text`. Either
  * way command_fini.
  */
 int command_read(struct command *out, struct str text, const char **why);

@@ -372,16 +372,18 @@ iter_begin(struct json_iter *it, struct scan *s)
 	return s->p < s->end && *s->p != '}' && *s->p != ']';
 }
 
-static void
+static bool
 iter_end(struct json_iter *it, struct scan *s, struct str *value)
 {
 	const char *start;
 
 	skip_blanks(s);
 	start = s->p;
-	scan_value(s);
+	if (!scan_value(s))
+		return false;
 	*value = (struct str){ start, (size_t)(s->p - start) };
 	it->rest = (struct str){ s->p, (size_t)(s->end - s->p) };
+	return true;
 }
 
 bool
@@ -393,12 +395,11 @@ json_member(struct json_iter *it, struct str *key, struct str *value)
 	if (!iter_begin(it, &s))
 		return false;
 	start = s.p;
-	scan_string(&s);
+	if (!scan_string(&s))
+		return false;
 	*key = (struct str){ start, (size_t)(s.p - start) };
 	skip_blanks(&s);
-	scan_char(&s, ':');
-	iter_end(it, &s, value);
-	return true;
+	return scan_char(&s, ':') && iter_end(it, &s, value);
 }
 
 bool
@@ -406,10 +407,7 @@ json_element(struct json_iter *it, struct str *value)
 {
 	struct scan s;
 
-	if (!iter_begin(it, &s))
-		return false;
-	iter_end(it, &s, value);
-	return true;
+	return iter_begin(it, &s) && iter_end(it, &s, value);
 }
 
 static uint32_t

@@ -40,7 +40,11 @@ struct json_iter {
 bool json_object(struct json_iter *it, struct str text);
 bool json_array(struct json_iter *it, struct str text);
 
-/* `key` is the raw string, in its quotes. False at the end. */
+/*
+ * `key` is the raw string, in its quotes. False at the end. Of a text that was
+ * not accepted, too: false at the latest where it breaks off being JSON, or has
+ * a value that is too deep. What came before need not be UTF-8 then.
+ */
 bool json_member(struct json_iter *it, struct str *key, struct str *value);
 bool json_element(struct json_iter *it, struct str *value);
 

@@ -212,6 +212,9 @@ message-max = "64k"
             self.assertEqual((answer["op"], answer["code"]),
                              ("error", "invalid"), text)
             self.assertTrue(answer["message"])
+        ws.say('{"op":"send","ref":7,"data":%s%s}' % ("[" * 128, "]" * 128))
+        answer = ws.message()
+        self.assertEqual((answer["code"], answer["ref"]), ("invalid", 7))
         for command, code in (
                 ({"op": "auth", "token": "x"}, "unsupported"),
                 ({"op": "unsubscribe", "channel": "b"}, "not-found"),

@@ -123,6 +123,16 @@ static const struct {
 	{ BYTES("{\"op\":\"ping\",}"), NULL },
 	{ BYTES("{\"op\":\"p\xff\"}"), NULL },
 	{ BYTES("{\"op\":\"ping\"}\0"), NULL },
+	/* It is repeated where it came before the fault, and only then. */
+	{ BYTES("{\"op\":\"ping\",\"ref\":7,}"), "7" },
+	{ BYTES("{\"op\":\"ping\",\"ref\":7"), "7" },
+	{ BYTES("{\"ref\":\"x\",\"data\":[1,}"), "\"x\"" },
+	{ BYTES("{\"data\":[1,},\"ref\":7}"), NULL },
+	{ BYTES("{\"data\":1,ref:7}"), NULL },
+	{ BYTES("{\"data\":1,\"ref\" 7}"), NULL },
+	{ BYTES("{\"op\":\"ping\",\"ref\":\"x"), NULL },
+	{ BYTES("{\"op\":\"ping\",\"ref\":-}"), NULL },
+	{ BYTES("{\"op\":\"ping\",\"ref\":\"p\xff\"}"), NULL },
 	/* No `op`, or none that we know. */
 	{ BYTES("{}"), NULL },
 	{ BYTES("{\"ref\":7}"), "7" },
@@ -177,6 +187,32 @@ START_TEST(what_is_no_command_is_refused_with_its_ref)
 		assert_text(c.ref, faults[_i].ref);
 	command_fini(&c);
 	free(copy);
+}
+END_TEST
+
+/* Whoever waits for the answer to what is too deep need not wait in vain. */
+START_TEST(what_is_too_deep_is_refused_with_its_ref)
+{
+	for (size_t deep = JSON_DEPTH_MAX; deep <= JSON_DEPTH_MAX + 1; deep++) {
+		struct buf text;
+		const char *why = NULL;
+		struct command c;
+		bool fits = deep <= JSON_DEPTH_MAX;
+
+		buf_init(&text, 1 << 20);
+		buf_puts(&text, "{\"op\":\"send\",\"ref\":7,\"data\":");
+		for (size_t i = 1; i < deep; i++)
+			buf_puts(&text, "[");
+		for (size_t i = 1; i < deep; i++)
+			buf_puts(&text, "]");
+		buf_puts(&text, "}");
+		ck_assert_int_eq(command_read(&c, buf_str(&text), &why),
+		    fits ? SW_OK : SW_EINVAL);
+		ck_assert(fits || strstr(why, "128 deep") != NULL);
+		assert_text(c.ref, "7");
+		command_fini(&c);
+		buf_fini(&text);
+	}
 }
 END_TEST
 
@@ -344,6 +380,7 @@ END_TEST
 
 SUITE("command", LOOP(a_command_is_read, COUNT(commands)),
     LOOP(what_is_no_command_is_refused_with_its_ref, COUNT(faults)),
+    TEST(what_is_too_deep_is_refused_with_its_ref),
     TEST(texts_have_room_for_4_kb_together), TEST(a_token_has_8_kb_of_its_own),
     TEST(a_ref_has_4_kb_at_most), TEST(data_has_no_limit_of_its_own),
     TEST(answers_repeat_the_ref), TEST(half_an_answer_is_an_error),
