@@ -18,7 +18,7 @@
  * tells how it ended, with status 0 if there was no answer; onText hears the
  * body as it arrives. Returns what ends it early, without a word.
  */
-function request(o, url, init, done, onText) {
+function fetchRequest(o, url, init, done, onText) {
 	var control = new root.AbortController(), over;
 
 	function end(status, text, header) {
@@ -112,10 +112,8 @@ function isNewer(id, cursor) {
 
 /* 128 bits that nobody guesses, where the platform has them. */
 function randomName(o) {
-	var crypto = root.crypto;
-
-	return [].join.call(crypto ?
-		crypto.getRandomValues(new Uint32Array(4)) :
+	return [].join.call(root.crypto ?
+		root.crypto.getRandomValues(new Uint32Array(4)) :
 		[o.random(), o.random()], '-');
 }
 
@@ -155,10 +153,12 @@ Emitter.prototype.addEventListener = function (type, listener, options) {
 	}
 	gone();
 	run._of = listener;
-	if (!signal || !signal.aborted)
-		self._listeners[type].push(run);
-	if (signal)
+	self._listeners[type].push(run);
+	if (signal) {
 		signal.addEventListener('abort', gone);
+		if (signal.aborted)
+			gone();
+	}
 };
 
 Emitter.prototype.removeEventListener = function (type, listener) {
@@ -403,20 +403,16 @@ function renew(s, token) {
 		open(s, link.name, link);
 }
 
-/* Milliseconds until the token expires, if anybody can tell. */
-function lifeOf(s) {
+/* While it is good for a fifth of its time: that leaves time to try again. */
+function renewLater(s) {
+	var life;
+
 	try {
-		return parse(fromBase64(s._token.split('.')[1])).exp * 1000 -
+		life = parse(fromBase64(s._token.split('.')[1])).exp * 1000 -
 			now(s);
 	} catch (opaque) {
 		/* It is renewed when it is refused. */
 	}
-}
-
-/* While it is good for a fifth of its time: that leaves time to try again. */
-function renewLater(s) {
-	var life = lifeOf(s);
-
 	s._tokenTimer(Math.max(life * 0.8, 1000), life > 0 && function () {
 		withToken(s, { refresh: true }, nothing, nothing);
 	});
@@ -1459,14 +1455,12 @@ function readsStreams(o) {
 		root.AbortController;
 }
 
-var fetchRequest = request;
-
-request = function (o, url, init, done, onText) {
+function request(o, url, init, done, onText) {
 	/* A whole answer comes by fetch: it may be one that the page gave. */
 	return (o.XMLHttpRequest && !(onText ? readsStreams(o) :
 		o.fetch && root.AbortController) ?
 		xhrRequest : fetchRequest)(o, url, init, done, onText);
-};
+}
 
 function canStream(o) {
 	return o.XMLHttpRequest || readsStreams(o);

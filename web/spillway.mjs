@@ -130,10 +130,8 @@ var isNewer = (id, cursor) => {
 
 /* 128 bits that nobody guesses, where the platform has them. */
 var randomName = (o) => {
-	var crypto = root.crypto;
-
-	return [].join.call(crypto ?
-		crypto.getRandomValues(new Uint32Array(4)) :
+	return [].join.call(root.crypto ?
+		root.crypto.getRandomValues(new Uint32Array(4)) :
 		[o.random(), o.random()], '-');
 };
 
@@ -173,10 +171,12 @@ Emitter.prototype.addEventListener = function (type, listener, options) {
 	};
 	gone();
 	run._of = listener;
-	if (!signal || !signal.aborted)
-		self._listeners[type].push(run);
-	if (signal)
+	self._listeners[type].push(run);
+	if (signal) {
 		signal.addEventListener('abort', gone);
+		if (signal.aborted)
+			gone();
+	}
 };
 
 Emitter.prototype.removeEventListener = function (type, listener) {
@@ -421,20 +421,16 @@ var renew = (s, token) => {
 		open(s, link.name, link);
 };
 
-/* Milliseconds until the token expires, if anybody can tell. */
-var lifeOf = (s) => {
+/* While it is good for a fifth of its time: that leaves time to try again. */
+var renewLater = (s) => {
+	var life;
+
 	try {
-		return parse(fromBase64(s._token.split('.')[1])).exp * 1000 -
+		life = parse(fromBase64(s._token.split('.')[1])).exp * 1000 -
 			now(s);
 	} catch (opaque) {
 		/* It is renewed when it is refused. */
 	}
-};
-
-/* While it is good for a fifth of its time: that leaves time to try again. */
-var renewLater = (s) => {
-	var life = lifeOf(s);
-
 	s._tokenTimer(Math.max(life * 0.8, 1000), life > 0 && function () {
 		withToken(s, { refresh: true }, nothing, nothing);
 	});

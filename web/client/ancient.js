@@ -69,14 +69,12 @@ function readsStreams(o) {
 		root.AbortController;
 }
 
-var fetchRequest = request;
-
-request = function (o, url, init, done, onText) {
+function request(o, url, init, done, onText) {
 	/* A whole answer comes by fetch: it may be one that the page gave. */
 	return (o.XMLHttpRequest && !(onText ? readsStreams(o) :
 		o.fetch && root.AbortController) ?
 		xhrRequest : fetchRequest)(o, url, init, done, onText);
-};
+}
 
 function canStream(o) {
 	return o.XMLHttpRequest || readsStreams(o);

@@ -36,10 +36,8 @@ function isNewer(id, cursor) {
 
 /* 128 bits that nobody guesses, where the platform has them. */
 function randomName(o) {
-	var crypto = root.crypto;
-
-	return [].join.call(crypto ?
-		crypto.getRandomValues(new Uint32Array(4)) :
+	return [].join.call(root.crypto ?
+		root.crypto.getRandomValues(new Uint32Array(4)) :
 		[o.random(), o.random()], '-');
 }
 
@@ -79,10 +77,12 @@ Emitter.prototype.addEventListener = function (type, listener, options) {
 	}
 	gone();
 	run._of = listener;
-	if (!signal || !signal.aborted)
-		self._listeners[type].push(run);
-	if (signal)
+	self._listeners[type].push(run);
+	if (signal) {
 		signal.addEventListener('abort', gone);
+		if (signal.aborted)
+			gone();
+	}
 };
 
 Emitter.prototype.removeEventListener = function (type, listener) {

@@ -5,7 +5,7 @@
  * tells how it ended, with status 0 if there was no answer; onText hears the
  * body as it arrives. Returns what ends it early, without a word.
  */
-function request(o, url, init, done, onText) {
+function fetchRequest(o, url, init, done, onText) {
 	var control = new root.AbortController(), over;
 
 	function end(status, text, header) {

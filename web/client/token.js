@@ -59,20 +59,16 @@ function renew(s, token) {
 		open(s, link.name, link);
 }
 
-/* Milliseconds until the token expires, if anybody can tell. */
-function lifeOf(s) {
+/* While it is good for a fifth of its time: that leaves time to try again. */
+function renewLater(s) {
+	var life;
+
 	try {
-		return parse(fromBase64(s._token.split('.')[1])).exp * 1000 -
+		life = parse(fromBase64(s._token.split('.')[1])).exp * 1000 -
 			now(s);
 	} catch (opaque) {
 		/* It is renewed when it is refused. */
 	}
-}
-
-/* While it is good for a fifth of its time: that leaves time to try again. */
-function renewLater(s) {
-	var life = lifeOf(s);
-
 	s._tokenTimer(Math.max(life * 0.8, 1000), life > 0 && function () {
 		withToken(s, { refresh: true }, nothing, nothing);
 	});
