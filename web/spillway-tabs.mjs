@@ -558,8 +558,8 @@ var become = (s, state, details) => {
 		error: null, retryAt: null
 	}, details);
 	emit(s, 'snapshot');
-	if (before !== s.state)
-		emit(s, 'state', { oldState: before, state: s.state });
+	if (before !== state && s.state === state)
+		emit(s, 'state', { oldState: before, state: state });
 };
 
 /* What was held against transports: this may be another network. */
@@ -882,8 +882,10 @@ var lost = (s, code, reason, after) => {
 	become(s, 'waiting', {
 		error: reason || String(code), retryAt: now(s) + delay
 	});
-	emit(s, 'error', details);
-	emit(s, 'retry', details);
+	if (s.state === 'waiting') /* no listener closed it */
+		emit(s, 'error', details);
+	if (s.state === 'waiting')
+		emit(s, 'retry', details);
 };
 
 /* What links hear. */

@@ -150,6 +150,42 @@ test('closed by a listener, it tells of no event that came with the one',
 		assert.equal(s.cursor, 'ep1-1');
 	});
 
+for (const type of ['snapshot', 'state', 'error'])
+	test(`closed while it tells of a ${type}, it tells nothing behind that`,
+		async () => {
+			const w = new World(), s = w.stream();
+
+			await w.clock.advance(SECOND);
+			s.addEventListener(type, () => {
+				if (s.state === 'waiting')
+					s.close();
+			});
+			w.told.length = 0;
+			w.gateway.kill();
+			await w.clock.advance(MINUTE);
+			assert.equal(s.state, 'closed');
+			assert.deepEqual(w.told.slice(w.told.findIndex(
+				(e) => e.type === 'close')).map((e) => e.type),
+			['close']);
+			assert.deepEqual(w.all('state').map((e) => e.state),
+				type === 'snapshot' ? ['closed'] :
+					['waiting', 'closed']);
+			assert.equal(timersOf(w), 0);
+		});
+
+test('an error whose listener connects anew promises no retry', async () => {
+	const w = new World(), s = w.stream();
+
+	await w.clock.advance(SECOND);
+	s.onerror = () => s.reconnect();
+	w.gateway.kill();
+	await w.clock.advance(SECOND);
+	assert.equal(s.state, 'open');
+	assert.equal(w.all('error').length, 1);
+	assert.equal(w.all('retry').length, 0);
+	s.close();
+});
+
 test('with nothing possible it is closed, and stays so', async () => {
 	const w = new World();
 	const s = w.stream({ fetch: undefined, WebSocket: undefined });
