@@ -1348,16 +1348,20 @@ function bytes(text, type) {
  * that JSON would write in the same way travels as such.
  */
 StreamWebSocket.prototype.send = function (data) {
-	var self = this, size = new root.Blob([data]).size, read;
+	var self = this, isText = !isBinary(data), size, read;
 
 	if (!self.readyState)
 		throw new Error('connecting');
 	if (self.readyState > 1)
 		return; /* as the platform's own */
-	if (!isBinary(data)) {
+	if (isText)
 		data = String(data);
+	/* In bytes: a Blob has a copy made, which is rarely needed to know. */
+	size = isText && !/[^\0-~]/.test(data) ? data.length :
+		new root.Blob([data]).size;
+	if (isText && /^[[{]/.test(data)) {
 		read = parse(data);
-		if (/^[[{]/.test(data) && JSON.stringify(read) === data)
+		if (JSON.stringify(read) === data)
 			data = read;
 	}
 	self.bufferedAmount += size;

@@ -350,6 +350,48 @@ test('StreamWebSocket: opens once, closes once, sends and receives text',
 		assert.equal(socket.readyState, 3);
 	});
 
+test('StreamWebSocket: what is sent is counted in bytes, mostly by its length',
+	async (t) => {
+		const w = new World(), Blob = globalThis.Blob;
+		const socket = new Spillway.StreamWebSocket('http://gw/stream/a',
+			w.options());
+		let made = 0;
+
+		globalThis.Blob = class extends Blob {
+			constructor(...args) {
+				super(...args);
+				made++;
+			}
+		};
+		t.after(() => {
+			globalThis.Blob = Blob;
+		});
+		await w.clock.advance(SECOND);
+		for (const [data, bytes, blobs] of [
+			['', 0, 0], ['~ \0\n', 4, 0], [17, 2, 0],
+			['{"a":[1]}', 9, 0], [null, 4, 0], ['\x7f', 1, 1],
+			['gr\u00fcn', 5, 1], ['\ud83d\ude00 \ud83d', 8, 1]
+		]) {
+			const before = socket.bufferedAmount;
+
+			made = 0;
+			socket.send(data);
+			assert.equal(socket.bufferedAmount - before, bytes);
+			assert.equal(made, blobs, JSON.stringify(data));
+		}
+		for (const data of [new ArrayBuffer(3), new Uint16Array(2),
+			new Blob(['\u20ac'])]) {
+			const before = socket.bufferedAmount;
+
+			socket.send(data);
+			assert.equal(socket.bufferedAmount - before,
+				data.size ?? data.byteLength);
+		}
+		await w.clock.advance(10 * SECOND);
+		assert.equal(socket.bufferedAmount, 0);
+		socket.close();
+	});
+
 test('StreamWebSocket: text comes out as it went in, whatever JSON makes of it',
 	async () => {
 		const w = new World(), told = [];
