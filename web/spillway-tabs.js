@@ -292,14 +292,15 @@ function openPolls(s, link) {
 			HOLD_GRACE_MS : s._o.proofTimeout);
 		heard(s, link);
 	}
-	function poll() {
+	function poll(isShort) {
 		/*
 		 * The first one is answered at once, and proves the way: but
 		 * not that one is which waits, to those who have another way.
 		 */
-		var wait = link._held = holds && (link._proven || s._link) ?
-			s._hold : 0;
+		var wait = link._held = holds && !isShort &&
+			(link._proven || s._link) ? s._hold : 0;
 
+		link._shut();
 		pause(wait * 1000);
 		link._asked = now(s);
 		link._after = s.cursor;
@@ -332,6 +333,7 @@ function openPolls(s, link) {
 		timer(ms, poll);
 	}
 	poll(); /* if it throws, there is nothing to shut */
+	link._poll = poll;
 	link._shut = function () {
 		timer();
 		abort();
@@ -791,7 +793,7 @@ function fail(s, link, reason, code, after) {
 	if (link._held)
 		holdFailed(s, link, code);
 	if (code === 1009)
-		giveUp(s, reason || String(code));
+		giveUp(s, reason || '' + code);
 	drop(s, link);
 	if (code === 4401)
 		unauthorized(s, code, reason);
@@ -822,7 +824,7 @@ function holdFailed(s, link, code) {
 	if (code === 4408 && link._held <= FIRST_HOLD)
 		block(s, 'long');
 	if (code === 1006 && held > 3)
-		s._holdMax = Math.max(FIRST_HOLD, held * 0.8 | 0);
+		s._holdMax = held * 0.8 | 0;
 	s._hold = Math.min(FIRST_HOLD, s._holdMax);
 }
 
@@ -862,7 +864,7 @@ function lost(s, code, reason, after) {
 		race(s);
 	});
 	become(s, 'waiting', {
-		error: reason || String(code), retryAt: now(s) + delay
+		error: reason || '' + code, retryAt: now(s) + delay
 	});
 	if (s.state === 'waiting') /* no listener closed it */
 		emit(s, 'error', details);
@@ -979,7 +981,9 @@ function memory(s, name) {
 
 /*
  * Awake after nobody knows how long: a socket that seems open may be dead. A
- * poll fetches what was missed while the link has two seconds to show life.
+ * poll fetches what was missed while the link has two seconds to show life. A
+ * link that polls does so at once, and is not held: that may be on such a
+ * socket.
  */
 function wake(s) {
 	var link = s._link, time = now(s);
@@ -987,8 +991,10 @@ function wake(s) {
 	if (s.state === 'waiting')
 		/* The timer goes on, if the server has named a time. */
 		return s._notBefore > time || race(s);
-	if (!link || link._asked)
+	if (!link)
 		return expire(s);
+	if (link._poll)
+		return link._poll(true);
 	if (link._say || time - link._heardAt > link._hello.heartbeat)
 		link._due = time + WAKE_MS;
 	watch(s);

@@ -310,14 +310,15 @@ var openPolls = (s, link) => {
 			HOLD_GRACE_MS : s._o.proofTimeout);
 		heard(s, link);
 	};
-	var poll = () => {
+	var poll = (isShort) => {
 		/*
 		 * The first one is answered at once, and proves the way: but
 		 * not that one is which waits, to those who have another way.
 		 */
-		var wait = link._held = holds && (link._proven || s._link) ?
-			s._hold : 0;
+		var wait = link._held = holds && !isShort &&
+			(link._proven || s._link) ? s._hold : 0;
 
+		link._shut();
 		pause(wait * 1000);
 		link._asked = now(s);
 		link._after = s.cursor;
@@ -350,6 +351,7 @@ var openPolls = (s, link) => {
 		timer(ms, poll);
 	};
 	poll(); /* if it throws, there is nothing to shut */
+	link._poll = poll;
 	link._shut = () => {
 		timer();
 		abort();
@@ -809,7 +811,7 @@ var fail = (s, link, reason, code, after) => {
 	if (link._held)
 		holdFailed(s, link, code);
 	if (code === 1009)
-		giveUp(s, reason || String(code));
+		giveUp(s, reason || '' + code);
 	drop(s, link);
 	if (code === 4401)
 		unauthorized(s, code, reason);
@@ -840,7 +842,7 @@ var holdFailed = (s, link, code) => {
 	if (code === 4408 && link._held <= FIRST_HOLD)
 		block(s, 'long');
 	if (code === 1006 && held > 3)
-		s._holdMax = Math.max(FIRST_HOLD, held * 0.8 | 0);
+		s._holdMax = held * 0.8 | 0;
 	s._hold = Math.min(FIRST_HOLD, s._holdMax);
 };
 
@@ -880,7 +882,7 @@ var lost = (s, code, reason, after) => {
 		race(s);
 	});
 	become(s, 'waiting', {
-		error: reason || String(code), retryAt: now(s) + delay
+		error: reason || '' + code, retryAt: now(s) + delay
 	});
 	if (s.state === 'waiting') /* no listener closed it */
 		emit(s, 'error', details);
@@ -997,7 +999,9 @@ var memory = (s, name) => {
 
 /*
  * Awake after nobody knows how long: a socket that seems open may be dead. A
- * poll fetches what was missed while the link has two seconds to show life.
+ * poll fetches what was missed while the link has two seconds to show life. A
+ * link that polls does so at once, and is not held: that may be on such a
+ * socket.
  */
 var wake = (s) => {
 	var link = s._link, time = now(s);
@@ -1005,8 +1009,10 @@ var wake = (s) => {
 	if (s.state === 'waiting')
 		/* The timer goes on, if the server has named a time. */
 		return s._notBefore > time || race(s);
-	if (!link || link._asked)
+	if (!link)
 		return expire(s);
+	if (link._poll)
+		return link._poll(true);
 	if (link._say || time - link._heardAt > link._hello.heartbeat)
 		link._due = time + WAKE_MS;
 	watch(s);

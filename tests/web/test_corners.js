@@ -619,6 +619,35 @@ test('a page that wakes up twice asks twice what it missed', async () => {
 	assert.deepEqual(w.ids, [1, 2, 3, 4].map((n) => `ep1-${n}`));
 });
 
+for (const name of ['long', 'short'])
+	test(`a page that wakes up polls at once: ${name}`, async () => {
+		const w = new World(), window = windowOf();
+		const s = w.stream({ window, transports: [name],
+			pollInterval: MINUTE });
+
+		await w.clock.advance(2.5 * MINUTE);
+
+		const polls = w.gateway.asked.length;
+
+		/* Held on a socket that nobody is behind any more. */
+		for (const line of w.gateway.open)
+			line.mute = true;
+		w.gateway.publish(1);
+		window.document.fire('visibilitychange');
+		await w.clock.advance(SECOND);
+		assert.deepEqual(w.ids, ['ep1-1']);
+		assert.equal(asked(w, 'short').length > 0, true);
+		/* It goes on as before. */
+		w.gateway.publish(2);
+		await w.clock.advance(name === 'long' ? SECOND : MINUTE);
+		assert.deepEqual(w.ids, ['ep1-1', 'ep1-2']);
+		assert.equal(w.gateway.asked.length - polls,
+			name === 'long' ? 3 : 2);
+		assert.equal(w.all('error').length, 0);
+		assert.equal(s.stats.connects, 1);
+		s.close();
+	});
+
 test('a stream that is only read, and was heard lately, is left in peace',
 	async () => {
 		const w = new World(), window = windowOf();

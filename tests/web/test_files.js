@@ -50,9 +50,9 @@ for (const name of ['spillway.js', 'spillway.min.js', 'spillway-tabs.js',
 
 /* What a page loads; what begins with _ is ours, and has a short name there. */
 const BUDGETS = {
-	'spillway.min.js': 6950, 'spillway.min.mjs': 6340,
-	'spillway-reader.min.mjs': 4810, 'spillway-tabs.min.js': 8450,
-	'spillway-tabs.min.mjs': 7800
+	'spillway.min.js': 6965, 'spillway.min.mjs': 6350,
+	'spillway-reader.min.mjs': 4820, 'spillway-tabs.min.js': 8450,
+	'spillway-tabs.min.mjs': 7810
 };
 
 for (const [name, budget] of Object.entries(BUDGETS))

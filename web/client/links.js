@@ -109,14 +109,15 @@ function openPolls(s, link) {
 			HOLD_GRACE_MS : s._o.proofTimeout);
 		heard(s, link);
 	}
-	function poll() {
+	function poll(isShort) {
 		/*
 		 * The first one is answered at once, and proves the way: but
 		 * not that one is which waits, to those who have another way.
 		 */
-		var wait = link._held = holds && (link._proven || s._link) ?
-			s._hold : 0;
+		var wait = link._held = holds && !isShort &&
+			(link._proven || s._link) ? s._hold : 0;
 
+		link._shut();
 		pause(wait * 1000);
 		link._asked = now(s);
 		link._after = s.cursor;
@@ -149,6 +150,7 @@ function openPolls(s, link) {
 		timer(ms, poll);
 	}
 	poll(); /* if it throws, there is nothing to shut */
+	link._poll = poll;
 	link._shut = function () {
 		timer();
 		abort();

@@ -27,7 +27,9 @@ function memory(s, name) {
 
 /*
  * Awake after nobody knows how long: a socket that seems open may be dead. A
- * poll fetches what was missed while the link has two seconds to show life.
+ * poll fetches what was missed while the link has two seconds to show life. A
+ * link that polls does so at once, and is not held: that may be on such a
+ * socket.
  */
 function wake(s) {
 	var link = s._link, time = now(s);
@@ -35,8 +37,10 @@ function wake(s) {
 	if (s.state === 'waiting')
 		/* The timer goes on, if the server has named a time. */
 		return s._notBefore > time || race(s);
-	if (!link || link._asked)
+	if (!link)
 		return expire(s);
+	if (link._poll)
+		return link._poll(true);
 	if (link._say || time - link._heardAt > link._hello.heartbeat)
 		link._due = time + WAKE_MS;
 	watch(s);

@@ -365,7 +365,7 @@ function fail(s, link, reason, code, after) {
 	if (link._held)
 		holdFailed(s, link, code);
 	if (code === 1009)
-		giveUp(s, reason || String(code));
+		giveUp(s, reason || '' + code);
 	drop(s, link);
 	if (code === 4401)
 		unauthorized(s, code, reason);
@@ -396,7 +396,7 @@ function holdFailed(s, link, code) {
 	if (code === 4408 && link._held <= FIRST_HOLD)
 		block(s, 'long');
 	if (code === 1006 && held > 3)
-		s._holdMax = Math.max(FIRST_HOLD, held * 0.8 | 0);
+		s._holdMax = held * 0.8 | 0;
 	s._hold = Math.min(FIRST_HOLD, s._holdMax);
 }
 
@@ -436,7 +436,7 @@ function lost(s, code, reason, after) {
 		race(s);
 	});
 	become(s, 'waiting', {
-		error: reason || String(code), retryAt: now(s) + delay
+		error: reason || '' + code, retryAt: now(s) + delay
 	});
 	if (s.state === 'waiting') /* no listener closed it */
 		emit(s, 'error', details);
