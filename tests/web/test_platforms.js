@@ -1,4 +1,4 @@
-/* Old platforms, the life of a page, and the platform's own faces. */
+/* Platforms of all ages, the life of a page, and the platform's own faces. */
 'use strict';
 
 const test = require('node:test');
@@ -20,6 +20,55 @@ async function survives(w, s) {
 	assert.deepEqual(w.ids, w.gateway.events.map((e) => e.id));
 	s.close();
 }
+
+async function sendOver(w, s) {
+	const message = s.send('sent');
+
+	await w.clock.advance(SECOND);
+	return message;
+}
+
+async function echoes(w, StreamWebSocket) {
+	const told = [], texts = ['{"a":[1]}', 'gr\u00fcn', ''];
+	const socket = new StreamWebSocket('http://gw/stream/a', w.options());
+
+	socket.onmessage = (e) => told.push(e.data);
+	await w.clock.advance(SECOND);
+	texts.forEach((text) => socket.send(text));
+	await w.clock.advance(SECOND);
+	assert.deepEqual(told, texts);
+	assert.equal(socket.bufferedAmount, 0);
+	socket.close();
+}
+
+/* The other tests are of spillway.js: what is made of the same is as good. */
+for (const file of ['spillway.min.js', 'spillway.mjs', 'spillway.min.mjs',
+	'spillway-reader.mjs', 'spillway-reader.min.mjs',
+	'spillway-tabs.min.js', 'spillway-tabs.min.mjs'])
+	test(`${file} reads, sends, renews its token, and has its faces`,
+		async () => {
+			const made = await import(`../../web/${file}`);
+			const { Stream, StreamWebSocket } = made.default ?? made;
+
+			for (const name of ['ws', 'sse', 'long', 'short']) {
+				const w = new World(), window = windowOf();
+				let token = 'a';
+				const s = w.stream({ window, transports: [name],
+					getToken: (why) => token =
+						why.refresh ? 'b' : token }, Stream);
+
+				w.gateway.tokens = ['b'];
+				await w.clock.advance(SECOND);
+				if (s.send)
+					assert.equal((await sendOver(w, s)).status,
+						'acknowledged');
+				window.document.fire('visibilitychange');
+				await survives(w, s);
+				assert.equal(s.state, 'closed');
+			}
+			if (StreamWebSocket)
+				await echoes(new World(), StreamWebSocket);
+		});
 
 for (const [what, transports] of [['anything', undefined], ['SSE', ['sse']],
 	['long polls', ['long']], ['short polls', ['short']]])

@@ -491,8 +491,8 @@ class World {
 		};
 	}
 
-	stream(more) {
-		const stream = new Spillway.Stream('http://gw/stream/a',
+	stream(more, Stream = Spillway.Stream) {
+		const stream = new Stream('http://gw/stream/a',
 			this.options(more));
 
 		this.ids = [];
