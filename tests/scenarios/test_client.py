@@ -143,6 +143,16 @@ channel "closed" { send = off }
             self.assertEqual(f.all("sent")[0]["sent"], "failed")
             self.assertIn("Sending is off", f.all("sent")[0]["error"])
 
+    def test_what_is_too_deep_fails_at_once_and_the_next_one_goes(self):
+        deep = json.loads("[" * 200 + "]" * 200)
+        for transports in ("ws", "long"):
+            f = self.follower(transports, "talk")
+            f.say(deep)
+            f.say("next")
+            f.until(lambda: len(f.all("sent")) == 2)
+            self.assertEqual([m["sent"] for m in f.all("sent")],
+                             ["failed", "acknowledged"], f.all("sent"))
+
 
 class Replies(unittest.TestCase):
     """What a backend replies is the same, whatever carried the question."""
