@@ -6,8 +6,14 @@ before, meanwhile and afterwards. Whatever it was: each pane has what was
 published except what it was told is lost, once and in order.
 """
 
+import os
+import sys
+
 import lab_panes
 from gateway import main
+
+OLD = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                   "..", "web", "webkit.py")
 
 PANES = ["long-stream", "long-streameventsource", "short-stream",
          "short-streamwebsocket", "sse-stream", "sse-streameventsource",
@@ -114,6 +120,10 @@ channel "report" {{ send = publish }}
             lost = self.loses(fault, reason)
             self.publish(3)
             self.check(browser, fault, reason, lost)
+
+    def test_webkit_of_2016(self):
+        """Legacy in earnest: no fetch, no AbortController, no modules."""
+        self.follow([sys.executable, OLD])
 
 
 if __name__ == "__main__":
