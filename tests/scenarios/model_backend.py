@@ -48,6 +48,7 @@ class Listener:
         self.random = random.Random(f"{seed}-backend")
         self.expires = self.random.random() < 0.3
         self.mood, self.go_on = None, threading.Event()
+        self.trouble = None     # the last one
         self.troubles = []
         self.backend = Backend(self.answer)
         self.events = self.backend.events
@@ -81,6 +82,7 @@ class Listener:
     def begin_trouble(self):
         self.troubles.append(Period())
         kind = self.random.choice((503, 503, 500, 429, "hold", "away", "hang"))
+        self.trouble = kind
         if kind == "away":
             self.backend.close()
         elif kind == "hang":

@@ -21,6 +21,11 @@ CHANNELS = [f"{kind}-{n}" for kind in
 SENT = [c for c in CHANNELS if not c.startswith("fickle")]
 
 
+def is_an_end(status, answer):
+    """Of a poll that was let in: whoever asked is there all the same."""
+    return status == 410 or answer.get("detail") == "the token has expired"
+
+
 class Message:
     def __init__(self, key, channel, session, seq):
         self.key, self.channel = key, channel
@@ -113,6 +118,7 @@ class Stream:
     def refused(self, code, reason=""):
         """Not let in: there is a reason."""
         channels = self.life.channels
+        self.world.note(self.life.way, "refused", code, *channels)
         assert "no-1" in channels or self.world.is_troubled(self.life) or (
             code in (401, 4401) and self.world.listener.expires and
             EXPIRES in channels), ("refused", code, reason, str(self.life))
@@ -122,6 +128,8 @@ class Stream:
     def welcome(self, hello):
         assert "no-1" not in self.life.channels, str(self.life)
         self.life.opened(int(hello["connection"]), self.world.run_number)
+        self.world.note(self.life.way, self.life.number, "comes to",
+                        *self.life.channels)
         if self.life.polled:
             self.life.polled.left(self.life.channels)
 
@@ -150,7 +158,11 @@ class Stream:
         else:
             how = "fin"
             self.wire.close()
+        self.ended(how)
+
+    def ended(self, how):
         self.life.ended(how)
+        self.world.note(self.life.way, self.life.number, "ends:", how)
 
     def run(self):
         """From its beginning to its end."""
@@ -158,7 +170,7 @@ class Stream:
             if self.open():
                 self.walk()
         except BROKEN:
-            self.life.ended("broken")
+            self.ended("broken")
             raise
         finally:
             self.close()
@@ -233,6 +245,7 @@ class Socket(Stream):
 
     def answer(self, op, m):
         op.outcome = m["code"] if m["op"] == "error" else "ok"
+        self.world.note("ws", self.life.number, op)
         if op.kind == "message":
             self.guest.settled(op.message, op.outcome == "ok")
             assert m["op"] != "reply" or m["data"] == op.key, (m, op)
@@ -293,6 +306,7 @@ class Poller(Guest):
 
     def let_go(self):
         if self.waiting is not None:
+            self.world.note(self.session, "lets go")
             self.waiting[0].close()
         self.waiting = None
 
@@ -315,6 +329,7 @@ class Poller(Guest):
 
     def poll(self, channels):
         run = self.world.run_number
+        self.world.note(self.session, "polls", *channels)
         status, answer = self.world.gateway.get(
             f"/stream/{','.join(channels)}?last=1&session={self.session}")
         self.answered(channels, run, status, answer)
@@ -332,16 +347,16 @@ class Poller(Guest):
         Events(self, life).run()
 
     def answered(self, channels, run, status, answer):
+        self.world.note(self.session, status, *channels)
         if run != self.world.run_number:
             self.polled.is_vague = True
         self.polled.asked.update(channels)
-        if status == 200:
+        if status == 200 or is_an_end(status, answer):
             assert "no-1" not in channels, answer
             self.polled.joined(channels, run)
+        if status == 200:
             self.cursor = answer["cursor"]
             return
-        # It may have come to some of them before that.
-        self.polled.is_vague |= status == 410 or status >= 500
         assert "no-1" in channels and status == 403 or \
             EXPIRES in self.polled.asked and status == 401 and \
             self.world.listener.expires or \
@@ -358,8 +373,9 @@ class Poller(Guest):
         for m in answer["members"]:
             if m.get("session") == self.session and \
                     m["transport"] == "short":
-                self.world.gateway.api(
+                status, _ = self.world.gateway.api(
                     "DELETE", f"/v1/connections/{m['connection']}")
+                self.world.note(self.session, "kicked", status)
                 self.polled.left(channels)
 
     def hold(self):
@@ -368,6 +384,7 @@ class Poller(Guest):
         channels = self.polled.now(run)[:3]
         if not channels:
             return
+        self.world.note(self.session, "holds", *channels)
         wire = Wire(self.world.gateway.plain_port)
         self.waiting = wire, channels, run
         wire.send(f"GET /stream/{','.join(channels)}?wait=1&session="

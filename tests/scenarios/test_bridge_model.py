@@ -15,6 +15,7 @@ import os
 import random
 import sqlite3
 import threading
+import time
 import unittest
 
 from bridge_backend import SECRET
@@ -28,6 +29,7 @@ from model_log import NEVER, Period, Setting
 SEED = int(os.environ.get("SPILLWAY_SEED", "0")) or random.randrange(1 << 30)
 ROUNDS = int(os.environ.get("SPILLWAY_ROUNDS", "1"))
 STEPS = 10
+LINES = 400     # of its story, after a failure
 SHORT = "100ms"
 
 
@@ -37,8 +39,7 @@ class Polled:
     def __init__(self, name):
         self.name, self.channels = name, {}
         self.asked = set()      # for these: all that is granted ends together
-        # The run before may have answered, or this one; or it failed midway.
-        self.is_vague = False
+        self.is_vague = False   # the run before may have answered, or this one
 
     def joined(self, channels, run):
         self.channels.update((c, run) for c in channels)
@@ -64,6 +65,7 @@ class World:
         self.numbers = itertools.count()
         self.lives, self.messages, self.polled = [], [], []
         self.ends, self.deletes = [], []
+        self.story = []         # for whoever reads it after a failure
         # Whether and how the backend is told of fickle channels.
         self.tells, self.mode = Setting("yes"), "sync"
         self.moods = self.random.random() < 0.7
@@ -126,6 +128,11 @@ channel "heard" {{ history-events = 100000 }}
         finally:
             self.listener.close()
 
+    def note(self, *words):
+        if not self.failed.is_set():
+            self.story.append(
+                f"{time.monotonic():.3f} {' '.join(map(str, words))}")
+
     # What happens.
 
     def step(self):
@@ -147,14 +154,17 @@ channel "heard" {{ history-events = 100000 }}
 
     def trouble(self):
         self.listener.begin_trouble()
+        self.note("trouble:", self.listener.trouble)
         self.pause(self.random, 100, 0.4)
         if self.random.random() < 0.3:
             self.restart(kill=self.random.random() < 0.7)
         self.listener.end_trouble()
+        self.note("trouble is over")
 
     def restart(self, kill):
         self.up.clear()
         self.ends.append(Period())
+        self.note("kill" if kill else "drain")
         if kill:
             self.gateway.kill9()
             self.listener.read_all()
@@ -165,14 +175,17 @@ channel "heard" {{ history-events = 100000 }}
         # Who was there is told of by then, and not by its will.
         assert kill or self.gateway.metric("outbox_wills_executed_total") == 0
         self.ends[-1].end()
+        self.note("up again, run", self.run_number)
         self.up.set()
 
     def delete(self, channel):
         period = Period()
         self.deletes.append((channel, period))
+        self.note("delete", channel)
         status, _ = self.gateway.api("DELETE", f"/v1/channels/{channel}")
         assert status in (204, 404), status
         period.end()
+        self.note("deleted", channel, status)
 
     def change(self):
         period = self.tells.change(self.random.choice(("yes", "no")))
@@ -184,8 +197,10 @@ channel "heard" {{ history-events = 100000 }}
         done = "configuration reloaded"
         self.gateway.configure(self.conf())
         count = sum(done in line for line in self.gateway.lines)
+        self.note("reload: fickle-* are told:", self.tells.value, self.mode)
         self.gateway.signal(1)
         self.gateway.wait_log(done, count + 1)
+        self.note("reloaded")
 
     def was_deleted(self, channels):
         return any(c in channels for c, _ in self.deletes)
@@ -200,6 +215,9 @@ channel "heard" {{ history-events = 100000 }}
         try:
             if not self.failed.is_set():
                 self.check_rest()
+        except BaseException:
+            self.failed.set()
+            raise
         finally:
             with self.changed:
                 self.parking = False
@@ -402,6 +420,7 @@ class BridgeModel(unittest.TestCase):
             try:
                 print("   ", world.run(), flush=True)
             except BaseException as e:
+                e.add_note("\n".join(world.story[-LINES:]))
                 e.add_note(str(world))
                 raise
 

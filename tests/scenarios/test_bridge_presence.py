@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import threading
+import time
 import unittest
 
 from bridge_backend import SECRET, TAKEN, Told
@@ -377,6 +378,54 @@ class Letters(Believed):
                     [("disconnect", ["told-1", "told-2"])] if kill else
                     [("unsubscribe", "told-1"), ("subscribe", "told-2"),
                      ("unsubscribe", "told-2")]), number)
+
+
+class Polls(Believed):
+    """Who polls is there until its lease ends, whatever it was answered."""
+
+    channels = Believed.channels + """
+channel "asked*" { bridge-connect = yes  bridge-presence = yes }
+"""
+
+    def answer(self, event):
+        if event.type != "spillway.connect":
+            return super().answer(event)
+        return 200, "application/json", json.dumps(
+            {"expires": int(1000 * time.time()) + 500}).encode()
+
+    def held(self, channels):
+        """A poll that has to wait; its session is new, as all of them are."""
+        _, cursor = self.gateway.get("/stream/free")
+        wire = Wire(self.gateway.port)
+        self.addCleanup(wire.close)
+        wire.send(request_head(
+            f"/stream/{channels}?wait=50&session=s&after={cursor['cursor']}"))
+        self.tells([("subscribe", c) for c in channels.split(",")])
+        return wire
+
+    def is_there(self, channels):
+        names = channels.split(",")
+        for c in names:
+            _, answer = self.gateway.api("GET", f"/v1/channels/{c}/presence")
+            self.assertEqual([m["session"] for m in answer["members"]], ["s"])
+        self.tells([("subscribe", c) for c in names])
+        self.gateway.configure(self.conf(self.channels).replace("1h", "100ms"))
+        self.gateway.signal(1)
+        self.gateway.until_metric(0, "sessions")
+        self.tells([*(("subscribe", c) for c in names),
+                    ("disconnect", sorted(names))])
+        self.gateway.until_metric(0, "outbox_wills")
+
+    def test_that_a_channel_is_deleted(self):
+        wire = self.held("told-1,told-2")
+        self.gateway.api("DELETE", "/v1/channels/told-2")
+        self.assertEqual(wire.response()[0], 410)
+        self.is_there("told-1,told-2")
+
+    def test_that_what_was_granted_has_ended(self):
+        wire = self.held("told-1,asked")
+        self.assertEqual(wire.response()[0], 401)
+        self.is_there("told-1,asked")
 
 
 class Rooms(Believed):
