@@ -270,7 +270,8 @@ static const struct directive rows[] = {
 		    "stream, or a client that polls with a session, begins "
 		    "to listen to it, and when it no longer does: "
 		    "spillway.join and spillway.leave, with the connection, "
-		    "its transport and its user." },
+		    "its transport and its user. A reload changes it for "
+		    "those who come from then on." },
 	{ "subscribe", KIND_WORD, GROUP_CHANNELS, POLICY(subscribe),
 	    .fallback = "auto", .words = ACCESSES,
 	    .help = "Who may subscribe: everybody (\"anyone\"), or who has a "

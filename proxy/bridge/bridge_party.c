@@ -158,8 +158,8 @@ put_who(struct buf *out, const struct party *p)
 	return buf_puts(out, "}");
 }
 
-void
-party_publish(const struct party *p, struct channel *c, const char *type)
+static int
+publish(const struct party *p, struct channel *c, const char *type)
 {
 	struct append *a = append_new(1);
 	struct buf data;
@@ -182,6 +182,20 @@ party_publish(const struct party *p, struct channel *c, const char *type)
 		log_warn("presence type=%s connection=%" PRIu64 " lost=%s",
 		    type, p->connection, err_info(err)->name);
 	buf_fini(&data);
+	return err;
+}
+
+bool
+party_publish_joined(const struct party *p, struct channel *c)
+{
+	return channel_policy(c)->presence_events &&
+	    publish(p, c, "spillway.join") == SW_OK;
+}
+
+void
+party_publish_left(const struct party *p, struct channel *c)
+{
+	publish(p, c, "spillway.leave");
 }
 
 /* Its end. */

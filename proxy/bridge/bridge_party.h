@@ -26,8 +26,14 @@ struct party {
 /* Is the backend told who comes to the channel, as things are now? */
 bool party_is_told(const struct channel *c);
 
-/* spillway.join or spillway.leave, to all who listen to the channel. */
-void party_publish(const struct party *p, struct channel *c, const char *type);
+/*
+ * It comes to a channel: spillway.join to all who listen, where the channel
+ * says `presence-events`. True: then it is party_publish_left that tells of its
+ * end, whatever the channel says by then.
+ */
+bool party_publish_joined(const struct party *p, struct channel *c);
+/* spillway.leave. */
+void party_publish_left(const struct party *p, struct channel *c);
 
 /*
  * It comes to a channel, should the backend be told who does: from here on that

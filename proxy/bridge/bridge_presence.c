@@ -45,16 +45,23 @@ party_of(struct subscriber *s)
 }
 
 static void
-joined(struct subscriber *s, const struct party *p, struct channel *c)
+joined(const struct party *p, struct link *l)
 {
-	s->present = true;
-	if (channel_policy(c)->presence_events)
-		party_publish(p, c, "spillway.join");
-	party_joined(p, c);
+	l->announced = party_publish_joined(p, l->channel->channel);
+	party_joined(p, l->channel->channel);
+}
+
+/* Of whom the channel has heard. */
+static void
+publish_left(const struct party *p, struct link *l)
+{
+	if (l->announced)
+		party_publish_left(p, l->channel->channel);
+	l->announced = false;
 }
 
 void
-presence_linked(struct subscriber *s, struct channel *c)
+presence_linked(struct subscriber *s, struct link *l)
 {
 	struct party p;
 
@@ -62,22 +69,21 @@ presence_linked(struct subscriber *s, struct channel *c)
 		return;
 	p = party_of(s);
 	/* First: the backend hears of nobody whose end it might not hear of. */
-	if (party_joins(&p, c))
+	if (party_joins(&p, l->channel->channel))
 		party_keep_will(&p, true);
-	joined(s, &p, c);
+	joined(&p, l);
 }
 
 void
-presence_unlinked(struct subscriber *s, struct channel *c)
+presence_unlinked(struct subscriber *s, struct link *l)
 {
 	struct party p;
 
 	if (!s->transport->streams)
 		return;
 	p = party_of(s);
-	if (channel_policy(c)->presence_events)
-		party_publish(&p, c, "spillway.leave");
-	if (party_left(&p, c))
+	publish_left(&p, l);
+	if (party_left(&p, l->channel->channel))
 		party_keep_will(&p, false);
 }
 
@@ -104,9 +110,9 @@ presence_began(struct subscriber *s)
 		if (l->channel != NULL)
 			party_joins(&p, l->channel->channel);
 	party_keep_will(&p, true);
-	for (const struct link *l = &s->first; l != NULL; l = l->next)
+	for (struct link *l = &s->first; l != NULL; l = l->next)
 		if (l->channel != NULL)
-			joined(s, &p, l->channel->channel);
+			joined(&p, l);
 }
 
 void
@@ -117,11 +123,8 @@ presence_ended(struct subscriber *s, enum close_why why)
 	if (!s->transport->streams)
 		return;
 	p = party_of(s);
-	for (const struct link *l = s->present ? &s->first : NULL; l != NULL;
-	     l = l->next)
-		if (l->channel != NULL &&
-		    channel_policy(l->channel->channel)->presence_events)
-			party_publish(
-			    &p, l->channel->channel, "spillway.leave");
+	for (struct link *l = &s->first; l != NULL; l = l->next)
+		if (l->channel != NULL)
+			publish_left(&p, l);
 	party_ended(&p, close_info(why)->name);
 }

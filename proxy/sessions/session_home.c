@@ -42,27 +42,27 @@ join(const struct party *p, struct channel *const *channels, size_t n)
 }
 
 static void
-tell_joined(const struct party *p, struct channel *const *channels, size_t n)
+tell_joined(const struct party *p, struct session *s,
+    struct channel *const *channels, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (channel_policy(channels[i])->presence_events)
-			party_publish(p, channels[i], "spillway.join");
+		if (party_publish_joined(p, channels[i]))
+			session_announced(s, channels[i]);
 		party_joined(p, channels[i]);
 	}
 }
 
 /* Likewise; who has ended leaves its channels with that. */
 static bool
-tell_left(const struct party *p, struct channel *const *channels, size_t n,
-    bool ended)
+tell_left(const struct party *p, const struct session_change *c)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < n; i++) {
-		if (channel_policy(channels[i])->presence_events)
-			party_publish(p, channels[i], "spillway.leave");
-		if (!ended)
-			any = party_left(p, channels[i]) || any;
+	for (size_t i = 0; i < c->left_count; i++) {
+		if (c->announced[i])
+			party_publish_left(p, c->left[i]);
+		if (c->ended == NULL)
+			any = party_left(p, c->left[i]) || any;
 	}
 	return any;
 }
@@ -82,7 +82,7 @@ tell(struct worker *w, const struct session_change *c)
 {
 	const struct party p = party_of(w, c);
 	struct channel *const *joined = c->has + (c->has_count - c->joined);
-	bool left = tell_left(&p, c->left, c->left_count, c->ended != NULL);
+	bool left = tell_left(&p, c);
 
 	if (c->ended != NULL) {
 		party_ended(&p, c->ended);
@@ -93,7 +93,7 @@ tell(struct worker *w, const struct session_change *c)
 	/* The backend hears of nobody whose end it might not hear of. */
 	if (join(&p, joined, c->joined) || left)
 		party_keep_will(&p, c->joined > 0);
-	tell_joined(&p, joined, c->joined);
+	tell_joined(&p, c->session, joined, c->joined);
 }
 
 /* While we stood still nobody could renew a lease: it lasts longer by that. */

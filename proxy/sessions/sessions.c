@@ -120,7 +120,7 @@ member_init(struct member *m, struct session *s)
 	list_init(&m->resting);
 }
 
-static struct member *
+struct member *
 member_find(const struct session *s, const struct channel *c)
 {
 	list_each (node, &s->members) {

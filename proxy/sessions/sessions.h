@@ -147,6 +147,7 @@ struct session_change {
 	struct channel **has;
 	size_t has_count, joined; /* ...and this many of them are new */
 	struct channel **left;
+	bool *announced; /* for each that it left: see session_announced */
 	size_t left_count;
 	const char *ended; /* why it has ended; NULL: it has not */
 };
@@ -160,6 +161,11 @@ struct session_change {
 bool sessions_next(struct sessions *ss, size_t home, uint64_t now_ms,
     struct session_change *out, uint64_t *retry_ms);
 void session_change_fini(struct session_change *c);
+/*
+ * The channel, one that it has, has heard that it came: it is to hear that it
+ * has left.
+ */
+void session_announced(struct session *s, const struct channel *c);
 
 /* What its home keeps with it. */
 struct bridge_lane;

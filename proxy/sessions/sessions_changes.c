@@ -23,12 +23,13 @@ describe(struct session_change *c, const struct session *s)
 		.peer = s->peer,
 		.has = calloc(s->member_count + 1, sizeof(struct channel *)),
 		.left = calloc(s->member_count + 1, sizeof(struct channel *)),
+		.announced = calloc(s->member_count + 1, sizeof(bool)),
 	};
 	return text_of(&c->id, s->id) && text_of(&c->user, s->user) &&
 	    text_of(&c->meta,
 		str_of(s->granted == NULL ? NULL : s->granted->meta)) &&
 	    text_of(&c->forwarded, str_of(s->forwarded)) && c->has != NULL &&
-	    c->left != NULL;
+	    c->left != NULL && c->announced != NULL;
 }
 
 void
@@ -40,6 +41,7 @@ session_change_fini(struct session_change *c)
 		channel_unref(c->left[i]);
 	free(c->has);
 	free(c->left);
+	free(c->announced);
 	free(c->id);
 	free(c->user);
 	free(c->meta);
@@ -90,6 +92,7 @@ tell_left(struct session_change *c, struct session *s, uint64_t now_ms)
 		struct channel *channel = channel_ref(m->place->channel);
 
 		if (has_lapsed(m, now_ms)) {
+			c->announced[c->left_count] = m->announced;
 			c->left[c->left_count++] = channel;
 			member_remove(m);
 		} else {
@@ -181,6 +184,14 @@ sessions_next(struct sessions *ss, size_t home, uint64_t now_ms,
 	}
 	pthread_mutex_unlock(&ss->lock);
 	return found;
+}
+
+void
+session_announced(struct session *s, const struct channel *c)
+{
+	pthread_mutex_lock(&s->all->lock);
+	member_find(s, c)->announced = true;
+	pthread_mutex_unlock(&s->all->lock);
 }
 
 struct bridge_lane *

@@ -24,7 +24,8 @@ struct member {
 	struct list resting; /* of its home, while no request holds it */
 	uint32_t holders;
 	uint64_t touched_ms; /* the end of its last request */
-	bool told;           /* its home knows of it */
+	bool told;           /* its home knows of it, */
+	bool announced;      /* and has published that */
 	bool replaced;       /* by a stream: it ends with its last request */
 };
 
@@ -71,6 +72,7 @@ struct sessions {
 
 uint64_t member_due_ms(const struct member *m);
 void member_remove(struct member *m);
+struct member *member_find(const struct session *s, const struct channel *c);
 
 /* No request finds it any more. */
 void session_end(struct session *s, const char *why);

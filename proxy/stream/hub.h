@@ -50,12 +50,13 @@ struct link {
 	 * Subscribed later than others and still catching up: apart from them,
 	 * so that they stay live.
 	 */
-	bool alone;
+	bool alone : 1;
 	/* Began with whatever is kept: what went before is no loss to it. */
-	bool from_start;
+	bool from_start : 1;
 	/* The read of history under way is for it, too: not if it is newer. */
-	bool reads;
-	bool reads_store; /* and it is the store that has the channel */
+	bool reads : 1;
+	bool reads_store : 1; /* and it is the store that has the channel */
+	bool announced : 1;   /* that it came was an event of the channel */
 };
 
 struct hub {

@@ -155,6 +155,7 @@ subscriber_link(
 		return SW_ENOMEM;
 	l->subscriber = s;
 	l->alone = l->from_start = l->reads = l->reads_store = false;
+	l->announced = false;
 	if ((err = hub_link(h, l, hc, pos)) != SW_OK) {
 		if (l != &s->first)
 			free(l);

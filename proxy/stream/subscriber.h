@@ -40,7 +40,6 @@ struct subscriber {
 	bool quiet;            /* no notices either */
 	bool catching_up;      /* is told when that ends */
 	bool closing;          /* a WebSocket that said goodbye */
-	bool present;          /* it has joined its channels */
 	bool asking;           /* a WebSocket waits for the backend's word */
 	bool astray;           /* what was begun is of a link that is gone */
 	struct lost *lost;     /* a cursor that could not be used, or NULL */

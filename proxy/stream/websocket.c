@@ -191,7 +191,7 @@ websocket_subscribe(
 		refuse_link(s, cmd, err);
 		return;
 	}
-	presence_linked(s, l->channel->channel);
+	presence_linked(s, l);
 	answer_ok(s, cmd->ref, cmd->channel, pos);
 	if (subscriber_gone(s) ||
 	    (cmd->after.p == NULL && pos >= subscriber_hub(s)->seen))
@@ -240,7 +240,7 @@ do_unsubscribe(struct subscriber *s, const struct command *cmd)
 	if (c != NULL)
 		l = subscriber_find(s, c);
 	if (l != NULL)
-		presence_unlinked(s, c);
+		presence_unlinked(s, l);
 	channel_unref(c);
 	if (l != NULL && subscriber_unlink(s, cmd->channel) == SW_OK)
 		answer_ok(s, cmd->ref, (struct str){ NULL, 0 }, 0);

@@ -6,6 +6,7 @@ client did, in that order, and nothing is missing without need; what it is told
 again is the same.
 """
 
+import collections
 import json
 import random
 import threading
@@ -225,7 +226,7 @@ class Life:
         self.number, self.how, self.gone = None, None, NEVER
         self.run, self.is_vague = run, False
         self.ops, self.now = [], set()
-        self.came = {}          # to a channel: between when and when
+        self.came = {}          # to a channel: each time between when and when
         self.polled = None      # the session whose place it takes
 
     def opened(self, number, run):
@@ -237,7 +238,7 @@ class Life:
 
     def comes(self, channel, since):
         self.now.add(channel)
-        self.came[channel] = since, time.monotonic()
+        self.came.setdefault(channel, []).append((since, time.monotonic()))
 
     def is_there(self, run):
         return self.number is not None and self.how is None and \
@@ -349,16 +350,25 @@ class Judge:
         assert set(filter(is_told, has)) == set(filter(is_told, life.now)), (
             "another end", has, life.now)
 
-    def check_seen(self, history, lives):
-        """Who has joined has left, and not twice."""
-        there = {}
+    def check_seen(self, channel, shows, history, lives):
+        """Who has joined has left, and not twice; and all have who came."""
+        there, joined = {}, collections.Counter()
         for kind, who in history:
             joins = kind == "spillway.join"
-            assert joins != there.get(who, False), (kind, who)
+            assert joins != there.get(who, False), (channel, kind, who)
             there[who] = joins
+            joined[who] += joins
+        assert self.ends or not any(there.values()), ("never left", there)
         for life in lives:
-            assert self.is_cut(life) or not there.get(life.number), (
-                "never left", str(life))
+            if life.number is None or self.is_cut(life):
+                continue
+            assert not there.get(life.number), ("never left", str(life))
+            said = [shows.during(*came) for came in life.came.get(channel, ())]
+            unsure = sum(o.outcome is None for o in life.ops
+                         if o.step()[:2] == ("subscribe", channel))
+            assert said.count({"yes"}) <= joined[life.number] <= \
+                len(said) - said.count({"no"}) + unsure, (
+                    "joined", joined[life.number], said, str(life))
 
     def check_answers(self, life, story):
         keys = {json.loads(e.body) for e in story.events

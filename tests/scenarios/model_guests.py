@@ -16,7 +16,7 @@ from model_backend import EXPIRES, Life, Op, is_queued
 
 BROKEN = (EOFError, OSError, ssl.SSLError, Closed, http.client.HTTPException)
 CHANNELS = [f"{kind}-{n}" for kind in
-            ("told", "queued", "asked", "fickle", "seen", "quiet")
+            ("told", "queued", "asked", "fickle", "seen", "shown", "quiet")
             for n in (1, 2, 3)]
 SENT = [c for c in CHANNELS if not c.startswith("fickle")]
 

@@ -31,6 +31,7 @@ ROUNDS = int(os.environ.get("SPILLWAY_ROUNDS", "1"))
 STEPS = 10
 LINES = 400     # of its story, after a failure
 SHORT = "100ms"
+SHOWN = "seen", "shown"     # they have events of who comes and goes
 
 
 class Polled:
@@ -68,6 +69,7 @@ class World:
         self.story = []         # for whoever reads it after a failure
         # Whether and how the backend is told of fickle channels.
         self.tells, self.mode = Setting("yes"), "sync"
+        self.shows = Setting("yes")     # channels are, who comes and goes
         self.moods = self.random.random() < 0.7
         self.lease = self.random.choice(("1h", "1h", SHORT))
         self.listener = Listener(seed)
@@ -96,6 +98,10 @@ channel "fickle-*" {{
 channel "asked-*" {{ bridge-connect = yes  bridge-presence = yes }}
 channel "no-*" {{ bridge-connect = yes  bridge-presence = yes }}
 channel "seen-*" {{ presence-events = yes  history-events = 100000 }}
+channel "shown-*" {{
+	presence-events = {self.shows.value}
+	history-events = 100000
+}}
 channel "heard" {{ history-events = 100000 }}
 """
 
@@ -145,7 +151,7 @@ channel "heard" {{ history-events = 100000 }}
             self.restart(kill=False)
         elif chance < 0.75:
             self.delete(self.random.choice(
-                [c for c in CHANNELS if not c.startswith("seen")]))
+                [c for c in CHANNELS if not c.startswith(SHOWN)]))
         elif chance < 0.85:
             self.change()
         # Or nothing happens; but mostly all is looked at.
@@ -188,16 +194,19 @@ channel "heard" {{ history-events = 100000 }}
         self.note("deleted", channel, status)
 
     def change(self):
-        period = self.tells.change(self.random.choice(("yes", "no")))
+        periods = [setting.change(self.random.choice(("yes", "no")))
+                   for setting in (self.tells, self.shows)]
         self.mode = self.random.choice(("sync", "queue"))
         self.reload()
-        period.end()
+        for period in periods:
+            period.end()
 
     def reload(self):
         done = "configuration reloaded"
         self.gateway.configure(self.conf())
         count = sum(done in line for line in self.gateway.lines)
-        self.note("reload: fickle-* are told:", self.tells.value, self.mode)
+        self.note("reload: fickle-*", self.tells.value, self.mode, "shown-*",
+                  self.shows.value)
         self.gateway.signal(1)
         self.gateway.wait_log(done, count + 1)
         self.note("reloaded")
@@ -325,7 +334,7 @@ channel "heard" {{ history-events = 100000 }}
         """Of those of whom it was told; whom a reload came amidst, perhaps."""
         sure = {life.number for life in self.lives
                 if life.number in there and
-                self.tells.during(*life.came[channel]) == {"yes"}}
+                self.tells.during(*life.came[channel][-1]) == {"yes"}}
         self.until_same(f"what the backend knows of {channel}", sure,
                         lambda: self.known(channel) & (sure | self.vague) |
                         self.known(channel) - there)
@@ -389,9 +398,11 @@ channel "heard" {{ history-events = 100000 }}
         judge.check_messages(
             self.messages, [e["data"] for e in self.history("heard")])
         for c in CHANNELS:
-            if c.startswith("seen"):
-                judge.check_seen([(e["type"], e["data"]["connection"])
-                                  for e in self.history(c)], self.lives)
+            if c.startswith(SHOWN):
+                judge.check_seen(
+                    c, self.shows if c.startswith("shown") else Setting("yes"),
+                    [(e["type"], e["data"]["connection"])
+                     for e in self.history(c)], self.lives)
         return {"connections": len(judge.stories), "streams": len(self.lives),
                 "sessions": len(self.polled), "messages": len(self.messages),
                 "told": len(self.listener.heard()), "ends": len(self.ends),

@@ -124,6 +124,55 @@ channel "told*" {{ presence-events = yes }}
                      for e in self.history("told-2")] ==
             [("spillway.join", "ann"), ("spillway.leave", "ann")])
 
+    def heard(self, channel):
+        """Who has come and gone, as its events say."""
+        return sorted((e["data"]["user"], e["type"].removeprefix("spillway."))
+                      for e in self.history(channel))
+
+    def hears(self, channel, *stayed, gone=()):
+        want = sorted([(who, "join") for who in (*stayed, *gone)] +
+                      [(who, "leave") for who in gone])
+        self.gateway.until(lambda: self.heard(channel) == want,
+                           f"{channel}: {want}")
+
+    def poll(self, channels, user):
+        status, _ = self.gateway.get(f"/stream/{channels}?session=s",
+                                     dict(self.bearer(user)))
+        self.assertEqual(status, 200)
+
+    def test_who_has_joined_leaves_and_nobody_else_whatever_reloads_say(self):
+        ann, bob = self.socket("told,free", "ann"), self.stream(
+            "told,free", "bob")
+        eve = self.socket("told,free", "eve")
+        self.poll("told,free", "cid")
+        self.hears("told", "ann", "bob", "cid", "eve")
+        self.gateway.configure(
+            self.conf.replace('"told*"', '"free*"') + 'session-lease = "1h"')
+        self.gateway.signal(1)
+        self.gateway.wait_log("configuration reloaded")
+        dan = self.socket("told", "dan")
+        dan.command(op="subscribe", channel="free", ref=1)
+        self.event_ref(dan, 1)
+        self.poll("told,free", "fay")
+        self.hears("free", "dan", "fay")
+        for n, channel in enumerate(("told", "free")):
+            ann.command(op="unsubscribe", channel=channel, ref=n)
+            self.event_ref(ann, n)
+        self.hears("told", "bob", "cid", "eve", gone=["ann"])
+        self.hears("free", "dan", "fay")
+        # Who comes again is somebody who comes now.
+        ann.command(op="subscribe", channel="free", ref=2)
+        ann.command(op="subscribe", channel="told", ref=3)
+        self.event_ref(ann, 3)
+        self.hears("free", "dan", "fay", "ann")
+        for end in bob, eve, ann, dan:
+            end.close()
+        for user in "cid", "fay":
+            self.assertEqual(self.gateway.api(
+                "DELETE", f"/v1/connections?user={user}")[1]["count"], 1)
+        self.hears("told", gone=["ann", "bob", "cid", "eve"])
+        self.hears("free", gone=["ann", "dan", "fay"])
+
     def test_polls_come_and_go_without_a_word(self):
         self.waiting("told")
         self.gateway.until(lambda: self.members("told")["count"] == 1)

@@ -124,7 +124,10 @@ put_names(char *out, struct channel *const *channels, size_t count)
 		strcat(out, channels[i]->text);
 }
 
-/* "s:a+b-c=lease": s has a, now also b, no longer c, and has ended. */
+/*
+ * "s:a+b-c=lease": s has a, now also b, no longer c, and has ended. "-ab!":
+ * that it came to b was announced.
+ */
 static const char *
 next_of(size_t home, uint64_t now_ms, uint64_t *retry_ms)
 {
@@ -140,7 +143,11 @@ next_of(size_t home, uint64_t now_ms, uint64_t *retry_ms)
 	put_names(text, c.has + (c.has_count - c.joined), c.joined);
 	if (c.left_count > 0)
 		strcat(text, "-");
-	put_names(text, c.left, c.left_count);
+	for (size_t i = 0; i < c.left_count; i++) {
+		put_names(text, &c.left[i], 1);
+		if (c.announced[i])
+			strcat(text, "!");
+	}
 	if (c.ended != NULL)
 		strcat(strcat(text, "="), c.ended);
 	session_change_fini(&c);
@@ -274,6 +281,29 @@ START_TEST(who_came_and_went_unseen_is_told_of_in_that_order)
 	ask("s", "a", 0);
 	ck_assert_str_eq(next(2 * LEASE), "s:+a");
 	ck_assert_str_eq(next(2 * LEASE), "s:-a=lease");
+	close_all();
+}
+END_TEST
+
+START_TEST(what_was_announced_is_known_to_the_end)
+{
+	struct links links;
+	struct visit v;
+	struct session *s;
+
+	begin();
+	v = visit_of("s", links_of(&links, "ab"), 0);
+	sessions_enter(&s, sessions, &v);
+	sessions_leave(s, v.links, 0);
+	ck_assert_str_eq(next(0), "s:+ab");
+	session_announced(s, places[1].channel);
+	ask("s", "a", 1);
+	ck_assert_str_eq(next(LEASE), "s:a-b!");
+	/* The next time is another time. */
+	ask("s", "b", LEASE);
+	ck_assert_str_eq(next(LEASE), "s:a+b");
+	session_announced(s, places[0].channel);
+	ck_assert_str_eq(next(2 * LEASE), "s:-a!b=lease");
 	close_all();
 }
 END_TEST
@@ -577,6 +607,7 @@ SUITE("sessions", TEST(who_is_known_needs_no_headers),
     TEST(a_request_under_way_holds_it),
     TEST(whatever_it_sends_renews_the_session_and_none_of_its_channels),
     TEST(who_came_and_went_unseen_is_told_of_in_that_order),
+    TEST(what_was_announced_is_known_to_the_end),
     TEST(another_user_is_another_session),
     TEST(there_are_so_many_and_each_has_so_many_channels),
     TEST(a_stream_takes_the_place_of_polls),
