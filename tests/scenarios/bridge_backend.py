@@ -55,11 +55,11 @@ class Server(http.server.ThreadingHTTPServer):
         super().shutdown()
 
     def hang_up(self):
-        """End connections that are kept as well."""
+        """End connections that are kept as well: nothing of theirs is heard."""
         with self.lock:
-            for request in self.open:
+            while self.open:
                 try:
-                    request.shutdown(socket.SHUT_RDWR)
+                    self.open.pop().shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass  # the gateway was first
 
@@ -92,9 +92,12 @@ class Backend:
                     self.close_connection = True
                     return
                 event = Event(self.path, self.headers, body)
-                with backend.changed:
-                    backend.events.append(event)
-                    backend.changed.notify_all()
+                with self.server.lock:
+                    # The gateway knows, and may have told somebody else since.
+                    if self.request not in self.server.open:
+                        self.close_connection = True
+                        return
+                    backend.hear(event)
                 status, kind, reply = backend.answer(event)
                 self.send_response(status)
                 if kind is not None:
@@ -112,6 +115,11 @@ class Backend:
         self.thread = threading.Thread(target=self.server.serve_forever,
                                        daemon=True)
         self.thread.start()
+
+    def hear(self, event):
+        with self.changed:
+            self.events.append(event)
+            self.changed.notify_all()
 
     @staticmethod
     def echo(event):
