@@ -472,6 +472,10 @@ class Crowded(Believed):
         self.addCleanup(go_on.set)
         ws, number = self.socket("told-1")
         self.tells([("subscribe", "told-1")])
+        # Until then that one is in the room.
+        self.gateway.until_metric(
+            1, "bridge_events_total",
+            '{type="spillway.subscribe",outcome="taken"}')
 
         def says(event):
             if event.type == "spillway.message":
