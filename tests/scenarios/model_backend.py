@@ -15,15 +15,18 @@ import time
 from bridge_backend import Backend
 from gateway import GUARD
 from model_log import NEVER, Period
+from model_passes import Pass
 
-TOLD, QUEUED = ("told", "asked", "queued"), ("queued",)
+TOLD, QUEUED = ("told", "asked", "queued", "sworn"), ("queued",)
 FICKLE = ("fickle",)    # reloads change whether and how it is told
-KINDS = ("subscribe", "unsubscribe", "message")
+KINDS = ("subscribe", "unsubscribe", "message", "connect")
+COMING = KINDS[:2]      # and going: what is told again until it is taken
 EXPIRES = "asked-3"  # what is granted of it may end soon
 LAG = 1.5           # seconds: the gateway leaves alone what has failed
 OF_A_KILL = {"crash", "restart", "peer", "io", "client", "kicked", "lease"}
 REASONS = {"client": {"client"}, "fin": {"peer", "io"}, "reset": {"peer", "io"},
-           "kicked": {"kicked"}, "broken": {"deleted", "expired"}}
+           "kicked": {"kicked"}, "broken": {"deleted", "expired"},
+           "expired": {"expired"}}
 
 
 def is_told(channel):
@@ -32,6 +35,11 @@ def is_told(channel):
 
 def is_queued(channel):
     return channel.partition("-")[0] in QUEUED
+
+
+def is_asked(channel):
+    """The backend decides who comes to it."""
+    return channel.partition("-")[0] in ("asked", "no")
 
 
 def may_be_told(channel):
@@ -134,6 +142,7 @@ class Story:
     def __init__(self, number):
         self.number, self.events, self.ids = number, [], {}
         self.there, self.session, self.end = set(), None, None
+        self.user = None        # so far
         self.all = set()        # that it ever was told to be in
 
     def __str__(self):
@@ -159,6 +168,7 @@ class Story:
             return
         self.events.append(e)
         channel, kind = e.headers["ce-channel"], self.kind(e)
+        self.user = e.headers["ce-user"]
         if e.headers["ce-transport"] in ("long", "short"):
             self.session = e.headers["ce-session"]
         # A request is in no lane.
@@ -190,7 +200,9 @@ class Story:
         """What is in its lane, or in that of the outbox."""
         for e in self.events:
             kind, channel = self.kind(e), e.headers["ce-channel"]
-            if kind in KINDS and \
+            if kind == "connect" and not queued:
+                yield kind, tuple(json.loads(e.body)["channels"]), None
+            elif kind in KINDS[:3] and \
                     e.headers["ce-transport"] != "post" and \
                     (kind == "message" or is_told(channel)) and \
                     is_queued(channel) == queued:
@@ -203,16 +215,21 @@ class Op:
     def __init__(self, kind, channel, key=None):
         self.kind, self.channel, self.key = kind, channel, key
         self.sent, self.outcome = time.monotonic(), None
+        self.is_first = False   # of all that the backend hears
 
     def step(self):
         return self.kind, self.channel, self.key
 
     def is_heard(self):
-        return self.kind == "message" or is_told(self.channel)
+        return self.kind in ("message", "connect") or (
+            self.kind in COMING and is_told(self.channel))
+
+    def is_queued(self):
+        return self.kind != "connect" and is_queued(self.channel)
 
     def is_refused(self):
         """Of a message that is refused the backend may have heard."""
-        return self.kind != "message" and self.outcome not in (None, "ok")
+        return self.kind in COMING and self.outcome not in (None, "ok")
 
     def __repr__(self):
         return f"{self.kind} {self.channel} {self.key} {self.outcome}"
@@ -228,6 +245,7 @@ class Life:
         self.ops, self.now = [], set()
         self.came = {}          # to a channel: each time between when and when
         self.polled = None      # the session whose place it takes
+        self.token = Pass()     # the one in force
 
     def opened(self, number, run):
         """`is_vague`: perhaps in the run before, which has ended."""
@@ -262,6 +280,37 @@ class Life:
         return listener.expires and EXPIRES in had or any(
             c in had and overlaps([d], self.began, self.gone + LAG, LAG)
             for c, d in deletes)
+
+    def tokens(self):
+        """The one in force, and those that may be."""
+        return [self.token] + [o.key for o in self.ops
+                               if o.kind == "auth" and o.outcome is None]
+
+    def may_have_expired(self, by=None):
+        return any(t.may_have_ended(by) for t in self.tokens())
+
+    def asks(self):
+        """What it did, and what the backend was asked for before that."""
+        granted = set()
+        if any(map(is_asked, self.channels)):
+            granted.update(self.channels)
+            first = self.question(self.channels, "ok")
+            first.is_first = True
+            yield first
+        for o in self.ops:
+            if o.kind == "subscribe" and is_asked(o.channel) and \
+                    o.channel not in granted:
+                yield self.question([o.channel], o.outcome)
+                if o.outcome == "ok":
+                    granted.add(o.channel)
+            yield o
+
+    @staticmethod
+    def question(channels, outcome):
+        """Of what failed nobody knows whether it was asked."""
+        op = Op("connect", tuple(channels))
+        op.outcome = "ok" if outcome in ("ok", "forbidden") else None
+        return op
 
     def is_open_ended(self):
         """Of some of what it did nobody knows whether it was read."""
@@ -305,22 +354,24 @@ class Judge:
         if queued or not (self.is_troubled(life) or self.is_amidst(life)):
             self.check_order(life, story, queued, KINDS)
         else:
-            # Who comes and goes is told later then, and messages are not.
-            self.check_order(life, story, queued, KINDS[:2])
+            # Who comes and goes is told later then, and nothing else is.
+            self.check_order(life, story, queued, COMING)
             self.check_order(life, story, queued, KINDS[2:],
                              gaps=self.is_troubled(life))
 
     def check_order(self, life, story, queued, kinds, gaps=False):
         told = [step for step in story.told(queued) if step[0] in kinds]
         cut = self.is_cut(life)
+        ops = [o for o in life.asks() if o.is_heard() and o.kind in kinds and
+               o.is_queued() == queued and not o.is_refused()]
         opening = {("subscribe", c, None) for c in life.channels
                    if is_told(c) and is_queued(c) == queued} \
             if "subscribe" in kinds else set()
+        if ops and ops[0].is_first:
+            assert told and told.pop(0) == ops.pop(0).step(), "not asked first"
         while told and told[0] in opening:
             opening.discard(told.pop(0))
         assert cut or not opening, ("not told", opening)
-        ops = [o for o in life.ops if o.is_heard() and o.kind in kinds and
-               is_queued(o.channel) == queued and not o.is_refused()]
         for step in told:
             while ops and ops[0].step() != step:
                 o = ops.pop(0)
@@ -343,12 +394,16 @@ class Judge:
             reasons |= OF_A_KILL
         if life.may_have_ended(self.listener, self.deletes):
             reasons |= REASONS["broken"]
+        if life.may_have_expired(life.gone + LAG):
+            reasons |= REASONS["expired"]
         assert story.end["reason"] in reasons, story.end
         assert has <= life.possible() and all(map(may_be_told, has)), story.end
         if cut or life.is_open_ended():
             return
         assert set(filter(is_told, has)) == set(filter(is_told, life.now)), (
             "another end", has, life.now)
+        assert story.user == life.token.user, (
+            "another user", story.user, life.token)
 
     def check_seen(self, channel, shows, history, lives):
         """Who has joined has left, and not twice; and all have who came."""
@@ -413,12 +468,13 @@ class Judge:
             heard = by_key.get(m.key, [])
             assert heard or not m.taken, ("taken, but not told", m.key)
             names = {e.headers["ce-id"] for e in heard}
-            assert len(names) <= (1 if m.seq is not None else m.tries), (
+            most = len(m.users) if m.seq is not None else m.tries
+            assert len(names) <= most, (
                 "another id when told again", m.key, names)
             assert all(e.headers["ce-channel"] == m.channel for e in heard)
             if publishes(m.key) and (m.taken or is_queued(m.channel)):
                 count = history.count(m.key)
-                most = max(1, len(heard)) if not is_queued(m.channel) else \
-                    1 if m.seq is not None else m.tries
+                if not is_queued(m.channel):
+                    most = max(1, len(heard))
                 assert int(m.taken) <= count <= most, (
                     "published", count, m.key, m.channel)

@@ -10,13 +10,17 @@ import json
 import random
 import ssl
 import threading
+import time
 
-from gateway import CLOSE, Closed, EventStream, WebSocket, Wire, query
+from gateway import (CLOSE, Closed, EventStream, WebSocket, Wire, query,
+                     request_head)
 from model_backend import EXPIRES, Life, Op, is_queued
+from model_passes import Pass, needs_pass, random_pass
 
 BROKEN = (EOFError, OSError, ssl.SSLError, Closed, http.client.HTTPException)
 CHANNELS = [f"{kind}-{n}" for kind in
-            ("told", "queued", "asked", "fickle", "seen", "shown", "quiet")
+            ("told", "queued", "asked", "sworn", "fickle", "seen", "shown",
+             "quiet")
             for n in (1, 2, 3)]
 SENT = [c for c in CHANNELS if not c.startswith("fickle")]
 
@@ -31,6 +35,7 @@ class Message:
         self.key, self.channel = key, channel
         self.session, self.seq = session, seq
         self.tries, self.taken = 0, False
+        self.users = set()      # as whom it may have been sent
 
 
 class Guest(threading.Thread):
@@ -39,6 +44,7 @@ class Guest(threading.Thread):
         self.world, self.n, self.error = world, n, None
         self.random = random.Random(f"{world.seed}-guest-{n}")
         self.session, self.seq = f"guest-{n}", 0
+        self.user = f"user-{n}"
         self.again = []         # messages that had no answer
 
     def run(self):
@@ -59,7 +65,7 @@ class Guest(threading.Thread):
         chosen = self.random.sample(CHANNELS, self.random.choice((1, 1, 2, 4)))
         return chosen + ["no-1"] * (self.random.random() < 0.05)
 
-    def message(self):
+    def message(self, tokens):
         if self.again and self.random.random() < 0.7:
             m = self.again.pop(0)
         else:
@@ -71,6 +77,7 @@ class Guest(threading.Thread):
                         self.random.choice(SENT), self.session, seq)
             self.world.messages.append(m)
         m.tries += 1
+        m.users.update(t.user for t in tokens)
         return m
 
     def settled(self, m, taken):
@@ -78,20 +85,26 @@ class Guest(threading.Thread):
         if not taken and m.seq is not None:
             self.again.append(m)
 
+    def token(self):
+        """What it shows with a request of its own."""
+        return Pass()
+
     def post(self):
-        m = self.message()
+        token = self.token()
+        m = self.message([token])
         try:
             status, _, body = self.world.gateway.request(
                 "POST", f"/stream/{m.channel}" + query(
-                    {"session": m.session, "seq": m.seq}),
-                json.dumps(m.key), {"Content-Type": "application/json"})
+                    {"session": m.session, "seq": m.seq}), json.dumps(m.key),
+                {"Content-Type": "application/json", **dict(token.headers)})
         except BROKEN:
             self.settled(m, False)
             raise
         self.settled(m, status < 300)
         if status < 300 and not is_queued(m.channel):
             assert json.loads(body) == m.key, (status, body)
-        assert status < 300 or status >= 500 or status == 429, (status, body)
+        assert status < 300 or status >= 500 or status == 429 or (
+            status == 401 and token.may_have_ended()), (status, body)
 
 
 class Streamer(Guest):
@@ -100,6 +113,8 @@ class Streamer(Guest):
     def live(self):
         way = self.random.choice(("ws", "ws", "sse"))
         life = Life(way, self.some_channels(), self.world.run_number)
+        if self.random.random() < 0.3 or any(map(needs_pass, life.channels)):
+            life.token = random_pass(self.random, self.user)
         self.world.lives.append(life)
         (Socket if way == "ws" else Events)(self, life).run()
 
@@ -120,13 +135,18 @@ class Stream:
         channels = self.life.channels
         self.world.note(self.life.way, "refused", code, *channels)
         assert "no-1" in channels or self.world.is_troubled(self.life) or (
-            code in (401, 4401) and self.world.listener.expires and
-            EXPIRES in channels), ("refused", code, reason, str(self.life))
+            code in (401, 4401) and (
+                self.world.listener.expires and EXPIRES in channels or
+                self.life.may_have_expired())) or (
+            code in (403, 4403) and
+            not all(map(self.life.token.allows, channels))), (
+                "refused", code, reason, str(self.life))
         self.life.ended("refused")
         return False
 
     def welcome(self, hello):
-        assert "no-1" not in self.life.channels, str(self.life)
+        assert "no-1" not in self.life.channels and all(
+            map(self.life.token.allows, self.life.channels)), str(self.life)
         self.life.opened(int(hello["connection"]), self.world.run_number)
         self.world.note(self.life.way, self.life.number, "comes to",
                         *self.life.channels)
@@ -170,7 +190,7 @@ class Stream:
             if self.open():
                 self.walk()
         except BROKEN:
-            self.ended("broken")
+            self.ended("expired" if self.life.may_have_expired() else "broken")
             raise
         finally:
             self.close()
@@ -184,7 +204,7 @@ class Events(Stream):
     def open(self):
         self.wire = EventStream(
             self.port(), f"/stream/{','.join(self.life.channels)}" + query(
-                {"session": self.guest.session}))
+                {"session": self.guest.session}), self.life.token.headers)
         if self.wire.status != 200:
             return self.refused(self.wire.status, self.wire.body)
         self.welcome(json.loads(self.wire.block()[1]))
@@ -200,12 +220,19 @@ class Events(Stream):
 class Socket(Stream):
     def open(self):
         self.waiting, self.refs = {}, 0
+        # Whoever needs a token may show it in the first message.
+        first = self.random.random() < 0.5 and any(
+            map(needs_pass, self.life.channels))
         self.wire = WebSocket(
             self.port(), f"/stream/{','.join(self.life.channels)}" + query(
-                {"session": self.guest.session}))
+                {"session": self.guest.session}),
+            headers=() if first else self.life.token.headers)
         if self.wire.status != 101:
             return self.refused(self.wire.status, self.wire.body)
         try:
+            if first:
+                self.wire.command(op="auth", token=self.life.token.text)
+                assert self.wire.message()["op"] == "ok"
             self.welcome(self.wire.message())
         except Closed as e:
             if e.code is None or e.code == 1012:
@@ -221,21 +248,29 @@ class Socket(Stream):
 
     def command(self):
         kind = self.random.choice(("subscribe", "unsubscribe", "message"))
+        if self.random.random() < 0.05:
+            kind = "auth"
         self.refs += 1
         if kind == "message":
-            m = self.guest.message()
+            m = self.guest.message(self.life.tokens())
             op = Op(kind, m.channel, m.key)
             op.message = m
             command = {"op": "send", "data": m.key, "seq": m.seq}
             if m.seq is None:
                 del command["seq"]
+        elif kind == "auth":
+            op = Op(kind, None, random_pass(self.random, self.random.choice(
+                (*3 * (self.guest.user,), "somebody"))))
+            command = {"op": kind, "token": op.key.text}
         else:
             op = Op(kind, self.random.choice(
                 CHANNELS + ["no-1"] * (kind == "subscribe")))
             command = {"op": kind}
         self.life.ops.append(op)
         self.waiting[self.refs] = op
-        self.wire.command(channel=op.channel, ref=self.refs, **command)
+        if op.channel is not None:
+            command["channel"] = op.channel
+        self.wire.command(ref=self.refs, **command)
 
     def read_answers(self):
         while self.waiting:
@@ -249,18 +284,39 @@ class Socket(Stream):
         if op.kind == "message":
             self.guest.settled(op.message, op.outcome == "ok")
             assert m["op"] != "reply" or m["data"] == op.key, (m, op)
+        elif op.kind == "auth":
+            self.renewed(op, m)
         elif op.outcome != "ok":
-            expected = "subscribed" if op.channel in self.life.now else \
-                "not-found"
-            if op.kind == "subscribe" and op.channel == "no-1":
-                expected = "forbidden"
-            assert m["code"] == expected or \
+            assert m["code"] == self.expected(op) or \
                 self.world.is_troubled(self.life), (m, op)
         elif op.kind == "subscribe":
+            assert self.life.token.allows(op.channel), op
             assert op.channel not in self.life.now, op
             self.life.comes(op.channel, op.sent)
         else:
             self.life.now.remove(op.channel)
+
+    def expected(self, op):
+        """Why something is refused."""
+        token = self.life.token
+        if op.kind == "subscribe" and op.channel == "no-1":
+            return "forbidden"
+        if op.kind == "subscribe" and not token.allows(op.channel):
+            return "forbidden" if token.text else "unauthorized"
+        return "subscribed" if op.channel in self.life.now else "not-found"
+
+    def renewed(self, op, m):
+        """Another token takes the place of the one before; or it may not."""
+        if op.outcome == "unauthorized":
+            assert op.key.may_have_ended(), (m, op)
+            return
+        token, self.life.token = self.life.token, op.key
+        if token.user not in (None, op.key.user) or \
+                not all(map(op.key.allows, self.life.now)):
+            assert op.outcome == "forbidden", (m, op)
+            self.life.token = token
+        else:
+            assert op.outcome == "ok", (m, op)
 
     def until_closed(self, code):
         try:
@@ -287,13 +343,14 @@ class Poller(Guest):
         super().__init__(world, n)
         self.sessions = 0
         self.polled = None
-        self.waiting = None     # a poll that is held, and its channels
+        self.waiting = None     # a poll that is held, and what it asked
 
     def live(self):
         self.sessions += 1
         self.polled = self.world.begin_session(
             f"poll-{self.n}-{self.sessions}")
         self.session = self.polled.name
+        self.has_tokens = self.random.random() < 0.4
         try:
             for _ in range(self.random.randrange(1, 25)):
                 if self.world.over.is_set():
@@ -327,12 +384,18 @@ class Poller(Guest):
         else:
             self.world.pause(self.random)
 
+    def token(self):
+        """All of a session are of one user; many do not last."""
+        return Pass(self.user, expires=self.random.random() < 0.5) \
+            if self.has_tokens else Pass()
+
     def poll(self, channels):
-        run = self.world.run_number
+        run, token = self.world.run_number, self.token()
         self.world.note(self.session, "polls", *channels)
-        status, answer = self.world.gateway.get(
-            f"/stream/{','.join(channels)}?last=1&session={self.session}")
-        self.answered(channels, run, status, answer)
+        asked = channels, token, run, time.monotonic()
+        self.answered(*self.world.gateway.get(
+            f"/stream/{','.join(channels)}?last=1&session={self.session}",
+            dict(token.headers)), *asked)
 
     def take_over(self):
         """A stream of the same session: its polls have left."""
@@ -342,26 +405,30 @@ class Poller(Guest):
         life = Life("sse", self.random.sample(
             channels, self.random.randrange(len(channels)) + 1),
             self.world.run_number)
+        life.token = self.token()
         self.world.lives.append(life)
         life.polled = self.polled
         Events(self, life).run()
 
-    def answered(self, channels, run, status, answer):
+    def answered(self, status, answer, channels, token, run, began):
         self.world.note(self.session, status, *channels)
         if run != self.world.run_number:
             self.polled.is_vague = True
         self.polled.asked.update(channels)
         if status == 200 or is_an_end(status, answer):
-            assert "no-1" not in channels, answer
+            assert "no-1" not in channels and all(
+                map(token.allows, channels)), answer
             self.polled.joined(channels, run)
         if status == 200:
             self.cursor = answer["cursor"]
             return
         assert "no-1" in channels and status == 403 or \
+            status == 401 and (token.may_have_ended() or
+                               not all(map(token.allows, channels))) or \
             EXPIRES in self.polled.asked and status == 401 and \
             self.world.listener.expires or \
             status == 410 and self.world.was_deleted(channels) or \
-            self.world.is_troubled_now(), (channels, status, answer)
+            self.world.is_troubled_since(began), (channels, status, answer)
 
     def kick(self):
         """It ends, and comes back as another one."""
@@ -385,11 +452,11 @@ class Poller(Guest):
         if not channels:
             return
         self.world.note(self.session, "holds", *channels)
-        wire = Wire(self.world.gateway.plain_port)
-        self.waiting = wire, channels, run
-        wire.send(f"GET /stream/{','.join(channels)}?wait=1&session="
-                  f"{self.session}&after={self.cursor} HTTP/1.1\r\n"
-                  "Host: test\r\n\r\n".encode())
+        wire, token = Wire(self.world.gateway.plain_port), self.token()
+        self.waiting = wire, channels, token, run, time.monotonic()
+        wire.send(request_head(
+            f"/stream/{','.join(channels)}?wait=1&session={self.session}"
+            f"&after={self.cursor}", token.headers))
         if run != self.world.run_number:
             self.polled.is_vague = True
 
@@ -397,5 +464,5 @@ class Poller(Guest):
         if self.waiting is None:
             return
         status, _, body = self.waiting[0].response()
-        self.answered(*self.waiting[1:], status, json.loads(body))
+        self.answered(status, json.loads(body), *self.waiting[1:])
         self.let_go()

@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import random
+import re
 import sqlite3
 import threading
 import time
@@ -25,6 +26,7 @@ from model_backend import (FICKLE, LAG, Judge, Listener, is_told,
                            overlaps)
 from model_guests import CHANNELS, Poller, Streamer
 from model_log import NEVER, Period, Setting
+from tokens import SECRET as TOKEN_SECRET
 
 SEED = int(os.environ.get("SPILLWAY_SEED", "0")) or random.randrange(1 << 30)
 ROUNDS = int(os.environ.get("SPILLWAY_ROUNDS", "1"))
@@ -82,6 +84,9 @@ class World:
 backend = "http://127.0.0.1:{self.listener.port}"
 bridge-secret = "{SECRET}"
 send = bridge
+token-key = "HS256:{TOKEN_SECRET}"
+token-leeway = 0
+anonymous = yes
 backend-fail-time = "20ms"
 outbox-retry-max = "50ms"
 close-timeout = "200ms"
@@ -96,6 +101,7 @@ channel "fickle-*" {{
 	message-mode = {self.mode}
 }}
 channel "asked-*" {{ bridge-connect = yes  bridge-presence = yes }}
+channel "sworn-*" {{ subscribe = token  bridge-presence = yes }}
 channel "no-*" {{ bridge-connect = yes  bridge-presence = yes }}
 channel "seen-*" {{ presence-events = yes  history-events = 100000 }}
 channel "shown-*" {{
@@ -283,9 +289,8 @@ channel "heard" {{ history-events = 100000 }}
         return overlaps(self.listener.troubles, life.began, NEVER, LAG) or \
             overlaps(self.ends, life.began, NEVER)
 
-    def is_troubled_now(self):
-        now = Period().began
-        return overlaps(self.listener.troubles + self.ends, now - LAG, now,
+    def is_troubled_since(self, began):
+        return overlaps(self.listener.troubles + self.ends, began - LAG, NEVER,
                         LAG)
 
     # What has to be so.
@@ -295,7 +300,7 @@ channel "heard" {{ history-events = 100000 }}
         run = self.run_number
         self.vague = {p.name for p in self.polled if p.is_vague} | {
             life.number for life in self.lives if life.how is None and (
-                life.is_vague or
+                life.is_vague or life.token.ends < NEVER or
                 life.may_have_ended(self.listener, self.deletes))}
         there = {c: {life.number for life in self.lives
                      if life.is_there(run) and c in life.now}
@@ -341,14 +346,16 @@ channel "heard" {{ history-events = 100000 }}
                         self.known(channel) - there)
 
     def has_wills(self):
-        """Of whom the backend knows, and of where it knows them."""
+        """Of whom the backend knows, of where it knows them, and as whom."""
         seen = [None]
+        users = {life.number: life.token.user for life in self.lives}
 
         def same():
-            known = {n: (s.session or n, s.there) for n, s in
-                     self.listener.stories().items() if s.there}
-            seen[0] = [(n, who, there, self.wills().get(n)) for n, (who, there)
-                       in known.items() if self.wills().get(n) != there]
+            wills = self.wills()
+            known = {n: (s.session or n, (s.there, users.get(n, s.user)))
+                     for n, s in self.listener.stories().items() if s.there}
+            seen[0] = [(n, who, there, wills.get(n)) for n, (who, there)
+                       in known.items() if wills.get(n) != there]
             return not [who for _, who, *_ in seen[0] if who not in self.vague]
         try:
             self.gateway.until(same)
@@ -363,8 +370,13 @@ channel "heard" {{ history-events = 100000 }}
             rows = db.execute("SELECT connection, data FROM will").fetchall()
         finally:
             db.close()
-        return {n: set(json.loads(d[d.index(b'{"reason"'):])["channels"])
-                for n, d in rows}
+        return {n: self.will(*d.split(b'{"reason"')) for n, d in rows}
+
+    @staticmethod
+    def will(head, body):
+        user = re.search(rb"user-\d|somebody", head)
+        return set(json.loads(b'{"reason"' + body)["channels"]), \
+            user and user[0].decode()
 
     def known(self, channel):
         return {story.session or number for number, story
@@ -408,6 +420,7 @@ channel "heard" {{ history-events = 100000 }}
                 "sessions": len(self.polled), "messages": len(self.messages),
                 "told": len(self.listener.heard()), "ends": len(self.ends),
                 "troubles": len(self.listener.troubles),
+                "expired": sum(l.how == "expired" for l in self.lives),
                 "deletes": len(self.deletes),
                 "reloads": len(self.tells.steps) - 1}
 

@@ -6,8 +6,9 @@ import threading
 import time
 import unittest
 
+import tokens
 from bridge_backend import SECRET, TAKEN, Told
-from gateway import (GUARD, EventStream, Gateway, WebSocket, Wire,
+from gateway import (GUARD, Closed, EventStream, Gateway, WebSocket, Wire,
                      request_head)
 
 FAILURE = (500, None, b"")
@@ -81,8 +82,17 @@ message-max = 2m
         return es, json.loads(es.block()[1])["connection"]
 
     def do(self, ws, op, channel, **more):
-        ws.command(op=op, channel=channel, ref=f"{op} {channel}", **more)
+        if channel is not None:
+            more["channel"] = channel
+        ws.command(op=op, ref=f"{op} {channel}", **more)
         return ws.message(ref=f"{op} {channel}")
+
+    def will_letters(self):
+        db = sqlite3.connect(self.gateway.store + "-outbox", timeout=60)
+        try:
+            return [d for d, in db.execute("SELECT data FROM will")]
+        finally:
+            db.close()
 
     def attempts(self, kind):
         return sum(e.type == f"spillway.{kind}" for e in self.backend.events)
@@ -329,13 +339,8 @@ class Letters(Believed):
                         [("disconnect", rest)] * bool(rest), number)
 
     def wills(self):
-        db = sqlite3.connect(self.gateway.store + "-outbox", timeout=60)
-        try:
-            rows = db.execute("SELECT data FROM will").fetchall()
-        finally:
-            db.close()
         return [sorted(json.loads(d[d.index(b'{"reason"'):])["channels"])
-                for d, in rows]
+                for d in self.will_letters()]
 
     def test_an_end_while_the_backend_thinks_of_it(self):
         """It is told again, as it may not have been heard; or its end is."""
@@ -426,6 +431,95 @@ channel "asked*" { bridge-connect = yes  bridge-presence = yes }
         wire = self.held("told-1,asked")
         self.assertEqual(wire.response()[0], 401)
         self.is_there("told-1,asked")
+
+
+class Tokens(Believed):
+    """Whose token has ended is gone, once; and whoever has another one is not."""
+
+    channels = Believed.channels + f"""
+token-key = "HS256:{tokens.SECRET}"
+token-leeway = 0
+anonymous = yes
+channel "own*" {{ subscribe = token  bridge-presence = yes }}
+"""
+
+    def token(self, expires=600, subscribe=("*",)):
+        return tokens.token(sub="ann", expires=expires, subscribe=subscribe)
+
+    def socket(self, channels, token=None):
+        ws = WebSocket(self.gateway.port, f"/stream/{channels}", headers=(
+            tokens.bearer(token) if token else ()))
+        self.addCleanup(ws.close)
+        return ws, ws.message(type="spillway.hello")["connection"]
+
+    def ending(self, ws):
+        with self.assertRaises(Closed) as end:
+            while True:
+                ws.message()
+        return end.exception.code
+
+    def user_of_the_end(self, number):
+        return {e.headers["ce-user"] for e in self.taken
+                if e.type == "spillway.disconnect" and
+                e.headers["ce-connection"] == number}
+
+    def test_an_end_that_all_are_told_of(self):
+        renewed, one = self.socket("own-1", self.token(3))
+        self.assertEqual(self.do(
+            renewed, "auth", None, token=self.token())["op"], "ok")
+        ws, two = self.socket("own-1,own-2,told-3", self.token(3))
+        self.do(ws, "unsubscribe", "told-3")
+        es = EventStream(self.gateway.port, "/stream/own-2",
+                         tokens.bearer(self.token(3)))
+        self.addCleanup(es.close)
+        three = json.loads(es.block()[1])["connection"]
+        with self.assertRaises(Closed):
+            while True:
+                es.block()
+        self.assertEqual(self.ending(ws), 4401)
+        self.tells([("subscribe", "own-1"), ("subscribe", "told-3"),
+                    ("subscribe", "own-2"), ("unsubscribe", "told-3"),
+                    ("disconnect", ["own-1", "own-2"])], two)
+        self.tells([("subscribe", "own-2"),
+                    ("disconnect", ["own-2"])], three)
+        self.assertEqual({json.loads(e.body)["reason"] for e in self.taken
+                          if e.type == "spillway.disconnect"}, {"expired"})
+        # The other is still there; it began before both.
+        self.tells([("subscribe", "own-1")], one)
+        self.do(renewed, "ping", None)
+        self.gateway.until_metric(1, "outbox_wills")
+
+    def test_who_may_not_have_it_keeps_what_it_has(self):
+        ws, number = self.socket("own-1,own-2", self.token())
+        m = self.do(ws, "auth", None, token=self.token(subscribe=["*-2"]))
+        self.assertEqual(m["code"], "forbidden")
+        self.do(ws, "unsubscribe", "own-1")
+        m = self.do(ws, "auth", None, token=self.token(subscribe=["*-2"]))
+        self.assertEqual(m["op"], "ok")
+        m = self.do(ws, "subscribe", "own-1")
+        self.assertEqual(m["code"], "forbidden")
+        ws.close()
+        self.tells([("subscribe", "own-1"), ("subscribe", "own-2"),
+                    ("unsubscribe", "own-1"),
+                    ("disconnect", ["own-2"])], number)
+
+    def test_an_end_is_that_of_whom_the_last_token_names(self):
+        for kill in False, True:
+            with self.subTest(kill=kill):
+                ws, number = self.socket("told-1")
+                self.do(ws, "auth", None, token=self.token())
+                self.tells([("subscribe", "told-1")], number)
+                self.gateway.until(
+                    lambda: [b"ann" in d for d in self.will_letters()] ==
+                    [True])
+                if kill:
+                    self.gateway.kill9()
+                    self.gateway.start()
+                else:
+                    ws.close()
+                self.tells([("subscribe", "told-1"),
+                            ("disconnect", ["told-1"])], number)
+                self.assertEqual(self.user_of_the_end(number), {"ann"})
 
 
 class Rooms(Believed):
