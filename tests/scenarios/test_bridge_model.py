@@ -158,7 +158,7 @@ channel "heard" {{ history-events = 100000 }}
         elif chance < 0.75:
             self.delete(self.random.choice(
                 [c for c in CHANNELS if not c.startswith(SHOWN)]))
-        elif chance < 0.85:
+        elif chance < 0.9:
             self.change()
         # Or nothing happens; but mostly all is looked at.
         if self.random.random() < 0.8:
@@ -297,13 +297,14 @@ channel "heard" {{ history-events = 100000 }}
 
     def check_rest(self):
         self.gateway.until_metric(0, "outbox_waiting")
-        run = self.run_number
+        run, now = self.run_number, time.monotonic()
         self.vague = {p.name for p in self.polled if p.is_vague} | {
             life.number for life in self.lives if life.how is None and (
-                life.is_vague or life.token.ends < NEVER or
+                life.is_vague or now < life.token.ends < NEVER or
                 life.may_have_ended(self.listener, self.deletes))}
         there = {c: {life.number for life in self.lives
-                     if life.is_there(run) and c in life.now}
+                     if life.is_there(run) and c in life.now and
+                     life.token.ends > now}
                  for c in CHANNELS}
         for p in self.polled:
             for c in p.now(run) if self.lease != SHORT else ():

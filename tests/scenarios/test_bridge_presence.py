@@ -434,7 +434,7 @@ channel "asked*" { bridge-connect = yes  bridge-presence = yes }
 
 
 class Tokens(Believed):
-    """Whose token has ended is gone, once; and whoever has another one is not."""
+    """Whose token has ended is gone, once; who has another one is not."""
 
     channels = Believed.channels + f"""
 token-key = "HS256:{tokens.SECRET}"
@@ -467,6 +467,9 @@ channel "own*" {{ subscribe = token  bridge-presence = yes }}
         renewed, one = self.socket("own-1", self.token(3))
         self.assertEqual(self.do(
             renewed, "auth", None, token=self.token())["op"], "ok")
+        shortened, four = self.socket("own-2", self.token())
+        self.assertEqual(self.do(
+            shortened, "auth", None, token=self.token(3))["op"], "ok")
         ws, two = self.socket("own-1,own-2,told-3", self.token(3))
         self.do(ws, "unsubscribe", "told-3")
         es = EventStream(self.gateway.port, "/stream/own-2",
@@ -480,8 +483,10 @@ channel "own*" {{ subscribe = token  bridge-presence = yes }}
         self.tells([("subscribe", "own-1"), ("subscribe", "told-3"),
                     ("subscribe", "own-2"), ("unsubscribe", "told-3"),
                     ("disconnect", ["own-1", "own-2"])], two)
-        self.tells([("subscribe", "own-2"),
-                    ("disconnect", ["own-2"])], three)
+        self.assertEqual(self.ending(shortened), 4401)
+        for number in three, four:
+            self.tells([("subscribe", "own-2"), ("disconnect", ["own-2"])],
+                       number)
         self.assertEqual({json.loads(e.body)["reason"] for e in self.taken
                           if e.type == "spillway.disconnect"}, {"expired"})
         # The other is still there; it began before both.
