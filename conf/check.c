@@ -106,15 +106,19 @@ check_demo(const struct check *k, const struct setting *s)
 	    "write demo = no, or listen on loopback: others reach %s", quoted);
 }
 
-/* A channel that asks for tokens, where nobody could have one. */
+/*
+ * A channel that asks for tokens, where nobody could have one. Sending may be
+ * granted by the backend in the place of a token.
+ */
 static void
 check_access(const struct check *k, const struct setting *s)
 {
 	size_t offset = s->directive->offset;
+	bool send = offset == offsetof(struct policy, send_access);
 
 	if (!s->directive->channel || strcmp(s->text, "token") != 0 ||
-	    (offset != offsetof(struct policy, subscribe) &&
-		offset != offsetof(struct policy, send_access)) ||
+	    (offset != offsetof(struct policy, subscribe) && !send) ||
+	    (send && setting_policy(k->settings, k->conf, s)->bridge_connect) ||
 	    find_setting(k, directive_find(STR("token-key"))) != NULL)
 		return;
 	faults_add(k->faults, s->at,

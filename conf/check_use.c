@@ -100,14 +100,6 @@ check_use(const struct check *k, const struct setting *s)
 	}
 }
 
-static const struct policy *
-policy_of(const struct check *k, const struct setting *s)
-{
-	return &k->conf->policies[s->block == 0 ?
-		k->conf->policy_count - 1 :
-		k->settings->blocks[s->block].index];
-}
-
 static bool
 queues(const struct policy *p)
 {
@@ -119,7 +111,7 @@ queues(const struct policy *p)
 static bool
 any_queues(const struct check *k, const struct setting *s)
 {
-	bool any = queues(policy_of(k, s));
+	bool any = queues(setting_policy(k->settings, k->conf, s));
 
 	for (size_t i = 0; s->block == 0 && i < k->conf->policy_count; i++)
 		any = any || queues(&k->conf->policies[i]);

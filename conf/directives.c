@@ -255,7 +255,8 @@ static const struct directive rows[] = {
 		    "(spillway.connect), and decides: who it is, what may be "
 		    "subscribed to, until when. What subscribe says comes "
 		    "before; \"auto\" says nothing then. Of a client that "
-		    "polls with a session it is asked once." },
+		    "polls with a session it is asked once. Who may send is "
+		    "another matter: see send-access." },
 	{ "bridge-presence", KIND_FLAG, GROUP_CHANNELS, POLICY(bridge_presence),
 	    .fallback = "no",
 	    .help = "Whether the backend is told who subscribes and who no "
@@ -281,7 +282,12 @@ static const struct directive rows[] = {
 	{ "send-access", KIND_WORD, GROUP_CHANNELS, POLICY(send_access),
 	    .fallback = "auto", .words = ACCESSES,
 	    .help = "Who may send, if send allows it at all: as with "
-		    "subscribe, with the token's channels.send." },
+		    "subscribe, with the token's channels.send, or with those "
+		    "that the backend has granted (bridge-connect). \"auto\" "
+		    "is token as well where the backend decides who subscribes "
+		    "and send is publish. With send = bridge and \"anyone\" a "
+		    "message may come from whoever reaches us, subscribed or "
+		    "not, and it is the backend that refuses it." },
 
 	{ "heartbeat", KIND_MSEC, GROUP_STREAMS, GLOBAL(heartbeat_ms),
 	    .fallback = "15s", .min = SECOND, .max = 10 * MINUTE,

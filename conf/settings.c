@@ -422,3 +422,12 @@ settings_apply(
 	*out = b.conf;
 	return b.error;
 }
+
+const struct policy *
+setting_policy(const struct settings *s, const struct conf *c,
+    const struct setting *setting)
+{
+	return &c->policies[setting->block == 0 ?
+		c->policy_count - 1 :
+		s->blocks[setting->block].index];
+}

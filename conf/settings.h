@@ -54,4 +54,8 @@ void settings_add(
 int settings_apply(
     struct conf **out, const struct settings *s, struct faults *faults);
 
+/* What has come of it all where that directive of channels stands. */
+const struct policy *setting_policy(const struct settings *s,
+    const struct conf *c, const struct setting *setting);
+
 #endif

@@ -6,6 +6,8 @@
 static const char need_token[] =
     "This channel needs a token: `Authorization: Bearer TOKEN`, the protocol "
     "bearer.TOKEN, or ?token= with token-in-url = yes.";
+static const char not_granted[] =
+    "The backend has not granted sending to this channel.";
 
 /* The token of a header such as `Authorization: Bearer eyJ...`. */
 static struct str
@@ -120,8 +122,9 @@ token_may(const struct conf *conf, const struct grant *grant,
     enum auth_action action, enum access access, struct str channel,
     const char **why)
 {
-	if (conf->token_key_count == 0 || access == ACCESS_ANYONE ||
-	    (access == ACCESS_AUTO && conf->anonymous))
+	if (access == ACCESS_ANYONE ||
+	    (access == ACCESS_AUTO &&
+		(conf->token_key_count == 0 || conf->anonymous)))
 		return SW_OK;
 	if (grant != NULL && grant->tokenless)
 		grant = NULL;
@@ -151,6 +154,31 @@ auth_may_ask(const struct conf *conf, const struct grant *grant,
 	    conf, grant, AUTH_SUBSCRIBE, p->subscribe, channel, why);
 }
 
+/*
+ * Whom the backend has granted sending, or whose token allows it. Where it
+ * decides who comes, and what is sent is published without asking it, silence
+ * is no permission.
+ */
+static int
+may_send(const struct conf *conf, const struct grant *grant, struct str channel,
+    const char **why)
+{
+	const struct policy *p = conf_policy(conf, channel);
+	const struct granted *g = grant == NULL ? NULL : grant->granted;
+	enum access access = p->send_access;
+
+	if (g != NULL && patterns_match(&g->send, channel))
+		return SW_OK;
+	if (access == ACCESS_AUTO && p->bridge_connect &&
+	    p->send == SEND_PUBLISH)
+		access = ACCESS_TOKEN;
+	if (access == ACCESS_TOKEN && conf->token_key_count == 0) {
+		*why = not_granted;
+		return SW_EFORBIDDEN;
+	}
+	return token_may(conf, grant, AUTH_SEND, access, channel, why);
+}
+
 /* What the backend has granted decides, where it decides who subscribes. */
 int
 auth_may(const struct conf *conf, const struct grant *grant,
@@ -160,12 +188,8 @@ auth_may(const struct conf *conf, const struct grant *grant,
 	const struct granted *g = grant == NULL ? NULL : grant->granted;
 	int err;
 
-	if (action == AUTH_SEND && g != NULL &&
-	    patterns_match(&g->send, channel))
-		return SW_OK;
 	if (action == AUTH_SEND)
-		return token_may(
-		    conf, grant, action, p->send_access, channel, why);
+		return may_send(conf, grant, channel, why);
 	if ((err = auth_may_ask(conf, grant, channel, why)) != SW_OK ||
 	    !p->bridge_connect)
 		return err;

@@ -353,6 +353,13 @@ static const struct {
 	    "is valid, and subscribe = token lets nobody in\n"
 	    ":3: write token-key = \"...\" as well: without a key no token "
 	    "is valid, and send-access = token lets nobody in\n" },
+	/* The backend grants sending, but not to be let in to ask it. */
+	{ "backend = \"http://a\"\nbridge-secret = "
+	  "\"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\"\n"
+	  "channel \"a\" {\nbridge-connect = yes\nsend-access = token\n"
+	  "subscribe = token\n}\n",
+	    ":6: write token-key = \"...\" as well: without a key no token "
+	    "is valid, and subscribe = token lets nobody in\n" },
 	{ "\nbridge-connect = yes\n",
 	    ":2: write backend = \"...\" as well: bridge-connect = yes needs "
 	    "it\n"

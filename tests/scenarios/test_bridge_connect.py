@@ -456,6 +456,46 @@ class Connect(Asked):
         self.assertEqual(listener.message(channel="log")["data"], "gone")
 
 
+class Sending(Asked):
+    """Who comes from the backend's login, without tokens, writes to rooms."""
+
+    conf = """
+channel "asked-room*" { bridge-connect = yes  send = publish }
+channel "asked-few" { bridge-connect = yes  send = bridge  send-access = token }
+"""
+
+    def send(self, ws, channel, ref):
+        ws.command(op="send", channel=channel, data=1, ref=ref)
+        return ws.message(ref=ref)
+
+    def test_what_is_published_at_once_needs_the_backend_s_grant(self):
+        status, _, body = self.gateway.request(
+            "POST", "/stream/asked-room", b"1")
+        self.assertEqual(status, 403, body)
+        self.assertIn(b"has not granted sending", body)
+        ws = self.socket("asked-room")
+        ws.message(type="spillway.hello")
+        self.assertEqual(self.send(ws, "asked-room", 1)["code"], "forbidden")
+        self.assertEqual(self.send(ws, "asked-few", 2)["code"], "forbidden")
+        self.answers["spillway.connect"] = reply(
+            user="ann", channels={"subscribe": ["asked-*"],
+                                  "send": ["asked-room", "asked-few"]})
+        ws = self.socket("asked-room?session=s")
+        ws.message(type="spillway.caughtup")
+        self.assertEqual(self.send(ws, "asked-room-2", 1)["code"], "forbidden")
+        self.assertEqual(self.send(ws, "asked-room", 2)["op"], "ok")
+        self.assertEqual(ws.message(channel="asked-room")["data"], 1)
+        self.send(ws, "asked-few", 3)
+        self.assertEqual(self.told(1, "spillway.message")[0].headers[
+            "ce-user"], "ann")
+        self.assertEqual(
+            self.gateway.get("/stream/asked-room?session=t")[0], 200)
+        self.assertEqual(self.gateway.request(
+            "POST", "/stream/asked-room?session=t", b"2")[0], 201)
+        self.assertEqual(self.gateway.request(
+            "POST", "/stream/asked-room?session=u", b"3")[0], 403)
+
+
 class Seen(Asked):
     conf = """
 channel "asked" { bridge-connect = yes  presence-events = yes }

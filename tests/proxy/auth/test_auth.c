@@ -150,6 +150,55 @@ START_TEST(the_channel_says_who_may)
 }
 END_TEST
 
+#define BACKEND                                 \
+	"backend = \"http://127.0.0.1:3000\"\n" \
+	"bridge-secret = \"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\"\n"
+#define ASKED                                                                  \
+	"channel \"bridge\" { send = bridge bridge-connect = yes }\n"          \
+	"channel \"room\" { send = publish bridge-connect = yes }\n"           \
+	"channel \"all\" { send = publish bridge-connect = yes send-access = " \
+	"anyone }\n"                                                           \
+	"channel \"few\" { send = bridge bridge-connect = yes send-access = "  \
+	"token }\n"
+
+/* Of nobody, and of whom the backend has granted sending to the channel. */
+static const struct {
+	const char *conf, *channel;
+	int nobody;
+} granted_sending[] = {
+	{ BACKEND ASKED, "bridge", SW_OK },
+	{ BACKEND ASKED, "room", SW_EFORBIDDEN },
+	{ BACKEND ASKED, "all", SW_OK },
+	{ BACKEND ASKED, "few", SW_EFORBIDDEN },
+	{ BACKEND ASKED "anonymous = yes\n", "room", SW_EFORBIDDEN },
+	{ KEY BACKEND ASKED, "bridge", SW_EAUTH },
+	{ KEY BACKEND ASKED, "room", SW_EAUTH },
+	{ KEY BACKEND ASKED "anonymous = yes\n", "bridge", SW_OK },
+	{ KEY BACKEND ASKED "anonymous = yes\n", "room", SW_EAUTH },
+};
+
+START_TEST(the_backend_grants_sending)
+{
+	struct conf *conf = conf_of(granted_sending[_i].conf);
+	struct str channel = str_of(granted_sending[_i].channel);
+	char *names[] = { (char *)(uintptr_t)channel.p };
+	struct granted listens = { .subscribe = { names, 1 } };
+	struct granted sends = { .send = { names, 1 } };
+	const struct grant listener = { .tokenless = true,
+		.granted = &listens };
+	const struct grant sender = { .tokenless = true, .granted = &sends };
+	const char *why;
+
+	ck_assert_int_eq(auth_may(conf, NULL, AUTH_SEND, channel, &why),
+	    granted_sending[_i].nobody);
+	ck_assert_int_eq(auth_may(conf, &listener, AUTH_SEND, channel, &why),
+	    granted_sending[_i].nobody);
+	ck_assert_int_eq(
+	    auth_may(conf, &sender, AUTH_SEND, channel, &why), SW_OK);
+	conf_free(conf);
+}
+END_TEST
+
 START_TEST(a_challenge_says_what_was_wrong)
 {
 	ck_assert_str_eq(
@@ -166,4 +215,5 @@ END_TEST
 SUITE("auth", LOOP(a_token_is_found_where_it_may_be, COUNT(places)),
     TEST(the_most_explicit_place_counts_alone),
     LOOP(the_channel_says_who_may, COUNT(rights)),
+    LOOP(the_backend_grants_sending, COUNT(granted_sending)),
     TEST(a_challenge_says_what_was_wrong))
