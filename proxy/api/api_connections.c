@@ -50,7 +50,7 @@ put_connection(
 	    ",\"worker\":%u,\"ageSeconds\":%.3f,\"format\":\"%s\","
 	    "\"blocked\":%s,\"events\":%" PRIu64 ",",
 	    c->id, s->transport->name, address_print(&c->peer, peer),
-	    c->worker->index, (double)(now - c->opened_ms) / 1000,
+	    c->worker->index, (double)(now - c->subscribed_ms) / 1000,
 	    s->raw ? "raw" : "json", c->blocked ? "true" : "false", s->events);
 	if (grant_user(s->grant) != NULL) {
 		buf_puts(out, "\"user\":");

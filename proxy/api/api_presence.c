@@ -64,7 +64,7 @@ put_subscriber(struct survey_part *p, const struct subscriber *s)
 	const struct session_member m = {
 		.connection = s->conn->id,
 		.since_ms = loop_unix_ms(loop) -
-		    (loop_now_ms(loop) - s->conn->opened_ms),
+		    (loop_now_ms(loop) - s->conn->subscribed_ms),
 		.transport = s->transport->name,
 		.session = str_of(s->session),
 		.user = str_of(grant_user(s->grant)),

@@ -74,7 +74,6 @@ conn_open(struct conn **out, struct worker *w, int fd,
 	c->role = role;
 	c->worker = w;
 	c->id = worker_next_id(w);
-	c->opened_ms = loop_now_ms(w->loop);
 	c->peer = *peer;
 	c->listener = (uint8_t)kind;
 	c->fresh = true;

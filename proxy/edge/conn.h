@@ -86,7 +86,7 @@ struct conn {
 	struct timer timer;
 	struct list node; /* of the worker's connections, or of dead ones */
 	uint64_t id;
-	uint64_t opened_ms;
+	uint64_t subscribed_ms;  /* since when it is a subscriber's */
 	uint64_t message_due_us; /* see pace_allows */
 	uint64_t bytes[BUCKET_COUNT];
 	struct address peer;

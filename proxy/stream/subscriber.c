@@ -66,7 +66,8 @@ subscriber_new(struct subscriber **out, struct conn *c,
 	s->raw = raw;
 	s->first.subscriber = s;
 	list_init(&s->waiting);
-	s->wrote_ms = loop_now_ms(c->worker->loop);
+	/* One connection may have been of use for long before. */
+	s->wrote_ms = c->subscribed_ms = loop_now_ms(c->worker->loop);
 	s->read_ms = loop_lived_ms(c->worker->loop);
 	conn_set_role(c, role, s);
 	METRIC_ADD(c->worker->metrics.transport[t->id].requests, 1);
@@ -302,7 +303,7 @@ log_end(const struct subscriber *s, enum close_why why)
 	    address_print(&s->conn->peer, peer), conn_tls_name(s->conn),
 	    name != NULL ? " user=" : "",
 	    name != NULL ? log_quote(user, str_of(name)) : "", s->events,
-	    (double)(subscriber_now(s) - s->conn->opened_ms) / 1000);
+	    (double)(subscriber_now(s) - s->conn->subscribed_ms) / 1000);
 }
 
 /*

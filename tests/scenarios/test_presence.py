@@ -1,6 +1,7 @@
 """Who is there, who comes and who goes, and who has to go."""
 
 import json
+import time
 
 import tokens
 from gateway import Closed, EventStream, Scenario, WebSocket, Wire, main
@@ -62,6 +63,29 @@ channel "told*" {{ presence-events = yes }}
                 return message
 
     # Who is there.
+
+    def test_who_is_there_is_since_it_listens_not_since_it_connected(self):
+        """Browsers and proxies use a connection again for a stream."""
+        head = self.gateway.get("/stream/a", dict(self.bearer("ann")))[1]
+        wire = Wire(self.gateway.port)
+        self.addCleanup(wire.close)
+        lines = "".join(f"{k}: {v}\r\n" for k, v in self.bearer("ann"))
+        # It has had two seconds of another use.
+        wire.send((f"GET /stream/a?wait=2&after={head['cursor']} HTTP/1.1\r\n"
+                   f"Host: a\r\n{lines}\r\n").encode())
+        self.assertEqual(wire.response()[0], 200)
+        before = time.time() * 1000
+        wire.send((f"GET /stream/a HTTP/1.1\r\nHost: a\r\n{lines}"
+                   "Accept: text/event-stream\r\n\r\n").encode())
+        wire.until(b"spillway.caughtup")
+        member = self.members("a")["members"][0]
+        self.assertGreater(member["since"], before - 1000)
+        listed = self.gateway.api("GET", "/v1/connections")[1]
+        age = listed["connections"][0]["ageSeconds"]
+        self.assertLess(age, time.time() - before / 1000 + 1)
+        self.gateway.api("DELETE", "/v1/connections?user=ann")
+        line = self.gateway.wait_log(r"why=kicked.* seconds=")
+        self.assertLess(float(line.rpartition("=")[2]), time.time() - before / 1000 + 1)
 
     def test_everybody_who_listens_is_there_on_every_transport(self):
         self.assertEqual(self.members("a"),
