@@ -131,7 +131,7 @@ static void
 refuse_access(struct exchange *x, int err)
 {
 	struct metrics *m = &x->worker->metrics;
-	const char *scope = api_scope_name(scope_of(&x->request));
+	enum api_scope scope = scope_of(&x->request);
 	char detail[128];
 
 	if (err == SW_EAUTH) {
@@ -157,7 +157,8 @@ refuse_access(struct exchange *x, int err)
 	}
 	METRIC_ADD(m->refused[REFUSED_FORBIDDEN], 1);
 	snprintf(detail, sizeof(detail),
-	    "This call needs an api-token for `%s`, or for `admin`.", scope);
+	    "This call needs an api-token for `%s`%s.", api_scope_name(scope),
+	    scope == API_ADMIN ? "" : ", or for `admin`");
 	x->challenge = auth_challenge(403, true);
 	exchange_refuse(x, 403, detail);
 }

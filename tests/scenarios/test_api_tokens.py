@@ -103,6 +103,9 @@ api-token = {{ "publish:{PUBLISHER}", "read:{READER}", "admin:{ADMIN}",
                         refused[expected] += 1
                         self.refused(got, expected, bool(credentials))
                         self.assertNotIn(b"0123456789", got[2])
+                    if expected == 403 and got[2]:
+                        self.assertEqual(
+                            got[2].count(b"`admin`"), 1, got[2])
         self.assertEqual(refused[401], len(CALLS) * 7)
         _, _, body = self.ask("GET", "/metrics", None, ["Bearer " + READER])
         for why, status in (("unauthorized", 401), ("forbidden", 403)):
