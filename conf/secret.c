@@ -73,6 +73,14 @@ take_file(char **out, const char *path, const char *what, size_t least,
 	}
 	fclose(file);
 	secret = (struct str){ line, strcspn(line, "\r\n") };
+	/* To write a secret there would be the end of that key. */
+	if (str_starts(secret, "-----BEGIN ")) {
+		buf_printf(advice,
+		    "%s has a key in PEM, which is no %s: name another file, "
+		    "or, for a token-key, ES256, RS256 or PS256",
+		    path, what);
+		return SW_EINVAL;
+	}
 	return take(out, str_trim(secret), path, what, least, advice);
 }
 

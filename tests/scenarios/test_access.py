@@ -301,7 +301,7 @@ token-issuer = "me"
                 ((), "Usage"), (("--key", "/nonexistent"), "No such file"),
                 (("--key", self.keys.path("rsa.key") + "/x"),
                  "Not a directory"),
-                (("--key", self.keys.path("rsa.key")), "write a secret"),
+                (("--key", self.keys.path("rsa.key")), "has a key in PEM"),
                 (("--key", self.keys.path("rsa.pem"), "--alg", "RS256"),
                  "private key"),
                 (("--key", self.keys.path("rsa.key"), "--alg", "none"),
