@@ -69,6 +69,10 @@ struct worker {
 	struct metrics metrics;
 	uint64_t next_id;
 	struct log_stage stage; /* what was appended during this turn */
+	struct {
+		uint64_t quiet_until_ms;
+		uint64_t count; /* since the last line */
+	} refusals;             /* of connections, see listener_refuse */
 	bool draining; /* new streams are refused, old ones are ending */
 	struct drain drain;
 	struct session_home session_home;

@@ -1,6 +1,7 @@
 #include "proxy/edge/listener.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@ enum {
 	ACCEPT_MAX = 16,
 	/* How long to rest when descriptors, or memory, run out. */
 	REST_MS = 1000,
+	TELL_MS = 10000, /* between lines about who was refused */
 	/* A client speaks first: do not wake up before it has. */
 	DEFER_SECONDS = 5,
 };
@@ -167,6 +169,24 @@ on_rested(struct timer *t)
 		rest(l);
 }
 
+void
+listener_refuse(struct worker *w, enum limit why, const struct address *peer)
+{
+	uint64_t now = loop_now_ms(w->loop);
+	char text[ADDRESS_TEXT];
+
+	METRIC_LIMIT(w, why);
+	METRIC_ADD(w->metrics.refused_connections, 1);
+	w->refusals.count++;
+	if (now < w->refusals.quiet_until_ms)
+		return;
+	log_warn("connections refused: this one, and %" PRIu64
+		 " before it that were not told limit=%s peer=%s",
+	    w->refusals.count - 1, limit_name(why), address_print(peer, text));
+	w->refusals.quiet_until_ms = now + TELL_MS;
+	w->refusals.count = 0;
+}
+
 static void
 accept_some(struct listener *l, int most)
 {
@@ -194,8 +214,7 @@ accept_some(struct listener *l, int most)
 		if (!gateway_admit(w->gateway, prefaced ? &nobody : &peer,
 			!prefaced && listener_is_secure(l->kind),
 			listener_is_api(l->kind), loop_now_ms(w->loop), &why)) {
-			METRIC_LIMIT(w, why);
-			METRIC_ADD(w->metrics.refused_connections, 1);
+			listener_refuse(w, why, &peer);
 			close(fd);
 			continue;
 		}

@@ -29,6 +29,12 @@ int listener_open(struct listener **out, struct worker *w, int fd,
 /* What its worker's configuration says of connections accepted from now on. */
 void listener_configure(const struct listener *l);
 /*
+ * A connection from there was not let in: count it, and say so, but not more
+ * often than each ten seconds.
+ */
+void listener_refuse(
+    struct worker *w, enum limit why, const struct address *peer);
+/*
  * Accept no more than who is in the queue by now. Its memory stays until it is
  * freed: the loop may have an event for it in hand.
  */

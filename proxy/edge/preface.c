@@ -8,6 +8,7 @@
 #include "proxy/base/log.h"
 #include "proxy/base/network.h"
 #include "proxy/edge/handshake.h"
+#include "proxy/edge/listener.h"
 #include "proxy/edge/look.h"
 #include "proxy/gateway.h"
 #include "proxy/worker.h"
@@ -53,8 +54,7 @@ become(struct conn *c, const struct address *peer, bool tls)
 
 	if (!gateway_identify(
 		w->gateway, peer, tls, loop_now_ms(w->loop), &why)) {
-		METRIC_LIMIT(w, why);
-		METRIC_ADD(w->metrics.refused_connections, 1);
+		listener_refuse(w, why, peer);
 		return false;
 	}
 	c->peer = *peer;

@@ -450,6 +450,10 @@ class Crowds(Scenario):
             inside[0].close()
             self.gateway.until(
                 lambda: self.answered(limit) >= 2, "two refusals")
+            # Who it was is told, but not of each one.
+            self.gateway.wait_log(
+                "connections refused: this one, and 0 before it .*"
+                f" limit={limit} peer=127")
 
     def test_who_comes_through_a_balancer_has_one_place(self):
         """Not a second one while it is found out who it is."""
