@@ -133,15 +133,16 @@ schema_check(struct db *d)
 int
 schema_migrate(struct db *d)
 {
-	int version = 0, err;
+	int found = 0, err;
 
-	if ((err = read_pragma(d, "PRAGMA user_version", &version)) != SW_OK)
+	if ((err = read_pragma(d, "PRAGMA user_version", &found)) != SW_OK)
 		return err;
-	while (version < STEPS) {
+	for (int version = found; version < STEPS; version++)
 		if ((err = take_step(d, version)) != SW_OK)
 			return err;
-		version++;
-		log_debug("store schema version=%d", version);
-	}
+	if (found > 0 && found < STEPS)
+		log_info("store brought up to date schema=%d before=%d: an "
+			 "older Spillway refuses it from now on",
+		    STEPS, found);
 	return SW_OK;
 }
