@@ -110,6 +110,16 @@ edit_distance(struct str a, struct str b)
 	return row[b.len];
 }
 
+/* The first word of several is as good as a letter that is wrong. */
+static size_t
+distance_of(struct str name, struct str directive)
+{
+	if (name.len < directive.len && directive.p[name.len] == '-' &&
+	    memcmp(name.p, directive.p, name.len) == 0)
+		return 1;
+	return edit_distance(name, directive);
+}
+
 const char *
 directive_nearest(struct str name, enum block_kind kind)
 {
@@ -127,7 +137,7 @@ directive_nearest(struct str name, enum block_kind kind)
 		return "include";
 	for (size_t i = 0; i < directive_count(); i++) {
 		const struct directive *d = directive_at(i);
-		size_t distance = edit_distance(name, str_of(d->name));
+		size_t distance = distance_of(name, str_of(d->name));
 
 		if (distance < best && directive_stands_in(d, kind)) {
 			best = distance;

@@ -22,14 +22,18 @@ static const struct {
 	{ "chanel \"x\" { nonsense = 3 more {} }\nworkers = 0x3\n",
 	    ":1: unknown directive \"chanel\": did you mean channel?\n"
 	    ":2: workers = \"0x3\": write a whole number\n" },
+	{ "history = 100\ntls = yes\n",
+	    ":1: unknown directive \"history\": did you mean "
+	    "history-events?\n"
+	    ":2: unknown directive \"tls\": did you mean tls-certificate?\n" },
 	{ "includes(\"x\")\n",
 	    ":1: unknown directive \"includes\": did you mean include?\n" },
 	{ "frobnicate = 1\n",
 	    ":1: unknown directive \"frobnicate\": spillway.conf(5) lists "
 	    "them all\n" },
 	{ "channel \"x\" {\n\thistory = 3\n\tsned = off\n}\n",
-	    ":2: unknown directive \"history\": spillway.conf(5) lists them "
-	    "all\n"
+	    ":2: unknown directive \"history\": did you mean "
+	    "history-events?\n"
 	    ":3: unknown directive \"sned\": did you mean send?\n" },
 	{ "environment \"app\" {\n url = { \"http://x\" }\n}\nworkers = 999\n",
 	    ":1: unknown directive \"environment\": spillway.conf(5) lists "
