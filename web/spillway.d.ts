@@ -62,7 +62,8 @@ export interface StreamOptions {
 	/** Begin with the newest ones. */
 	last?: number;
 	/**
-	 * Asked before each attempt; `refresh`: the last one was refused.
+	 * Asked before each attempt, and when four fifths of a token's time
+	 * are over; `refresh`: a new one, the last was refused or ends soon.
 	 * Each 30 s without an answer it is asked once more.
 	 */
 	getToken?: (why: { refresh: boolean; reason?: string }) =>
