@@ -1,8 +1,9 @@
 #include "proxy/auth/origin.h"
 
 const char origin_refusal[] =
-    "Pages of this origin may not use the gateway: the operator names those "
-    "that may in allow-origin.";
+    "Pages of this origin may not use the gateway, which knows its own by "
+    "their Host: the operator names others in allow-origin, or has the proxy "
+    "on the way pass on the Host.";
 
 const char origin_exposed[] = "Retry-After, WWW-Authenticate";
 const char origin_methods[] = "GET, POST";

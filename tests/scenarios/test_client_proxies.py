@@ -1,13 +1,15 @@
 """Our own client behind the proxies of Debian: the best way that works."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import tempfile
 
-from gateway import GUARD, Scenario, main
+from gateway import GUARD, Scenario, WebSocket, Wire, main, request_head
 from test_client import ALL, Follower
+from test_documents import document
 
 NGINX = """
 daemon off;
@@ -55,7 +57,7 @@ def free_port():
 
 
 class BehindProxies(Scenario):
-    conf = 'retry = "100ms"'
+    conf = 'retry = "100ms"\nchannel "own" { send = publish }'
 
     def proxy(self, program, template, more):
         """Started in front of the gateway; returns its port."""
@@ -113,6 +115,44 @@ class BehindProxies(Scenario):
         failed = self.arrives("sse", "haproxy", HAPROXY,
                               "http-request del-header Upgrade")
         self.assertIn("ws", failed)
+
+    def own_page(self, port):
+        """How a WebSocket and a message of a page from there are answered."""
+        def answer(headers, method="GET", body=b""):
+            wire = Wire(port)
+            self.addCleanup(wire.close)
+            head = request_head("/stream/own", headers + [
+                ("Origin", f"http://127.0.0.1:{port}")], method=method)
+            wire.send(head.replace(b"Host: test",
+                                   b"Host: 127.0.0.1:%d" % port) + body)
+            return wire.response()
+
+        ws = answer([("Upgrade", "websocket"), ("Connection", "Upgrade"),
+                     ("Sec-WebSocket-Key", WebSocket.KEY),
+                     ("Sec-WebSocket-Version", "13")])
+        post = answer([("Content-Length", "1")], "POST", b"1")
+        return ws[0], post[0], post[2]
+
+    def test_nginx_as_the_readme_has_it_passes_pages_of_our_own(self):
+        block = re.search(r"^```nginx\nlocation / {\n(.*?)^}\n```$",
+                          document("README.md"), re.M | re.S)[1]
+        more = "".join(l for l in block.splitlines(True)
+                       if "proxy_pass" not in l)
+        port = self.proxy("nginx", NGINX, more)
+        self.assertEqual(self.own_page(port)[:2], (101, 201))
+        self.assertNotIn("ws", self.arrives("ws", "nginx", NGINX, more))
+
+    def test_haproxy_as_it_comes_passes_pages_of_our_own(self):
+        port = self.proxy("haproxy", HAPROXY, "")
+        self.assertEqual(self.own_page(port)[:2], (101, 201))
+
+    def test_a_proxy_with_a_host_of_its_own_is_told_of(self):
+        ws, post, body = self.own_page(self.proxy("nginx", NGINX, """
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection $http_connection;"""))
+        self.assertEqual((ws, post), (403, 403))
+        self.assertIn(b"pass on the Host", body)
 
     def test_nginx_as_it_comes_leaves_sse(self):
         failed = self.arrives("sse", "nginx", NGINX, "")
