@@ -23,9 +23,6 @@
 #ifndef SPILLWAY_SYSCONFDIR
 #define SPILLWAY_SYSCONFDIR "/etc/spillway"
 #endif
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "unknown"
-#endif
 
 enum exit_status { EXIT_FINE = 0, EXIT_START = 1, EXIT_USAGE = 2 };
 
@@ -381,6 +378,7 @@ main(int argc, char **argv)
 		return status;
 	}
 	log_set(conf->log_level, conf->log_json);
+	log_info("starting version=" PACKAGE_VERSION);
 	changes = strcmp(conf->user, "off") != 0;
 	block_signals(&awaited);
 	if (process_fill_standard() != SW_OK) {

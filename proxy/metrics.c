@@ -390,6 +390,9 @@ print_process(struct buf *out, const struct metrics_info *info)
 	struct rlimit files = { 0, 0 };
 
 	getrlimit(RLIMIT_NOFILE, &files);
+	head(out, "build_info", "gauge", "1, of the version that runs.");
+	buf_puts(
+	    out, "spillway_build_info{version=\"" PACKAGE_VERSION "\"} 1\n");
 	buf_printf(out,
 	    "# HELP process_cpu_seconds_total Time of processors used.\n"
 	    "# TYPE process_cpu_seconds_total counter\n"

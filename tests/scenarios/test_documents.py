@@ -122,6 +122,14 @@ route "/x/*" {{ }}
                 named += 1
         self.assertGreater(named, 15)
 
+    def test_of_the_version(self):
+        version = subprocess.run([DAEMON, "--version"], check=True, text=True,
+                                 capture_output=True).stdout.split()[1]
+        self.assertRegex(self.gateway.lines[0],
+                         f" info starting version={re.escape(version)}$")
+        self.assertEqual(self.gateway.metric(
+            "build_info", f'{{version="{version}"}}'), 1)
+
     def test_of_limits_that_are_counted(self):
         _, body = self.gateway.get("/metrics", api=True)
         text = document("SECURITY.md").partition("## Limits")[2]
