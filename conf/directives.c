@@ -228,7 +228,10 @@ static const struct directive rows[] = {
 	{ "history-events", KIND_COUNT, GROUP_CHANNELS, POLICY(history_events),
 	    .fallback = "10000", .max = 1000 * MILLION,
 	    .help = "Newest events of a channel that are kept for those who "
-		    "come back." },
+		    "come back. With 0, as for who is typing, they hear of a "
+		    "gap whenever something was published meanwhile: a "
+		    "stream's names the channel, so that a page can tell it "
+		    "from others; a poll's is of any of its channels." },
 	{ "history-age", KIND_MSEC, GROUP_CHANNELS, POLICY(history_age_ms),
 	    .fallback = "7d", .min = SECOND, .max = 3650 * DAY,
 	    .zero = "for ever", .help = "How long an event is kept." },

@@ -40,6 +40,7 @@ export interface StreamEvents<T = unknown> {
 	gap: {
 		readonly reason: 'trimmed' | 'epoch' | 'ahead';
 		readonly after: string | null; readonly first: string | null;
+		/** Polls do not say which of their channels it is. */
 		readonly channel?: string;
 	};
 	caughtup: { readonly cursor: string };
