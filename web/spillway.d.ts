@@ -147,6 +147,10 @@ type On<S, T> = {
 
 export interface Stream<T = unknown> extends On<Stream<T>, T> {}
 export class Stream<T = unknown> {
+	/**
+	 * A function is asked with each connect: for other channels, have it
+	 * say so and call reconnect(). The cursor goes on for all of them.
+	 */
 	constructor(url: string | URL | (() => string | URL),
 		options?: StreamOptions);
 	readonly state: State;

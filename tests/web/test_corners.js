@@ -677,6 +677,28 @@ test('what is asked for beside a stream ends with it', async () => {
 	s.close();
 });
 
+test('other channels go on behind the cursor', async () => {
+	const w = new World();
+	let rooms = 'a';
+	const s = new Spillway.Stream(() => `http://gw/stream/${rooms}`,
+		w.options({ transports: ['ws'] }));
+
+	w.gateway.publish(1);
+	await w.clock.advance(SECOND);
+	w.gateway.publish(2);
+	await w.clock.advance(SECOND);
+	rooms = 'a,b';
+	s.reconnect();
+	await w.clock.advance(SECOND);
+
+	const [first, second] = asked(w, 'ws');
+
+	assert.equal(new URL(first.url).pathname, '/stream/a');
+	assert.equal(new URL(second.url).pathname, '/stream/a,b');
+	assert.equal(param(second, 'after'), 'ep1-2');
+	s.close();
+});
+
 test('a gap is counted once', async () => {
 	const w = new World();
 
