@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "proxy/base/json.h"
+#include "proxy/tls/tls.h"
 
 static const uint64_t latency_bounds_us[LATENCY_BUCKETS] = { 10, 25, 50, 100,
 	250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000,
@@ -384,6 +385,34 @@ cpu_seconds(void)
 	    (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
+/* As Prometheus' text has them. */
+static void
+put_label(struct buf *out, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '\\' || *text == '"' || *text == '\n')
+			buf_puts(out, "\\");
+		buf_put(out, *text == '\n' ? "n" : text, 1);
+	}
+}
+
+static void
+print_certificates(struct buf *out, const struct tls_context *tls)
+{
+	struct tls_certificate_info c;
+
+	head(out, "tls_certificate_expires_seconds", "gauge",
+	    "End of a certificate that is served, in Unix time.");
+	for (size_t i = 0; tls_certificate_describe(tls, i, &c); i++) {
+		buf_printf(out,
+		    "spillway_tls_certificate_expires_seconds{place=\"%zu\","
+		    "file=\"",
+		    i + 1);
+		put_label(out, c.path);
+		buf_printf(out, "\"} %" PRId64 "\n", c.expires);
+	}
+}
+
 static void
 print_process(struct buf *out, const struct metrics_info *info)
 {
@@ -548,6 +577,8 @@ metrics_print(struct buf *out, const struct metrics *const *workers,
 	print_backend(out, workers, count);
 	print_routes(out, workers, count);
 	print_log(out, workers, count, info);
+	if (info->tls != NULL)
+		print_certificates(out, info->tls);
 	print_process(out, info);
 	return buf_error(out);
 }

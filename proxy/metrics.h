@@ -125,10 +125,13 @@ void metrics_latency(struct transport_metrics *m, uint64_t ns, uint64_t n);
 
 const char *bucket_name(enum bucket b);
 
+struct tls_context;
+
 /* What is not a worker's. */
 struct metrics_info {
 	struct log_stats log;
-	struct outbox_stats outbox; /* zeroed: there is none */
+	struct outbox_stats outbox;    /* zeroed: there is none */
+	const struct tls_context *tls; /* NULL: no certificates */
 	uint64_t started_unix_ms;
 	uint64_t event_memory;
 	uint64_t sessions;

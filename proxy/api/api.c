@@ -215,6 +215,7 @@ collect_info(struct exchange *x, const char **names)
 		.sessions =
 		    sessions_count(gateway_sessions(x->worker->gateway)),
 		.draining = x->worker->draining,
+		.tls = x->worker->tls,
 		.close_names = names,
 		.close_count = CLOSE_COUNT,
 	};

@@ -28,6 +28,8 @@ log_certificates(const struct tls_context *t)
 	clock_gettime(CLOCK_REALTIME, &now);
 	for (size_t i = 0; tls_certificate_describe(t, i, &c); i++) {
 		days = (c.expires - (int64_t)now.tv_sec) / (24 * 3600);
+		/* One that ended today has not a day left, but one less. */
+		days -= c.expires < (int64_t)now.tv_sec;
 		log_write(days < 7 || c.staple > TLS_STAPLE_GOOD ? LOG_WARN :
 								   LOG_INFO,
 		    "certificate file=%s kind=%s names=%s days-left=%" PRId64

@@ -97,6 +97,7 @@ class Defaults(unittest.TestCase):
 
 
 class Names(Scenario):
+    secure = ((),)
     conf = f"""
 backend = "http://127.0.0.1:1"
 bridge-secret = "{SECRET}"

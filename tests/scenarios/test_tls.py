@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 from certificates import Certificate, certificate, trusting
@@ -319,6 +320,16 @@ class Reload(Scenario):
             self.gateway.wait_log(
                 f" {level} certificate file={c.path} kind=ECDSA "
                 f"names=\\S+ days-left=({left}) ")
+
+    def test_metrics_say_when_each_ends(self):
+        first, other = certificate(days=3), certificate("a.test", days=40)
+        self.reload([first, other])
+        now = time.time()
+        for place, c, days in (1, first, 3), (2, other, 40):
+            ends = self.gateway.metric(
+                "tls_certificate_expires_seconds",
+                f'{{place="{place}",file="{c.path}"}}')
+            self.assertLess(abs(ends - now - days * 86400), 3600)
 
     def test_new_connections_get_the_new_one_and_streams_go_on(self):
         g = self.gateway
