@@ -288,8 +288,9 @@ start_workers(struct gateway *g)
 	    (err = log_start(g->log, sinks, (uint32_t)count)) != SW_OK ||
 	    (err = sockets_hand_out(&g->sockets, g->workers)) != SW_OK)
 		return err;
-	for (; g->started < count && err == SW_OK; g->started++)
-		err = worker_start(g->workers[g->started]);
+	while (g->started < count && err == SW_OK)
+		if ((err = worker_start(g->workers[g->started])) == SW_OK)
+			g->started++;
 	for (size_t i = 0; i < count && err == SW_OK; i++)
 		watchdog_add(&g->watchdog, g->workers[i]->loop);
 	return err != SW_OK ? err : start_outbox(g);

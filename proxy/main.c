@@ -361,7 +361,7 @@ main(int argc, char **argv)
 	struct gateway *g;
 	struct conf *conf;
 	bool changes;
-	int status;
+	int status, err;
 
 	if (argc > 1 && strcmp(argv[1], "token") == 0)
 		return token_command(argc - 1, argv + 1);
@@ -385,8 +385,10 @@ main(int argc, char **argv)
 		conf_free(conf);
 		return EXIT_START;
 	}
-	if (gateway_start(&g, conf) != SW_OK) {
-		log_error("not started");
+	if ((err = gateway_start(&g, conf)) != SW_OK) {
+		/* Whatever else it was, has been told where it was found. */
+		log_error("not started%s%s", err == SW_ENOMEM ? ": " : "",
+		    err == SW_ENOMEM ? err_info(err)->sentence : "");
 		return EXIT_START;
 	}
 	if (changes)

@@ -3,10 +3,12 @@
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "proxy/base/err.h"
+#include "proxy/base/log.h"
 
 enum {
 	NAME_BYTES = 16,
@@ -17,9 +19,14 @@ int
 thread_start(pthread_t *out, const char *name, void *(*run)(void *), void *ctx)
 {
 	char shown[NAME_BYTES];
+	int err = pthread_create(out, NULL, run, ctx);
 
-	if (pthread_create(out, NULL, run, ctx) != 0)
+	if (err != 0) {
+		log_error("thread %s: cannot be started: %s (see TasksMax, "
+			  "LimitNPROC and memory)",
+		    name, strerror(err));
 		return SW_EIO;
+	}
 	snprintf(shown, sizeof(shown), "%s", name);
 	pthread_setname_np(*out, shown);
 	return SW_OK;

@@ -5,7 +5,7 @@
 
 /*
  * Begin a thread whose name `top -H`, gdb and perf show: at most 15 bytes are
- * kept of it. SW_EIO if the system refuses one more.
+ * kept of it. SW_EIO, logged, if the system refuses one more.
  */
 int thread_start(
     pthread_t *out, const char *name, void *(*run)(void *), void *ctx);

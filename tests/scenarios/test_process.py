@@ -381,6 +381,35 @@ class Standard(unittest.TestCase):
         self.assertEqual(g.stop(), 0)
 
 
+@unittest.skipUnless(IS_ROOT, "only root can become somebody without threads")
+class FewThreads(unittest.TestCase):
+    """The system may refuse one: TasksMax, LimitNPROC."""
+
+    NOBODY_ELSE = "54321"  # what its processes have is counted together
+
+    def test_a_start_without_threads_ends_with_the_reason(self):
+        g = Gateway(workers=4)
+        self.addCleanup(g.close)
+        os.chmod(g.dir, 0o777)
+        refused, threads = 0, 4
+        while True:
+            g.wrap = ["setpriv", "--reuid", self.NOBODY_ELSE, "--clear-groups",
+                      "prlimit", f"--nproc={threads}"]
+            # Looking for leaks takes a thread as well.
+            g.env["ASAN_OPTIONS"] += ":detect_leaks=0"
+            g.start(expect_failure=True)
+            g.until(lambda: g.ended or g.lines[-1:] and
+                    g.lines[-1].endswith("info ready"))
+            if not g.ended:
+                break
+            self.assertEqual(g.wait_end(), 1, g.lines)
+            self.assertRegex("\n".join(g.lines), "error thread .*: "
+                             "cannot be started: .*TasksMax")
+            refused, threads = refused + 1, threads + 1
+        self.assertGreater(refused, 2)
+        self.assertEqual(g.publish("a", 1)["durable"], "normal")
+
+
 class Hardened(unittest.TestCase):
     def test_a_crash_leaves_no_core_dump(self):
         with Gateway() as g:
