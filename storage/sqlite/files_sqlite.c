@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,12 +14,9 @@
 #include "proxy/base/log.h"
 #include "storage/store.h"
 
-/*
- * A lock file beside the database: SQLite's own locks would let a second daemon
- * in between two transactions, and give the same ids out again.
- */
-int
-lock_take(const char *path, int *fd, char *reason)
+/* Take the lock of that name. */
+static int
+take(const char *path, int *fd, char *reason)
 {
 	char name[4096], owner[32];
 	ssize_t n;
@@ -47,6 +46,47 @@ lock_take(const char *path, int *fd, char *reason)
 	    "its own",
 	    owner);
 	return SW_ELOCKED;
+}
+
+/* Where a link of that name leads to, for free(); NULL if it is none. */
+static char *
+follow(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode) ?
+	    realpath(path, NULL) :
+	    NULL;
+}
+
+int
+store_lock_take(struct store_lock *l, const char *path, char *reason)
+{
+	struct stat st;
+	char *real;
+	int err;
+
+	*l = (struct store_lock){ -1, -1 };
+	if ((err = take(path, &l->named, reason)) != SW_OK)
+		return err;
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink > 1)
+		log_warn("store: %s has other names (hard links): a gateway "
+			 "that uses one of them is not kept out",
+		    path);
+	if ((real = follow(path)) == NULL)
+		return SW_OK;
+	err = take(real, &l->linked, reason);
+	free(real);
+	return err;
+}
+
+void
+store_lock_drop(struct store_lock *l)
+{
+	if (l->linked >= 0)
+		close(l->linked);
+	if (l->named >= 0)
+		close(l->named);
 }
 
 int

@@ -7,9 +7,21 @@
  */
 
 /*
- * Become the only daemon that uses the store, until `*fd` is closed. SW_ELOCKED
- * if another one is; the reason, of 256 bytes, says which.
+ * Lock files beside the database: SQLite's own locks would let a second daemon
+ * in between two transactions, and give the same ids out again. If the store's
+ * name is a link, the name that it leads to has one as well, as others may know
+ * the file by that or by another link.
  */
-int lock_take(const char *path, int *fd, char *reason);
+struct store_lock {
+	int named, linked; /* descriptors; -1: none */
+};
+
+/*
+ * Become the only daemon that uses the store. SW_ELOCKED if another one is; the
+ * reason, of 256 bytes, says which. Whatever it returns, the lock is to be
+ * dropped.
+ */
+int store_lock_take(struct store_lock *l, const char *path, char *reason);
+void store_lock_drop(struct store_lock *l);
 
 #endif

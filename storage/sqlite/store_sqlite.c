@@ -57,7 +57,7 @@ struct store_sqlite {
 	struct store base;
 	char *path;
 	bool shared; /* with other processes */
-	int lock_fd;
+	struct store_lock lock;
 	struct db db;
 	sqlite3_stmt *statements[STATEMENTS];
 	struct checkpointer *checkpointer;
@@ -180,7 +180,7 @@ explain_failure(const struct store_sqlite *s, int err)
 	slash = strrchr(dir, '/');
 	if (slash != NULL && slash != dir) {
 		*slash = '\0';
-		if (access(dir, F_OK) != 0) {
+		if (access(dir, F_OK) != 0 && errno == ENOENT) {
 			log_error("store: %s: the directory %s does not exist: "
 				  "create it, or set `store` to another place",
 			    s->path, dir);
@@ -508,8 +508,7 @@ sqlite_close(struct store *base)
 		sqlite3_finalize(s->statements[i]);
 	/* The last connection moves all pages and removes the log's file. */
 	db_close(&s->db);
-	if (s->lock_fd >= 0)
-		close(s->lock_fd);
+	store_lock_drop(&s->lock);
 	views_fini(&s->views);
 	free(s->path);
 	free(s);
@@ -615,11 +614,11 @@ store_sqlite_open(struct store **out, const char *path, bool shared)
 	s->base.ops = &sqlite_ops;
 	s->shared = shared;
 	views_init(&s->views);
-	s->lock_fd = -1;
+	s->lock = (struct store_lock){ -1, -1 };
 	s->path = strdup(path);
 	if (s->path == NULL)
 		err = SW_ENOMEM;
-	else if ((err = lock_take(s->path, &s->lock_fd, s->base.reason)) !=
+	else if ((err = store_lock_take(&s->lock, s->path, s->base.reason)) !=
 		SW_OK ||
 	    (err = open_database(s)) != SW_OK)
 		explain_failure(s, err);

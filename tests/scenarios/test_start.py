@@ -241,6 +241,30 @@ class InTheWay(Scenario):
                           other.poll("a", after="start")["events"]], ids)
         self.assertIn("in use by", self.fails(self.gateway))
 
+    def test_a_store_has_one_gateway_whatever_name_it_goes_by(self):
+        """Two of them would acknowledge two events with one id."""
+        g = self.gateway
+        names = [g.dir + "/link.db", g.dir + "/farther.db"]
+        for target, name in zip([g.store] + names, names):
+            os.symlink(target, name)
+        by_link, farther = (self.start_other(store=name) for name in names)
+        for other in (by_link, farther):
+            self.assertIn(f"in use by process {g.process.pid}",
+                          self.fails(other))
+        self.works()
+        g.kill9()
+        by_link.start()
+        for other in (g, farther):
+            self.assertIn(f"in use by process {by_link.process.pid}",
+                          self.fails(other))
+        self.assertEqual(len(by_link.poll("a", after="start")["events"]), 1)
+
+    def test_hard_links_are_warned_of(self):
+        g = self.gateway
+        os.link(g.store, g.dir + "/other.db")
+        g.restart()
+        g.wait_log(f"warn store: {g.store} has other names")
+
     def test_other_programs_find_the_store_locked_unless_it_is_shared(self):
         def rows():
             db = sqlite3.connect(g.store, timeout=0)
@@ -278,6 +302,20 @@ class InTheWay(Scenario):
         other.configure("")
         self.assertRegex(self.fails(other), re.escape(other.dir + "/no/such") +
                          " does not exist: create it")
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root becomes somebody else")
+    def test_a_directory_that_cannot_be_reached(self):
+        """It does exist: who reads otherwise would look for it in vain."""
+        other = self.start_other()
+        other.store = other.dir + "/closed/state/spillway.db"
+        os.makedirs(other.dir + "/closed/state")
+        os.chmod(other.dir, 0o755)
+        os.chmod(other.dir + "/closed", 0o700)
+        other.configure("")
+        other.wrap = ["setpriv", "--reuid", "65534", "--clear-groups"]
+        log = self.fails(other)
+        self.assertIn("Permission denied", log)
+        self.assertNotIn("does not exist", log)
 
     def test_a_lock_that_cannot_be_opened(self):
         g = self.gateway
