@@ -70,7 +70,8 @@ static void *
 reader_main(void *arg)
 {
 	struct readers *rs = arg;
-	struct store_reader *reader = NULL;
+	/* Not when somebody asks: its files may have been taken away then. */
+	struct store_reader *reader = open_reader(rs);
 
 	setpriority(PRIO_PROCESS, 0, READER_NICE);
 	pthread_mutex_lock(&rs->lock);

@@ -155,6 +155,8 @@ open_file(struct outbox_db *o, const char *path)
 		err = read_reserved(o);
 	for (int i = 0; i < STATEMENTS && err == SW_OK; i++)
 		err = db_prepare(&o->db, &o->statements[i], sql[i]);
+	if (err == SW_OK)
+		db_remember_files(&o->db);
 	return err;
 }
 
@@ -217,7 +219,9 @@ outbox_db_reserved(const struct outbox_db *o)
 int
 outbox_db_begin(struct outbox_db *o)
 {
-	return db_exec(&o->db, "BEGIN IMMEDIATE");
+	int err = db_check_files(&o->db);
+
+	return err == SW_OK ? db_exec(&o->db, "BEGIN IMMEDIATE") : err;
 }
 
 int

@@ -77,7 +77,10 @@ checkpointer_open(struct checkpointer **out, const char *path,
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->work, NULL);
 	if ((err = db_open(&c->db, path, mode, c->reason)) != SW_OK ||
-	    (err = db_exec(&c->db, "PRAGMA synchronous = NORMAL")) != SW_OK)
+	    /* Reading opens the log: later another file might have its name. */
+	    (err = db_exec(&c->db,
+		 "PRAGMA synchronous = NORMAL; PRAGMA schema_version")) !=
+		SW_OK)
 		goto fail;
 	if ((err = thread_start(
 		 &c->thread, "checkpointer", checkpointer_main, c)) != SW_OK)

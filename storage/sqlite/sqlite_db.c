@@ -5,14 +5,17 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "proxy/base/clock.h"
 #include "proxy/base/err.h"
 
 enum {
 	REASON_SIZE = 256,
 	/* How long another process's lock is waited for: a shell, a backup. */
 	BUSY_TIMEOUT_MS = 5000,
+	LOOK_MS = 1000, /* at where the files are, so often */
 };
 
 static int
@@ -180,6 +183,70 @@ db_close(struct db *d)
 {
 	sqlite3_close(d->handle);
 	d->handle = NULL;
+}
+
+/* SW_ENOENT: the name leads nowhere. */
+static int
+find_file(struct db_file *out, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return errno == ENOENT || errno == ENOTDIR ? SW_ENOENT : SW_EIO;
+	*out = (struct db_file){ st.st_dev, st.st_ino };
+	return SW_OK;
+}
+
+/* Who may not look any more does not know better. */
+static bool
+is_elsewhere(const struct db_file *was, const char *path)
+{
+	struct db_file now = *was;
+
+	return was->number != 0 &&
+	    (find_file(&now, path) == SW_ENOENT || now.number != was->number ||
+		now.device != was->device);
+}
+
+void
+db_remember_files(struct db *d)
+{
+	const char *path = sqlite3_db_filename(d->handle, "main");
+
+	d->file = d->log = (struct db_file){ 0 };
+	/* What is not there is not missed later. */
+	if (path != NULL && path[0] != '\0' &&
+	    find_file(&d->file, path) == SW_OK)
+		(void)find_file(&d->log, sqlite3_filename_wal(path));
+	d->looked_ms = clock_monotonic_ms();
+	d->displaced = false;
+}
+
+bool
+db_is_displaced(const struct db *d)
+{
+	const char *path = sqlite3_db_filename(d->handle, "main");
+
+	return d->file.number != 0 &&
+	    (is_elsewhere(&d->file, path) ||
+		is_elsewhere(&d->log, sqlite3_filename_wal(path)));
+}
+
+int
+db_check_files(struct db *d)
+{
+	uint64_t now = clock_monotonic_ms();
+
+	if (now - d->looked_ms >= LOOK_MS) {
+		d->looked_ms = now;
+		d->displaced = db_is_displaced(d);
+	}
+	if (!d->displaced)
+		return SW_OK;
+	snprintf(d->reason, REASON_SIZE,
+	    "the database file was removed, renamed or replaced while it is "
+	    "in use: put it back, or restart to go on with what is there");
+	return SW_ESTORE;
 }
 
 int

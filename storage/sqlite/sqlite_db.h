@@ -8,12 +8,20 @@
 
 #include "proxy/base/str.h"
 
+/* Which file it is, whatever its name; all of it 0: not known. */
+struct db_file {
+	uint64_t device, number;
+};
+
 /*
  * A connection to the database file and the few things that all parts of the
  * SQLite store do with one. A connection belongs to one thread at a time.
  */
 struct db {
 	sqlite3 *handle;
+	struct db_file file, log; /* see db_remember_files */
+	uint64_t looked_ms;       /* at them, last */
+	bool displaced;           /* they were not there */
 	bool read_only; /* the file could be opened for reading alone */
 	bool locked;    /* by another process, when it was waited for last */
 	char *reason;   /* where failures are explained, of 256 bytes */
@@ -34,6 +42,19 @@ enum db_mode {
 /* SW_ENOENT without a file to read; else as db_error. */
 int db_open(struct db *d, const char *path, enum db_mode mode, char *reason);
 void db_close(struct db *d);
+
+/*
+ * Remember which files the names of the database and of its write-ahead log
+ * lead to. They are displaced when these names lead elsewhere by now, or
+ * nowhere: what is written to a file that was removed ends with the process,
+ * one that was renamed is not found by the next, and a connection that is
+ * opened to another file takes the memory that it shares with the others from
+ * below them.
+ */
+void db_remember_files(struct db *d);
+bool db_is_displaced(const struct db *d); /* any thread */
+/* SW_ESTORE, with the reason, while they are; looks once a second. */
+int db_check_files(struct db *d);
 
 /* The code for what the connection's last call returned; sets the reason. */
 int db_error(struct db *d, int code);

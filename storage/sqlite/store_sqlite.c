@@ -262,7 +262,10 @@ save_number(struct store_sqlite *s, const char *name, uint64_t value)
 static int
 sqlite_begin(struct store *base, bool sync)
 {
-	return groups_begin(self(base)->groups, sync);
+	struct store_sqlite *s = self(base);
+	int err = db_check_files(&s->db);
+
+	return err == SW_OK ? groups_begin(s->groups, sync) : err;
 }
 
 static int
@@ -519,6 +522,8 @@ sqlite_reader_open(struct store_reader **out, struct store *base)
 {
 	struct store_sqlite *s = self(base);
 
+	if (db_is_displaced(&s->db))
+		return SW_ESTORE;
 	return reader_sqlite_open(out, s->path,
 	    s->shared ? DB_READER : DB_READER_ALONE, &s->views,
 	    groups_tail(s->groups));
@@ -593,6 +598,7 @@ open_database(struct store_sqlite *s)
 		 &s->checkpointer, s->path, mode, s->payloads)) != SW_OK)
 		return err;
 	sqlite3_wal_hook(s->db.handle, on_commit, s);
+	db_remember_files(&s->db);
 	return groups_open(&s->groups, &s->db, s->path, s->keys, s->payloads,
 	    s->checkpointer, &s->base.unsettled);
 }

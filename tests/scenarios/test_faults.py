@@ -507,6 +507,48 @@ class SmallDisk(Failing):
         self.assertEqual(self.everything()[:-1], stored)
 
 
+class Displaced(Failing):
+    """Files that are taken away from under the daemon, by rm or by mv."""
+
+    reason = "database file was removed, renamed or replaced"
+
+    def setUp(self):
+        self.gateway = g = Gateway(self.conf)
+        self.addCleanup(g.close)
+        self.place, self.aside = g.dir + "/state", g.dir + "/aside"
+        os.mkdir(self.place)
+        g.store = self.place + "/spillway.db"
+        g.configure(self.conf)
+        g.start()
+
+    def test_a_directory_that_is_renamed_and_back(self):
+        self.story(lambda: os.rename(self.place, self.aside),
+                   lambda: os.rename(self.aside, self.place), self.reason)
+
+    def test_another_file_in_its_place(self):
+        def replace():
+            os.rename(self.gateway.store, self.aside)
+            shutil.copy(self.aside, self.gateway.store)
+
+        self.story(replace,
+                   lambda: os.rename(self.aside, self.gateway.store),
+                   self.reason)
+
+    def test_what_is_removed_acknowledges_nothing_more(self):
+        for name in ("", "-wal"):
+            g = self.gateway
+            self.assertEqual(self.publish("1")[0], 201)
+            os.unlink(g.store + name)
+            self.until_refused([], self.reason)
+            self.unready(self.reason)
+            # Not for those who look alone: history is there until the end.
+            self.assertEqual(self.everything()[0][1], "1")
+            self.assertEqual(g.stop(), 0)
+            g.start()
+            self.assertEqual(self.publish("2")[0], 201)
+            g.api("DELETE", "/v1/channels/a")
+
+
 class SmallDiskOfPayloads(SmallDisk):
     size = 40000
 
