@@ -12,6 +12,9 @@
 /* Ids are set aside in blocks, so that none is given out twice. */
 enum { RESERVE_IDS = 1 << 20 };
 
+/* 2020: a clock that is before it was never set. */
+#define CLOCK_SET_MS UINT64_C(1577836800000)
+
 /* How a record was before this group changed it. */
 struct undo {
 	struct record *record;
@@ -511,16 +514,29 @@ try_group(struct writer *w, struct group *g)
 	return err;
 }
 
+/*
+ * Time does not run backwards in the log when a clock is put right by a little.
+ * One that is put right by more was wrong for what is there: to wait until it
+ * has caught up might take years, in which nothing grows old. But one that has
+ * lost its battery is wrong now, and what got its time would be too old as soon
+ * as it is right again.
+ */
+static uint64_t
+time_of_log(uint64_t last_ms, uint64_t now_ms)
+{
+	bool set_back =
+	    now_ms >= CLOCK_SET_MS && now_ms + CLOCK_LEAP_MS < last_ms;
+
+	return now_ms > last_ms || set_back ? now_ms : last_ms;
+}
+
 static int
 commit_once(struct writer *w, struct group *g)
 {
 	uint64_t start = clock_ns(CLOCK_MONOTONIC);
-	uint64_t now = clock_unix_ms();
 	int err;
 
-	/* Time never runs backwards in the log, whatever the clock does. */
-	if (now > w->last_time_ms)
-		w->last_time_ms = now;
+	w->last_time_ms = time_of_log(w->last_time_ms, clock_unix_ms());
 	g->time_ms = w->last_time_ms;
 	err = try_group(w, g);
 	if (err != SW_OK)

@@ -1,5 +1,6 @@
 #include "storage/janitor.h"
 
+#include <inttypes.h>
 #include <time.h>
 
 #include "proxy/base/clock.h"
@@ -36,10 +37,16 @@ enum {
 	REST_MS = 60000, /* when there is nothing to watch either */
 };
 
+static int64_t
+clock_ahead_ms(void)
+{
+	return (int64_t)clock_unix_ms() - (int64_t)clock_monotonic_ms();
+}
+
 void
 janitor_init(struct janitor *j)
 {
-	*j = (struct janitor){ .hand = 0 };
+	*j = (struct janitor){ .ahead_ms = clock_ahead_ms() };
 	list_init(&j->to_save);
 }
 
@@ -390,7 +397,7 @@ patrol_early(struct janitor *j, struct writer *w, bool busy)
 /* Forgetting keys. */
 
 struct expiry {
-	uint64_t before_ms;
+	uint64_t before_ms, latest_ms;
 	unsigned count;
 };
 
@@ -399,7 +406,8 @@ expire_keys(struct writer *w, void *ctx)
 {
 	const struct expiry *e = ctx;
 
-	return w->store->ops->expire_keys(w->store, e->before_ms, e->count);
+	return w->store->ops->expire_keys(
+	    w->store, e->before_ms, e->latest_ms, e->count);
 }
 
 /* Forget some keys that are too old. */
@@ -420,8 +428,9 @@ expire_some(struct janitor *j, struct writer *w, bool busy)
 	e.before_ms = (uint64_t)now.tv_sec * 1000;
 	if (e.before_ms <= age)
 		return SW_OK;
+	e.latest_ms = e.before_ms + CLOCK_LEAP_MS;
 	e.before_ms -= age;
-	keys_expire(w->keys, e.before_ms);
+	keys_expire(w->keys, e.before_ms, e.latest_ms);
 	return writer_in_transaction(w, expire_keys, &e);
 }
 
@@ -442,11 +451,32 @@ forget_some(struct janitor *j, struct writer *w, bool busy)
 						 forget_step(&j->forget, w);
 }
 
+/* The clock, beside time as it passes by itself. */
+static void
+watch_clock(struct janitor *j)
+{
+	int64_t ahead_ms = clock_ahead_ms();
+	int64_t leap_ms = ahead_ms - j->ahead_ms;
+
+	j->ahead_ms = ahead_ms;
+	if (leap_ms > CLOCK_LEAP_MS)
+		log_warn("clock: set forward by %" PRId64
+			 " s, or the machine slept: history-age, "
+			 "idempotency-age and the ends of tokens go by it",
+		    leap_ms / 1000);
+	else if (leap_ms < -CLOCK_LEAP_MS)
+		log_warn("clock: set back by %" PRId64
+			 " s: times of events, history-age, idempotency-age "
+			 "and the ends of tokens go by it",
+		    -leap_ms / 1000);
+}
+
 static void
 once_a_second(struct janitor *j, struct writer *w)
 {
 	bool failing;
 
+	watch_clock(j);
 	pthread_mutex_lock(&w->health.lock);
 	failing = w->health.failing;
 	pthread_mutex_unlock(&w->health.lock);

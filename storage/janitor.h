@@ -18,7 +18,8 @@
  *   when the store is larger than it may be;
  * - forgetting idempotency keys that are too old, and idle channels, see
  *   storage/forget.h;
- * - asking a store that failed whether it works again.
+ * - asking a store that failed whether it works again;
+ * - telling when the clock, by which age is judged, was set.
  *
  * Of the writer's thread.
  */
@@ -56,6 +57,8 @@ struct janitor {
 
 	unsigned turn; /* of what is due, what comes first */
 	bool resting;  /* something failed: until the second is over */
+
+	int64_t ahead_ms; /* the clock, of time as it passes by itself */
 
 	uint64_t next_second_ms; /* monotonic: what is done once a second */
 };

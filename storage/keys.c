@@ -143,13 +143,27 @@ keys_undo(struct keys *k, uint64_t first_id)
 	}
 }
 
+static void
+turn_back(struct keys *k, uint64_t latest_ms)
+{
+	list_each (node, &k->by_age) {
+		struct entry *e = container_of(node, struct entry, node);
+
+		if (e->time_ms > latest_ms)
+			e->time_ms = latest_ms;
+	}
+}
+
 void
-keys_expire(struct keys *k, uint64_t before_ms)
+keys_expire(struct keys *k, uint64_t before_ms, uint64_t latest_ms)
 {
 	while (!list_empty(&k->by_age)) {
 		struct entry *e =
 		    container_of(k->by_age.next, struct entry, node);
 
+		/* Those behind it would wait for it. */
+		if (e->time_ms > latest_ms)
+			turn_back(k, latest_ms);
 		if (e->time_ms >= before_ms)
 			return;
 		forget(k, e);

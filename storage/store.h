@@ -106,10 +106,11 @@ struct store_ops {
 	int (*add_key)(struct store *s, struct str channel, struct str key,
 	    uint64_t id, uint64_t time_ms);
 	/*
-	 * Forget keys older than `before_ms` among the next `count` ones; the
-	 * next call goes on behind them, and round again.
+	 * Forget keys older than `before_ms` among the next `count` ones, see
+	 * keys_expire; the next call goes on behind them, and round again.
 	 */
-	int (*expire_keys)(struct store *s, uint64_t before_ms, unsigned count);
+	int (*expire_keys)(struct store *s, uint64_t before_ms,
+	    uint64_t latest_ms, unsigned count);
 
 	/*
 	 * Visit rows above `after` in order of ids until the visitor returns

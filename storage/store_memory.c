@@ -265,10 +265,11 @@ memory_add_key(struct store *base, struct str channel, struct str key,
 }
 
 static int
-memory_expire_keys(struct store *base, uint64_t before_ms, unsigned count)
+memory_expire_keys(
+    struct store *base, uint64_t before_ms, uint64_t latest_ms, unsigned count)
 {
 	(void)count;
-	keys_expire(self(base)->keys, before_ms);
+	keys_expire(self(base)->keys, before_ms, latest_ms);
 	return SW_OK;
 }
 

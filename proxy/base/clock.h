@@ -4,6 +4,9 @@
 #include <stdint.h>
 #include <time.h>
 
+/* A clock that differs by more all at once was set, or the machine slept. */
+enum { CLOCK_LEAP_MS = 60000 };
+
 /*
  * What time it is, where no loop knows: see loop_now_ms and loop_unix_ms. Any
  * thread.

@@ -5,7 +5,14 @@
 #include "proxy/base/buf.h"
 #include "proxy/base/err.h"
 
-enum statement { SQL_FIND, SQL_ADD, SQL_NEXT, SQL_REMOVE, STATEMENTS };
+enum statement {
+	SQL_FIND,
+	SQL_ADD,
+	SQL_NEXT,
+	SQL_REMOVE,
+	SQL_DATE,
+	STATEMENTS
+};
 
 static const char *const sql[STATEMENTS] = {
 	[SQL_FIND] = "SELECT id, time FROM idempotency"
@@ -18,6 +25,8 @@ static const char *const sql[STATEMENTS] = {
 		     " ORDER BY channel, key LIMIT ?",
 	[SQL_REMOVE] = "DELETE FROM idempotency"
 		       " WHERE channel = ? AND key = ?",
+	[SQL_DATE] = "UPDATE idempotency SET time = ?3"
+		     " WHERE channel = ?1 AND key = ?2",
 };
 
 struct keys_sqlite {
@@ -90,14 +99,27 @@ keys_sqlite_add(struct keys_sqlite *k, struct str channel, struct str key,
 	return db_run(k->db, q);
 }
 
+/* Run that for the key at which the walk stands. */
 static int
-remove_key(struct keys_sqlite *k)
+run_here(struct keys_sqlite *k, enum statement which)
 {
-	sqlite3_stmt *q = k->statements[SQL_REMOVE];
+	sqlite3_stmt *q = k->statements[which];
 
 	db_bind_text(q, 1, buf_str(&k->channel));
 	db_bind_text(q, 2, buf_str(&k->key));
 	return db_run(k->db, q);
+}
+
+static int
+judge_here(struct keys_sqlite *k, uint64_t time_ms, uint64_t before_ms,
+    uint64_t latest_ms)
+{
+	if (time_ms < before_ms)
+		return run_here(k, SQL_REMOVE);
+	if (time_ms <= latest_ms)
+		return SW_OK;
+	db_bind_u64(k->statements[SQL_DATE], 3, latest_ms);
+	return run_here(k, SQL_DATE);
 }
 
 /* Keep a copy of where the walk over the keys stands. */
@@ -113,25 +135,26 @@ remember_key(struct keys_sqlite *k, struct str channel, struct str key)
 }
 
 int
-keys_sqlite_expire(struct keys_sqlite *k, uint64_t before_ms, unsigned count)
+keys_sqlite_expire(struct keys_sqlite *k, uint64_t before_ms,
+    uint64_t latest_ms, unsigned count)
 {
 	sqlite3_stmt *q = k->statements[SQL_NEXT];
 	int err = SW_OK;
 
 	/* Removing below the open walk is safe: the row was passed already. */
 	for (unsigned i = 0; i < count && err == SW_OK; i++) {
-		bool expired;
+		uint64_t time_ms;
 
 		db_bind_text(q, 1, buf_str(&k->channel));
 		db_bind_text(q, 2, buf_str(&k->key));
 		sqlite3_bind_int(q, 3, 1);
 		if ((err = db_row(k->db, q)) != SW_OK)
 			break;
-		expired = db_u64(q, 2) < before_ms;
+		time_ms = db_u64(q, 2);
 		err = remember_key(k, db_text(q, 0), db_text(q, 1));
 		sqlite3_reset(q);
-		if (err == SW_OK && expired)
-			err = remove_key(k);
+		if (err == SW_OK)
+			err = judge_here(k, time_ms, before_ms, latest_ms);
 	}
 	if (err == SW_ENOENT) /* the end: round again */
 		return remember_key(k, STR(""), STR(""));

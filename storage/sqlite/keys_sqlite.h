@@ -18,10 +18,10 @@ int keys_sqlite_find(struct keys_sqlite *k, struct str channel, struct str key,
 int keys_sqlite_add(struct keys_sqlite *k, struct str channel, struct str key,
     uint64_t id, uint64_t time_ms);
 /*
- * Forget keys older than `before_ms` among the next `count` ones; the next call
- * goes on behind them, and round again.
+ * Forget keys older than `before_ms` among the next `count` ones, see
+ * keys_expire; the next call goes on behind them, and round again.
  */
-int keys_sqlite_expire(
-    struct keys_sqlite *k, uint64_t before_ms, unsigned count);
+int keys_sqlite_expire(struct keys_sqlite *k, uint64_t before_ms,
+    uint64_t latest_ms, unsigned count);
 
 #endif

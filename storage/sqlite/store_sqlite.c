@@ -422,12 +422,13 @@ sqlite_add_key(struct store *base, struct str channel, struct str key,
 }
 
 static int
-sqlite_expire_keys(struct store *base, uint64_t before_ms, unsigned count)
+sqlite_expire_keys(
+    struct store *base, uint64_t before_ms, uint64_t latest_ms, unsigned count)
 {
 	struct store_sqlite *s = self(base);
 
 	groups_mix(s->groups);
-	return keys_sqlite_expire(s->keys, before_ms, count);
+	return keys_sqlite_expire(s->keys, before_ms, latest_ms, count);
 }
 
 static int

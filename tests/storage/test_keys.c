@@ -83,7 +83,7 @@ START_TEST(a_key_that_comes_again_is_replaced)
 	add(k, "room", "b", 2, 20);
 	add(k, "room", "a", 3, 30);
 	ck_assert_uint_eq(find(k, "room", "a"), 3);
-	keys_expire(k, 25);
+	keys_expire(k, 25, UINT64_MAX);
 	ck_assert_uint_eq(find(k, "room", "a"), 3);
 	ck_assert_uint_eq(find(k, "room", "b"), 0);
 	keys_free(k);
@@ -100,15 +100,34 @@ START_TEST(keys_before_a_time_are_forgotten)
 		add(k, "room", key, i, i * 10);
 	}
 	for (unsigned before = 0; before <= 1001; before += 77) {
-		keys_expire(k, before * 10);
+		keys_expire(k, before * 10, UINT64_MAX);
 		for (unsigned i = 1; i <= 1000; i++) {
 			snprintf(key, sizeof(key), "%u", i);
 			ck_assert_uint_eq(
 			    find(k, "room", key), i >= before ? i : 0);
 		}
 	}
-	keys_expire(k, UINT64_MAX);
+	keys_expire(k, UINT64_MAX, UINT64_MAX);
 	ck_assert_uint_eq(find(k, "room", "1000"), 0);
+	keys_free(k);
+}
+END_TEST
+
+START_TEST(keys_of_a_clock_that_was_ahead_grow_old_like_others)
+{
+	struct keys *k = make();
+
+	add(k, "room", "ahead", 1, 900000);
+	add(k, "room", "more", 2, 950000);
+	add(k, "room", "now", 3, 110);
+	keys_expire(k, 50, 120);
+	ck_assert_uint_eq(find(k, "room", "ahead"), 1);
+	keys_expire(k, 115, 190);
+	ck_assert_uint_eq(find(k, "room", "ahead"), 1);
+	keys_expire(k, 121, 190);
+	ck_assert_uint_eq(find(k, "room", "ahead"), 0);
+	ck_assert_uint_eq(find(k, "room", "more"), 0);
+	ck_assert_uint_eq(find(k, "room", "now"), 0);
 	keys_free(k);
 }
 END_TEST
@@ -166,5 +185,6 @@ SUITE("storage/keys", TEST(a_key_is_found_again_with_its_id_and_time),
     TEST(channels_do_not_share_keys), TEST(a_key_may_have_any_bytes),
     TEST(a_key_that_comes_again_is_replaced),
     TEST(keys_before_a_time_are_forgotten),
+    TEST(keys_of_a_clock_that_was_ahead_grow_old_like_others),
     TEST(keys_of_events_that_were_not_published_are_undone),
     TEST(a_key_that_is_too_long_is_refused), TEST(freeing_forgets_what_is_left))

@@ -274,12 +274,15 @@ START_TEST(a_rollback_takes_keys_back)
 }
 END_TEST
 
+/* What is later was stored while the clock was ahead. */
+enum { LATEST_MS = 120 };
+
 static void
 expire(struct shop *t, uint64_t before_ms, unsigned count)
 {
 	engine_begin(t->store);
 	ck_assert_int_eq(
-	    t->ops->expire_keys(t->store, before_ms, count), SW_OK);
+	    t->ops->expire_keys(t->store, before_ms, LATEST_MS, count), SW_OK);
 	engine_commit(t->store);
 }
 
@@ -322,6 +325,27 @@ START_TEST(old_keys_are_forgotten_in_one_round_of_steps)
 	for (unsigned i = 0; i <= KEYS / STEP; i++)
 		expire(&t, 50, STEP);
 	check_many_keys(&t, KEYS);
+	shop_close(&t);
+}
+END_TEST
+
+START_TEST(keys_of_a_clock_that_was_ahead_grow_old_like_others)
+{
+	struct shop t;
+
+	shop_open(&t, _i);
+	engine_begin(t.store);
+	add_key(&t, "a", "ahead", 1, 900000);
+	add_key(&t, "b", "ahead", 2, LATEST_MS + 1);
+	engine_commit(t.store);
+	for (unsigned i = 0; i < 2; i++)
+		expire(&t, LATEST_MS, 10);
+	ck_assert_uint_eq(find_key(&t, "a", "ahead"), 1);
+	ck_assert_uint_eq(find_key(&t, "b", "ahead"), 2);
+	for (unsigned i = 0; i < 2; i++)
+		expire(&t, LATEST_MS + 1, 10);
+	ck_assert_uint_eq(find_key(&t, "a", "ahead"), 0);
+	ck_assert_uint_eq(find_key(&t, "b", "ahead"), 0);
 	shop_close(&t);
 }
 END_TEST
@@ -832,6 +856,7 @@ SUITE("storage/store", LOOP(a_committed_row_reads_back_as_it_was, ENGINES),
     LOOP(an_expired_key_that_is_still_there_gives_way, ENGINES),
     LOOP(a_rollback_takes_keys_back, ENGINES),
     LOOP(old_keys_are_forgotten_in_one_round_of_steps, ENGINES),
+    LOOP(keys_of_a_clock_that_was_ahead_grow_old_like_others, ENGINES),
     LOOP(forgetting_keys_goes_round_and_round, ENGINES),
     LOOP(keys_at_the_limit_of_age_stay, ENGINES),
     LOOP(a_scan_goes_through_committed_rows_in_order, ENGINES),
