@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -135,6 +136,15 @@ tell(const char *file, struct str faults, bool running)
 	}
 }
 
+static bool
+is_pipe(const char *file)
+{
+	struct stat st;
+
+	return stat(file, &st) == 0 &&
+	    (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
 /* The configuration, or NULL after its faults were told. */
 static struct conf *
 load(const struct options *o, bool running)
@@ -143,6 +153,14 @@ load(const struct options *o, bool running)
 	struct buf faults;
 	int err;
 
+	/* Nothing would come of it but defaults, or a wait without an end. */
+	if (running && is_pipe(o->file)) {
+		tell(o->file,
+		    str_of("is a pipe, and what it had was read: have it in a "
+			   "file, for SIGHUP to read again"),
+		    running);
+		return NULL;
+	}
 	buf_init(&faults, 1 << 20);
 	err = conf_load(&conf, o->file, &faults);
 	if (err != SW_OK && buf_len(&faults) > 0) {

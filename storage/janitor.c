@@ -462,12 +462,13 @@ watch_clock(struct janitor *j)
 	if (leap_ms > CLOCK_LEAP_MS)
 		log_warn("clock: set forward by %" PRId64
 			 " s, or the machine slept: history-age, "
-			 "idempotency-age and the ends of tokens go by it",
+			 "idempotency-age, outbox-max-age and the ends of "
+			 "tokens go by it",
 		    leap_ms / 1000);
 	else if (leap_ms < -CLOCK_LEAP_MS)
 		log_warn("clock: set back by %" PRId64
-			 " s: times of events, history-age, idempotency-age "
-			 "and the ends of tokens go by it",
+			 " s: times of events, history-age, idempotency-age, "
+			 "outbox-max-age and the ends of tokens go by it",
 		    -leap_ms / 1000);
 }
 

@@ -1,6 +1,7 @@
 """Reload, drain and return: no stream is cut without a word."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -113,6 +114,27 @@ channel "a" { history-events = 20  send = echo  durability = full }
         self.reload('channel "a" { history-events = 9 }', 2)
         self.assertEqual(g.get("/v1/channels/a", api=True)[1]
                          ["retention"]["events"], 9)
+
+    def test_what_came_through_a_pipe_is_not_read_again(self):
+        """Else a reload would be one to nothing but defaults."""
+        g = self.gateway
+        g.configure('channel "a" { history-events = 7 }')
+        g.stop()
+        with open(g.conf_path, "rb") as f:
+            text = f.read()
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        os.write(writing, text)
+        os.close(writing)
+        g.conf_path, g.pass_fds = f"/dev/fd/{reading}", (reading,)
+        g.start()
+        g.signal(signal.SIGHUP)
+        g.publish("a", 1)
+        g.wait_log(f"error {g.conf_path}: is a pipe")
+        g.wait_log("error reload: the configuration has faults; "
+                   "the old one stays in use")
+        self.assertEqual(g.get("/v1/channels/a", api=True)[1]
+                         ["retention"]["events"], 7)
 
     def test_faults_are_entries_of_the_log_as_all_else_is(self):
         g = self.gateway
