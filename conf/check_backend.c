@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "conf/named_file.h"
 #include "proxy/base/err.h"
 #include "proxy/base/field.h"
 
@@ -124,7 +125,7 @@ has_certificate(FILE *file)
 static int
 check_ca(const char *path, struct buf *advice)
 {
-	FILE *file = fopen(path, "re");
+	FILE *file = named_file_open(path);
 	bool found;
 
 	if (file == NULL) {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "conf/named_file.h"
 #include "proxy/base/err.h"
 
 /* Of what travels in a header's value, all but blanks. */
@@ -62,7 +63,7 @@ take_file(char **out, const char *path, const char *what, size_t least,
 		buf_puts(advice, "write file: and an absolute path");
 		return SW_EINVAL;
 	}
-	file = fopen(path, "re");
+	file = named_file_open(path);
 	if (file == NULL ||
 	    (fgets(line, sizeof(line), file) == NULL && ferror(file) != 0)) {
 		buf_printf(

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/named_file.h"
 #include "proxy/base/err.h"
 
 enum { CHUNK = 16 * 1024 }; /* read at a time */
@@ -56,7 +57,8 @@ source_read(
 	if (s == NULL || (s->path = strdup(path)) == NULL)
 		goto done;
 	s->number = number;
-	file = fopen(path, "re");
+	/* Whoever starts it may take time to make the first one, for a pipe. */
+	file = number == 0 ? fopen(path, "re") : named_file_open(path);
 	if (file == NULL) {
 		buf_printf(why, "cannot be read: %s", strerror(errno));
 		err = SW_EINVAL;

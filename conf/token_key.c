@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "conf/named_file.h"
 #include "conf/secret.h"
 #include "proxy/base/err.h"
 
@@ -19,7 +20,7 @@ refuse(struct buf *advice, const char *text)
 static int
 read_pem(struct buf *out, const char *path, struct buf *advice)
 {
-	FILE *file = fopen(path, "re");
+	FILE *file = named_file_open(path);
 	size_t n = 1;
 	int err = SW_OK;
 

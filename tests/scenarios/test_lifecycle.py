@@ -136,6 +136,29 @@ channel "a" { history-events = 20  send = echo  durability = full }
         self.assertEqual(g.get("/v1/channels/a", api=True)[1]
                          ["retention"]["events"], 7)
 
+    def test_a_key_in_a_pipe_does_not_hold_the_end_up(self):
+        """Nobody writes it again, and it is not waited for for ever."""
+        g = self.gateway
+        path = g.dir + "/key"
+        os.mkfifo(path)
+        g.configure(f'token-key = {{ "HS256:file:{path}" }}')
+        g.stop()
+        writer = threading.Thread(target=self.write, daemon=True,
+                                  args=(path, "x" * 40 + "\n"))
+        writer.start()
+        g.start()
+        writer.join()
+        g.signal(signal.SIGHUP)
+        g.wait_log(f"{path} cannot be read: Connection timed out")
+        g.wait_log("error reload: .*the old one stays in use")
+        self.assertEqual(g.get("/stream/a")[0], 401)
+        self.assertEqual(g.stop(), 0)
+
+    @staticmethod
+    def write(path, text):
+        with open(path, "w", encoding="ascii") as f:
+            f.write(text)
+
     def test_faults_are_entries_of_the_log_as_all_else_is(self):
         g = self.gateway
         g.configure("log-format = json")
