@@ -1,11 +1,13 @@
 #include "storage/writer.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "proxy/base/clock.h"
 #include "proxy/base/err.h"
+#include "proxy/base/log.h"
 #include "proxy/base/thread.h"
 #include "storage/commit.h"
 
@@ -243,6 +245,19 @@ end(struct writer *w)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* Who looks at the log, and not at readyz, hears of it when it is over. */
+static void
+end_turn(struct writer *w)
+{
+	uint64_t ms = writer_stalled_ms(w);
+
+	atomic_store(&w->turn_ms, 0);
+	if (ms > 0)
+		log_warn("store: did not answer for %" PRIu64
+			 " ms: its disk was busy, or away",
+		    ms);
+}
+
 static void *
 writer_main(void *arg)
 {
@@ -282,7 +297,7 @@ writer_main(void *arg)
 		idle_ms = janitor_step(&w->janitor, w, took);
 		if (took && is_unsettled(w) && idle_ms > SETTLE_MS)
 			idle_ms = SETTLE_MS;
-		atomic_store(&w->turn_ms, 0);
+		end_turn(w);
 		pthread_mutex_lock(&w->lock);
 	}
 	pthread_mutex_unlock(&w->lock);

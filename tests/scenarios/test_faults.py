@@ -326,6 +326,7 @@ class Stalled(Failing):
         self.unready("has not answered for")
         disk.set("stall", 0)
         g.until(lambda: g.request("GET", "/readyz")[0] == 200, "recovery")
+        g.wait_log(r"warn store: did not answer for \d+ ms")
         ids = []
         for w in waiting:
             status, headers, body = w.response()
