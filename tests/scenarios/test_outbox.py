@@ -1,6 +1,7 @@
 """What is stored for the backend reaches it, and what becomes of the rest."""
 
 import json
+import os
 import sqlite3
 import threading
 import unittest
@@ -74,6 +75,27 @@ class Messages(Stored):
         self.gateway.start()
         self.back()
         self.assertEqual(self.bodies(20), list(range(20)))
+
+    def test_a_file_that_was_renamed_takes_none(self):
+        """What it took would end with the process: nobody is told else."""
+        self.away()
+        path = self.gateway.store + "-outbox"
+        self.assertEqual(self.post(1, "?session=s"), 202)
+        taken = [1]
+        os.rename(path, path + ".aside")
+
+        def refused():
+            status = self.post(2, "?session=s")
+            if status == 202:
+                taken.append(2)
+            return status == 503
+
+        self.gateway.until(refused, "that it is missed")
+        os.rename(path + ".aside", path)
+        self.gateway.until(lambda: self.post(3, "?session=s") == 202,
+                           "that it is back")
+        self.back()
+        self.assertEqual(self.bodies(len(taken) + 1), taken + [3])
 
     def test_a_failing_backend_has_its_next_chance_later(self):
         failures = iter([500, 503, 429, 502, 408, 425, 300])
