@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "conf/named_file.h"
 #include "proxy/base/err.h"
 #include "proxy/tls/tls_private.h"
 #include "proxy/tls/tls_staple.h"
@@ -174,6 +175,20 @@ complain_open(struct buf *why, const char *directive, const char *path)
 	return SW_EINVAL;
 }
 
+/* NULL with errno. */
+static BIO *
+open_file(const char *path)
+{
+	FILE *file = named_file_open(path);
+	BIO *bio = file == NULL ? NULL : BIO_new_fp(file, BIO_CLOSE);
+
+	if (file != NULL && bio == NULL) {
+		fclose(file);
+		errno = ENOMEM;
+	}
+	return bio;
+}
+
 /* Nobody is there to type it. */
 static int
 no_passphrase(char *to, int size, int writing, void *arg)
@@ -190,7 +205,7 @@ no_passphrase(char *to, int size, int writing, void *arg)
 static int
 read_certificates(struct certificate *c, struct buf *why)
 {
-	BIO *file = BIO_new_file(c->path, "r");
+	BIO *file = open_file(c->path);
 	X509 *next;
 	unsigned long last;
 
@@ -222,7 +237,7 @@ read_certificates(struct certificate *c, struct buf *why)
 static int
 read_key(struct certificate *c, const char *path, struct buf *why)
 {
-	BIO *file = BIO_new_file(path, "r");
+	BIO *file = open_file(path);
 	bool asked = false;
 
 	if (file == NULL)

@@ -390,6 +390,19 @@ class Reload(Scenario):
         g.wait_log("info configuration reloaded$")
         self.assertEqual(g.poll("a")["retry"], 9000)
 
+    def test_one_in_a_pipe_does_not_hold_the_end_up(self):
+        """Nobody writes it again, and it is not waited for for ever."""
+        g = self.gateway
+        g.certificates = [certificate(version=5)]
+        path = g.certificates[0].path
+        os.unlink(path)
+        os.mkfifo(path)
+        g.configure("")
+        g.signal(signal.SIGHUP)
+        g.wait_log(f'error tls: tls-certificate "{path}" cannot be read: '
+                   "Connection timed out")
+        self.assertEqual(g.stop(), 0)
+
     def test_a_session_outlives_the_reload(self):
         g = self.gateway
         with Resuming(g.port, TLS_1_3) as r:
