@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 import zlib
 
@@ -483,12 +484,14 @@ class WebSocket(Wire):
 
     def message(self, **wanted):
         """The next one, or the next with these members."""
+        end = time.monotonic() + GUARD  # heartbeats come for ever
         while True:
             opcode, payload = self.read()
             assert opcode == TEXT, opcode
             message = json.loads(payload)
             if wanted.items() <= message.items():
                 return message
+            assert time.monotonic() < end, f"never heard {wanted}"
 
 
 class EventStream(Wire):
