@@ -1,43 +1,24 @@
 """A clock that is set while all goes on: nothing is lost by that, or stuck."""
 
 import json
-import mmap
-import os
-import shutil
 import struct
-import subprocess
-import tempfile
 import time
 import unittest
 
+import preload
 import tokens
 from gateway import (Closed, EventStream, Gateway, TRANSPORTS, WebSocket,
                      main)
 from tokens import SECRET, bearer
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 DAY = 24 * 3600
 
 
-class Clock:
+class Clock(preload.Preload):
     """What the preloaded clock.c adds to the machine's time."""
 
     def __init__(self, case):
-        folder = tempfile.mkdtemp(prefix="spillway-clock-")
-        case.addCleanup(shutil.rmtree, folder)
-        library = folder + "/clock.so"
-        subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1",
-                        "-D_GNU_SOURCE", "-o", library, HERE + "/clock.c",
-                        "-ldl"], check=True)
-        with open(folder + "/control", "w+b") as f:
-            f.truncate(4096)
-            self.map = mmap.mmap(f.fileno(), 4096)
-        case.addCleanup(self.map.close)
-        sanitizer = os.environ.get("ASAN_OPTIONS", "")
-        self.env = {"LD_PRELOAD": library,
-                    "CLOCK_CONTROL": folder + "/control",
-                    # A sanitizer insists on being the first otherwise.
-                    "ASAN_OPTIONS": sanitizer + ":verify_asan_link_order=0"}
+        super().__init__(case, "clock")
 
     def set(self, seconds):
         self.offset = int(seconds)

@@ -2,50 +2,26 @@
 
 import errno
 import json
-import mmap
 import os
 import resource
 import shutil
 import sqlite3
-import struct
 import subprocess
 import tempfile
 import unittest
 
+import preload
 from gateway import Gateway, STREAMS, TRANSPORTS, Wire, main
 from post import Publisher, events_path, is_problem, lines, post
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 
-
-class Disk:
-    """What the preloaded disk.c does, in fields that the daemon maps too."""
+class Disk(preload.Fields):
+    """What the preloaded disk.c does."""
 
     FIELDS = ("fail", "stall", "waiting", "syncs", "fail_sync")
 
     def __init__(self, case):
-        folder = tempfile.mkdtemp(prefix="spillway-disk-")
-        case.addCleanup(shutil.rmtree, folder)
-        library = folder + "/disk.so"
-        subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1",
-                        "-D_GNU_SOURCE", "-o", library, HERE + "/disk.c",
-                        "-ldl"], check=True)
-        with open(folder + "/control", "w+b") as f:
-            f.truncate(4096)
-            self.map = mmap.mmap(f.fileno(), 4096)
-        case.addCleanup(self.map.close)
-        sanitizer = os.environ.get("ASAN_OPTIONS", "")
-        self.env = {"LD_PRELOAD": library,
-                    "DISK_CONTROL": folder + "/control",
-                    # A sanitizer insists on being the first otherwise.
-                    "ASAN_OPTIONS": sanitizer + ":verify_asan_link_order=0"}
-
-    def set(self, field, value):
-        struct.pack_into("i", self.map, 4 * self.FIELDS.index(field), value)
-
-    def get(self, field):
-        return struct.unpack_from("i", self.map,
-                                  4 * self.FIELDS.index(field))[0]
+        super().__init__(case, "disk")
 
 
 class Failing(unittest.TestCase):
@@ -189,10 +165,10 @@ class FailingWrites(Failing):
 
                 def mend():
                     log.extend(l for l in g.lines if "events are refused" in l)
-                    disk.set("fail", 0)
+                    disk.set(fail=0)
                     g.wait_log("info store: events are accepted again")
 
-                self.story(lambda: disk.set("fail", number), mend, reason)
+                self.story(lambda: disk.set(fail=number), mend, reason)
                 # Said once, however many were refused.
                 self.assertEqual(len(log), 1)
                 self.assertRegex(log[0], " error store: .*" + reason)
@@ -203,10 +179,10 @@ class FailingWrites(Failing):
         g = self.gateway_on(disk)
         stored = [(g.publish("a", f"n{n}")["id"], f"n{n}")
                   for n in range(10)]
-        disk.set("fail", errno.ENOSPC)
+        disk.set(fail=errno.ENOSPC)
         self.until_refused(stored, "[Nn]o space left")
         self.assertEqual(g.stop(), 0)
-        disk.set("fail", 0)
+        disk.set(fail=0)
         g.start()
         self.assertEqual(self.everything(), stored)
         # The ids of what was refused may be skipped, never given again.
@@ -223,7 +199,7 @@ class FailingWrites(Failing):
                 with Publisher(g) as p:
                     for n in range(5000):
                         if n == 40 + number:
-                            disk.set("fail", errno.ENOSPC)
+                            disk.set(fail=errno.ENOSPC)
                         status, _, answer = p.publish(
                             "a", f"n{n} ".ljust(self.size, "."))
                         if status != 201:
@@ -233,7 +209,7 @@ class FailingWrites(Failing):
                 self.assertGreaterEqual(len(stored), 40 + number)
                 if end != "go on":
                     getattr(g, end)()
-                disk.set("fail", 0)
+                disk.set(fail=0)
                 if end != "go on":
                     g.start()
                 g.until(lambda: g.request("GET", "/readyz")[0] == 200)
@@ -246,9 +222,9 @@ class FailingWrites(Failing):
         disk = Disk(self)
         g = self.gateway_on(disk)
         self.assertEqual(self.publish("1", channel="full")[0], 201)
-        disk.set("fail", errno.EIO)
+        disk.set(fail=errno.EIO)
         self.assertEqual(self.publish("2", channel="full")[0], 503)
-        disk.set("fail", 0)
+        disk.set(fail=0)
         g.until(lambda: g.request("GET", "/readyz")[0] == 200)
         self.assertEqual(self.publish("3", channel="full")[0], 201)
 
@@ -262,11 +238,11 @@ class FailingWrites(Failing):
             status, _, answer = self.publish(f"a{n}", f"a{n}", "full")
             self.assertEqual(status, 201)
             stored.append((answer["id"], f"a{n}"))
-        disk.set("fail_sync", errno.EIO)
+        disk.set(fail_sync=errno.EIO)
         for n in range(3):
             self.assertEqual(self.publish(f"b{n}", f"b{n}", "full")[0], 503)
         self.assertEqual(self.everything("full"), stored)
-        disk.set("fail_sync", 0)
+        disk.set(fail_sync=0)
         g.until(lambda: g.request("GET", "/readyz")[0] == 200)
         for n in range(3):
             status, _, answer = self.publish(f"b{n}", f"b{n}", "full")
@@ -309,8 +285,8 @@ class Stalled(Failing):
         g = self.gateway_on(disk)
         first = [(g.publish("a", f"n{n}")["id"], f"n{n}") for n in range(20)]
         subscribers = [t(g, "a", "start") for t in TRANSPORTS]
-        disk.set("stall", 1)
-        self.addCleanup(disk.set, "stall", 0)
+        disk.set(stall=1)
+        self.addCleanup(disk.set, stall=0)
         waiting = [Wire(g.api_port) for _ in range(3)]
         for n, w in enumerate(waiting):
             w.send(post("/v1/events", lines(
@@ -324,7 +300,7 @@ class Stalled(Failing):
         g.until(lambda: g.request("GET", "/readyz")[0] == 503,
                 "a store that is missed")
         self.unready("has not answered for")
-        disk.set("stall", 0)
+        disk.set(stall=0)
         g.until(lambda: g.request("GET", "/readyz")[0] == 200, "recovery")
         g.wait_log(r"warn store: did not answer for \d+ ms")
         ids = []

@@ -6,21 +6,16 @@ second, and so on until the story needs no more.
 
 import http.client
 import json
-import mmap
-import os
 import resource
 import shutil
 import signal
-import struct
-import subprocess
-import tempfile
 import unittest
 
+import preload
 from gateway import (BINARY, Closed, DAEMON, Gateway, STREAMS, TEXT,
                      TRANSPORTS, WebSocket, Wire, main, request_head)
 from post import DOORS, Publisher, lines, post
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 GONE = (EOFError, ConnectionError)
 
 
@@ -31,33 +26,13 @@ def sanitized():
     return b"__asan_init" in binary or b"__tsan_init" in binary
 
 
-class Memory:
-    """What the preloaded oom.c does, in fields that the daemon maps too."""
+class Memory(preload.Fields):
+    """What the preloaded oom.c does."""
 
     FIELDS = ("armed", "calls", "at", "share", "least", "failed", "seed")
 
     def __init__(self, case):
-        folder = tempfile.mkdtemp(prefix="spillway-oom-")
-        case.addCleanup(shutil.rmtree, folder)
-        library = folder + "/oom.so"
-        subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1",
-                        "-D_GNU_SOURCE", "-o", library, HERE + "/oom.c"],
-                       check=True)
-        with open(folder + "/control", "w+b") as f:
-            f.truncate(4096)
-            self.map = mmap.mmap(f.fileno(), 4096)
-        case.addCleanup(self.map.close)
-        self.env = {"LD_PRELOAD": library,
-                    "OOM_CONTROL": folder + "/control"}
-
-    def set(self, **fields):
-        for name, value in fields.items():
-            struct.pack_into("i", self.map, 4 * self.FIELDS.index(name),
-                             value)
-
-    def get(self, field):
-        return struct.unpack_from("i", self.map,
-                                  4 * self.FIELDS.index(field))[0]
+        super().__init__(case, "oom")
 
     def fail(self, **how):
         self.set(armed=0)
