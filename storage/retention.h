@@ -12,7 +12,8 @@
  *
  * The rule is exact at any moment, whether or not old rows have been removed
  * yet, and it only looks at one event and the channel's head. It is monotone:
- * where an event is kept, every newer one is.
+ * where an event is kept, every newer one is. But for age, after a clock that
+ * was ahead was set back: an event of then outlives newer ones.
  */
 struct retention {
 	uint64_t first_number; /* smallest number kept */
